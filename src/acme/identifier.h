@@ -1,0 +1,38 @@
+/* Identifiers (RFC 8555 §7.1.3): normalised once, here, at the edge. */
+#ifndef CHANCERY_ACME_IDENTIFIER_H
+#define CHANCERY_ACME_IDENTIFIER_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+#define DNS_NAME_MAX 253
+
+enum identifier_type { IDENTIFIER_DNS, IDENTIFIER__MAX };
+
+struct identifier {
+	enum identifier_type type;
+	struct bytes value; /* DNS: lower-case A-labels, no final dot, without the "*." of a wildcard */
+	bool wildcard;
+};
+
+enum challenge_type {
+#define X(code, name) CHALLENGE_TYPE_##code,
+#include "acme/challenge.def"
+#undef X
+	CHALLENGE_TYPE__MAX
+};
+const char *challenge_type_name(enum challenge_type t);
+bool challenge_type_from_name(struct bytes name, enum challenge_type *ret);
+
+const char *identifier_type_name(enum identifier_type t);
+/* From what a client sent. UNSUPPORTED_IDENTIFIER for another type; MALFORMED for what is no name: the reason says what is
+ * allowed (characters outside a DNS name, empty or long labels, a final dot, an IP address given as a name, U-labels: the
+ * client sends A-labels, RFC 8555 §7.1.3). */
+enum err_code identifier_parse(struct arena *a, struct bytes type, struct bytes value, struct identifier *ret, struct err *e) MUST_USE;
+int identifier_cmp(const struct identifier *a, const struct identifier *b);
+/* Sorts in place and drops duplicates; returns the new count. */
+size_t identifier_sort(struct identifier *v, size_t n);
+/* "*.example.org" for a wildcard, else the value. */
+struct bytes identifier_display(struct arena *a, const struct identifier *id);
+
+#endif

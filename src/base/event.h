@@ -1,0 +1,38 @@
+/* Libraries never log and never exit: they raise one event to the sink that the program gave. */
+#ifndef CHANCERY_BASE_EVENT_H
+#define CHANCERY_BASE_EVENT_H
+
+#include "base/err.h"
+
+enum event_level { EVENT_DEBUG, EVENT_INFO, EVENT_NOTICE, EVENT_WARNING, EVENT_ERROR };
+
+/* One named value of an event. Never a secret, never a key. */
+struct event_field {
+	const char *key;
+	struct bytes value;
+};
+
+typedef void event_sink(void *ctx, enum event_level level, const char *name, const struct event_field *fields, size_t n_fields);
+
+/* Set once at the program's start, before threads. NULL drops everything. */
+void event_set_sink(event_sink *sink, void *ctx, enum event_level least);
+
+void event_raise(enum event_level level, const char *name, const struct event_field *fields, size_t n_fields);
+/* event(EVENT_INFO, "certificate.issued", { "serial", BYTES_FMT... }): fields as struct event_field initialisers. */
+#define event(level, name, ...)                                                                             \
+	event_raise((level), (name), (const struct event_field[]){ __VA_ARGS__ },                           \
+	    sizeof((const struct event_field[]){ __VA_ARGS__ }) / sizeof(struct event_field))
+#define EVENT_STR(k, s) { (k), bytes_str(s) }
+/* An error as an event: code, detail, errno, file and line. */
+void event_error(enum event_level level, const char *name, const struct err *e);
+
+/* A sink that writes one line an event to a descriptor, in one write(2): `time level process name key=value ...`
+ * (logfmt; values quoted where they need it), or one JSON object where json is set. ctx is a struct event_lines. */
+struct event_lines {
+	int fd;
+	const char *process;
+	bool json;
+};
+event_sink event_lines_sink;
+
+#endif

@@ -1,0 +1,33 @@
+/* Digests, MACs and the comparison of secrets. src/crypto is the only room that touches EVP. */
+#ifndef CHANCERY_CRYPTO_DIGEST_H
+#define CHANCERY_CRYPTO_DIGEST_H
+
+#include "base/err.h"
+
+#define SHA256_SIZE 32
+
+/* SHA-256 over the concatenation of n parts. Does not fail (libcrypto's one-shot on a fetched, cached method). */
+void sha256(const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
+void sha256_one(struct bytes in, uint8_t out[SHA256_SIZE]);
+/* SHA-1, only where a standard names it for an identifier (RFC 5280 §4.2.1.2), never for trust. */
+void sha1_one(struct bytes in, uint8_t out[20]);
+/* HMAC-SHA-256 over n parts with a key of 32 bytes or more. */
+void hmac_sha256(struct bytes key, const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
+/* CRC-32C (Castagnoli), for torn writes; not for trust. */
+uint32_t crc32c(uint32_t before, struct bytes in);
+/* Constant-time in the content; the lengths are not secret. */
+bool crypto_equal(struct bytes a, struct bytes b);
+/* Overwrites memory so that the compiler keeps it. */
+void crypto_wipe(void *p, size_t n);
+/* Must be called once at a program's start: fetches the methods that the others use. */
+void crypto_init(void);
+
+/* One AES-128 block in both directions (stateless nonces); a context for each thread. */
+struct block_cipher;
+enum err_code block_cipher_new(const uint8_t key[16], struct block_cipher **ret, struct err *e) MUST_USE;
+void block_cipher_free(struct block_cipher *c);
+DEFINE_CLEANUP(struct block_cipher *, block_cipher_free);
+void block_cipher_encrypt(struct block_cipher *c, const uint8_t in[16], uint8_t out[16]);
+void block_cipher_decrypt(struct block_cipher *c, const uint8_t in[16], uint8_t out[16]);
+
+#endif

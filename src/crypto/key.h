@@ -1,0 +1,83 @@
+/* Asymmetric keys. A struct key is immutable after its creation and may be shared by threads. */
+#ifndef CHANCERY_CRYPTO_KEY_H
+#define CHANCERY_CRYPTO_KEY_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum key_type {
+#define X(code, name, bits) KEY_##code,
+#include "crypto/key.def"
+#undef X
+	KEY__MAX
+};
+
+enum sig_alg {
+#define X(code, jose, key_type, der) SIG_##code,
+#include "crypto/sig.def"
+#undef X
+	SIG__MAX
+};
+
+/* How an ECDSA signature is written: r||s of fixed width (RFC 7518 §3.4) or an Ecdsa-Sig-Value SEQUENCE (RFC 3279 §2.2.3). */
+enum sig_form { SIG_FORM_JOSE, SIG_FORM_X509 };
+
+#define KEY_RSA_BITS_MIN  2048
+#define KEY_RSA_BITS_MAX  4096
+#define KEY_SIG_SIZE_MAX  512 /* of any signature in either form */
+#define KEY_SPKI_SIZE_MAX 600
+
+struct key;
+
+void key_free(struct key *k);
+DEFINE_CLEANUP(struct key *, key_free);
+/* Another owner of the same key (reference count); never fails. */
+struct key *key_ref(struct key *k);
+
+const char *key_type_name(enum key_type t);
+bool key_type_from_name(struct bytes name, enum key_type *ret);
+const char *sig_alg_jose(enum sig_alg a);
+bool sig_alg_from_jose(struct bytes name, enum sig_alg *ret);
+/* The exact DER AlgorithmIdentifier of the algorithm, static storage. */
+struct bytes sig_alg_der(enum sig_alg a);
+bool sig_alg_from_der(struct bytes algorithm_identifier, enum sig_alg *ret);
+
+enum key_type key_type(const struct key *k);
+unsigned key_bits(const struct key *k);
+/* The algorithm that this key signs with here. */
+enum sig_alg key_sig_alg(const struct key *k);
+bool key_is_private(const struct key *k);
+
+/* rsa_bits is read for KEY_RSA alone. */
+enum err_code key_generate(enum key_type t, unsigned rsa_bits, struct key **ret, struct err *e) MUST_USE;
+
+/* Public keys from raw parts. Sizes are looked at before any arithmetic. BAD_PUBLIC_KEY with the reason: off-curve point or
+ * infinity, RSA modulus outside KEY_RSA_BITS_MIN..MAX or not a multiple of 8 bits, even modulus, exponent not 65537..2^256-1
+ * or even. x, y: exactly the field's width. n, e: big-endian without leading zeros. */
+enum err_code key_from_ec(enum key_type t, struct bytes x, struct bytes y, struct key **ret, struct err *e) MUST_USE;
+enum err_code key_from_rsa(struct bytes n, struct bytes exponent, struct key **ret, struct err *e) MUST_USE;
+enum err_code key_from_ed25519(struct bytes x, struct key **ret, struct err *e) MUST_USE;
+/* From a SubjectPublicKeyInfo with exactly the AlgorithmIdentifiers of the Baseline Requirements §7.1.3.1 (read by our own
+ * bounded code, not by d2i). BAD_PUBLIC_KEY otherwise. */
+enum err_code key_from_spki(struct bytes der, struct key **ret, struct err *e) MUST_USE;
+/* The DER SubjectPublicKeyInfo, held by the key as long as it lives. */
+struct bytes key_spki(const struct key *k);
+/* The raw public parts, held by the key: EC gives x and y, RSA modulus and exponent, Ed25519 x and an absent second. */
+void key_parts(const struct key *k, struct bytes *ret_first, struct bytes *ret_second);
+
+/* PKCS#8 PEM, unencrypted ("PRIVATE KEY"; "EC PRIVATE KEY" and "RSA PRIVATE KEY" are read too). The buffer must be a
+ * secret one. */
+enum err_code key_private_from_pem(struct bytes pem, struct key **ret, struct err *e) MUST_USE;
+enum err_code key_private_to_pem(const struct key *k, struct buf *out, struct err *e) MUST_USE;
+
+/* sig: room for KEY_SIG_SIZE_MAX. */
+enum err_code key_sign(const struct key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;
+/* UNAUTHORIZED when the signature is not by this key; MALFORMED when it has not the form's shape (a DER signature where JOSE's
+ * is due, wrong width). */
+enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e) MUST_USE;
+
+/* Known-weak public keys (Baseline Requirements §6.1.1.3): ROCA's fingerprint, Fermat factorisation within 110 rounds, small
+ * factors. BAD_PUBLIC_KEY with the reason. Costs milliseconds for RSA, nothing for the others. */
+enum err_code key_check_weak(const struct key *k, struct err *e) MUST_USE;
+
+#endif

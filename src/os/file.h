@@ -1,0 +1,20 @@
+/* Files that survive a crash, through the seam. */
+#ifndef CHANCERY_OS_FILE_H
+#define CHANCERY_OS_FILE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+#include <sys/types.h>
+
+/* The whole file, at most max bytes. NOT_FOUND when it is not there, TOO_LARGE, IO. dir is a directory's descriptor or AT_FDCWD. */
+enum err_code file_read(int dir, const char *path, size_t max, struct buf *out, struct err *e) MUST_USE;
+/* Replaces or makes the file in one step: temporary file beside it, write, fsync, rename, fsync of the directory. */
+enum err_code file_write(int dir, const char *path, mode_t mode, struct bytes content, struct err *e) MUST_USE;
+/* The same, but CONFLICT when the file is there already. */
+enum err_code file_create(int dir, const char *path, mode_t mode, struct bytes content, struct err *e) MUST_USE;
+/* write(2) until all is written. */
+enum err_code file_write_all(int fd, struct bytes content, struct err *e) MUST_USE;
+enum err_code file_sync_dir(int dir, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,76 @@
+/* Certificates (RFC 5280) by our own DER: to-be-signed bytes from a profile, reading, and the lint that reads what is about to
+ * be signed. Byte-exact: the same input gives the same bytes. */
+#ifndef CHANCERY_PKI_CERT_H
+#define CHANCERY_PKI_CERT_H
+
+#include "crypto/key.h"
+#include "pki/name.h"
+#include "pki/profile.h"
+
+#define SERIAL_SIZE    16 /* first byte 0x01..0x7f, so that it is positive and always 16 bytes */
+#define CERT_SIZE_MAX  16384
+
+/* What an issuer's certificate says that its leaves repeat byte for byte. */
+struct issuer {
+	struct bytes certificate; /* DER */
+	struct bytes subject;     /* DER Name */
+	struct bytes key_id;      /* its subjectKeyIdentifier's content */
+	struct key *key;          /* private in the signer, public elsewhere */
+	int64_t not_after_s;
+};
+
+struct leaf_request {
+	const uint8_t *serial;    /* SERIAL_SIZE bytes */
+	const struct san *names;  /* sorted (san_sort) */
+	size_t n_names;
+	struct bytes spki;
+	enum key_type key_type;
+	int64_t not_before_s, not_after_s; /* inclusive */
+};
+/* The TBSCertificate of a leaf. */
+void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct buf *out);
+
+/* The TBSCertificate of a CA certificate: root (path_len -1: none) or intermediate. issuer_name is the DER Name of the signer. */
+struct ca_request {
+	const uint8_t *serial;
+	struct bytes subject, issuer_name; /* DER Names, see name_write_ca() */
+	struct bytes spki, authority_key_id; /* authority_key_id empty for a root */
+	enum sig_alg alg;                  /* the signer's */
+	int64_t not_before_s, not_after_s;
+	int path_len;
+};
+void cert_write_ca_tbs(const struct ca_request *r, struct buf *out);
+/* A DER Name of O (may be empty) and CN, UTF8String. */
+void name_write_ca(struct bytes organization, struct bytes common_name, struct buf *out);
+/* RFC 7093 §2 method 1: the left 160 bits of SHA-256 over the public key's BIT STRING content. */
+void cert_key_id(struct bytes spki, uint8_t out[20]);
+
+/* Certificate ::= tbs, AlgorithmIdentifier, signature. */
+void cert_write_signed(struct bytes tbs, enum sig_alg alg, struct bytes signature, struct buf *out);
+/* Signs tbs with the issuer's key and appends the whole certificate. */
+enum err_code cert_sign(const struct key *k, struct bytes tbs, struct buf *out, struct err *e) MUST_USE;
+
+/* A certificate taken apart; views into the input. */
+struct cert {
+	struct bytes tbs, serial, issuer_name, subject_name, spki, signature;
+	enum sig_alg alg;
+	int64_t not_before_s, not_after_s;
+	struct san *names; /* arena */
+	size_t n_names;
+	struct bytes subject_key_id, authority_key_id; /* ptr NULL when absent */
+	bool is_ca;
+};
+enum err_code cert_parse(struct arena *a, struct bytes der, struct cert *ret, struct err *e) MUST_USE;
+/* An issuer from its certificate (a CA's, else CONFIG). `key` may be NULL: then the public key from the certificate. Takes a
+ * reference of the key; issuer_free() gives it back. The certificate's bytes are copied. */
+enum err_code issuer_new(struct bytes certificate, struct key *key, struct issuer **ret, struct err *e) MUST_USE;
+void issuer_free(struct issuer *i);
+DEFINE_CLEANUP(struct issuer *, issuer_free);
+
+/* Reads the exact TBS bytes that are about to be signed, with no code shared with the writer but the DER reader, and holds them
+ * against profile, request and RFC 5280 / Baseline Requirements §7.1.2.7. BUG with the rule that is broken: then nothing is
+ * signed. */
+enum err_code lint_leaf_tbs(struct arena *a, struct bytes tbs, const struct issuer *i, const struct profile *p,
+    const struct leaf_request *r, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,32 @@
+/* PKCS#10 certification requests (RFC 2986), read strictly for what a server may take from them: the key and the names. */
+#ifndef CHANCERY_PKI_CSR_H
+#define CHANCERY_PKI_CSR_H
+
+#include "crypto/key.h"
+#include "pki/name.h"
+
+#define CSR_SIZE_MAX 16384
+
+struct csr {
+	struct bytes info;      /* CertificationRequestInfo as signed */
+	struct bytes spki;
+	enum sig_alg alg;
+	struct bytes signature;
+	struct san *names;      /* sorted and without duplicates; from the subjectAltName and, if there is one, the common name,
+	                         * which must be among them or is added as a DNS name (RFC 8555 §7.4) */
+	size_t n_names;
+	bool must_staple;       /* asks for id-pe-tlsfeature status_request (RFC 7633) */
+};
+
+/* BAD_CSR with what is wrong and what is allowed. Refused: anything in the subject but one common name, extensions other than
+ * subjectAltName, and keyUsage, extendedKeyUsage, basicConstraints (CA false), subjectKeyIdentifier that ask for nothing more
+ * than every certificate here carries anyway (digitalSignature, keyEncipherment; serverAuth, clientAuth), names of other types
+ * than dNSName and iPAddress, more than 100 names. The signature is not yet verified. */
+enum err_code csr_parse(struct arena *a, struct bytes der, struct csr *ret, struct err *e) MUST_USE;
+/* BAD_PUBLIC_KEY for the key, BAD_CSR for the signature. *ret_key is the key to certify. */
+enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *e) MUST_USE;
+
+/* A CSR for these names, empty subject, signed by the key (a private one). */
+enum err_code csr_write(const struct key *k, const struct san *names, size_t n_names, struct buf *out, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,38 @@
+/* What every child process does alike: channel to the parent, settings, folder, jail, readiness. */
+#ifndef CHANCERY_SERVER_CHILD_H
+#define CHANCERY_SERVER_CHILD_H
+
+#include "os/jail.h"
+#include "server/messages.h"
+#include "server/settings.h"
+
+#include <poll.h>
+
+struct child {
+	enum process self;
+	struct channel *parent;
+	struct arena *arena;       /* of the settings in force */
+	struct settings settings;
+	int folder;                /* data folder; the root directory once in the jail */
+	uid_t uid;                 /* given with the settings */
+	gid_t gid;
+	struct jail_layers layers;
+	uint32_t settings_id;      /* of the SETTINGS request to be answered by READY */
+	struct event_lines *lines;
+};
+
+/* At the start of main(): event sink on stderr, signals (SIGPIPE ignored; SIGTERM and SIGINT ignored too: the parent says stop),
+ * channel, waits for SETTINGS and FOLDER (10 s). A failure is told to the parent and by the exit code. */
+enum err_code child_start(enum process self, struct child *ret, struct err *e) MUST_USE;
+/* Enters the jail that processes.def gives this process. Single-threaded until then. */
+enum err_code child_jail(struct child *c, struct err *e) MUST_USE;
+/* Answers the SETTINGS request: ready, with the jail's layers in words. */
+enum err_code child_ready(struct child *c, struct err *e) MUST_USE;
+/* Tells the parent why the start (or a reload) failed. */
+void child_failed(struct child *c, const struct err *why);
+/* Takes new settings from a SETTINGS message into a new arena and swaps them in; on failure the old stay. Answered by
+ * child_ready() or child_failed(). */
+enum err_code child_settings(struct child *c, const struct message *m, struct err *e) MUST_USE;
+void child_free(struct child *c);
+
+#endif

@@ -1,0 +1,50 @@
+/* What a process is told of the configuration. The parent parses and checks the file; each process gets its own part through its
+ * channel and nothing else. */
+#ifndef CHANCERY_SERVER_SETTINGS_H
+#define CHANCERY_SERVER_SETTINGS_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "pki/profile.h"
+
+#define SETTINGS_PROFILES_MAX 16
+
+struct settings_list {
+	struct bytes *v;
+	size_t n;
+};
+
+#define SETTINGS_TYPE_STRING  struct bytes
+#define SETTINGS_TYPE_UINT    uint64_t
+#define SETTINGS_TYPE_SECONDS uint64_t
+#define SETTINGS_TYPE_BOOL    bool
+#define SETTINGS_TYPE_LIST    struct settings_list
+
+struct settings {
+#define X(section, option, member, kind, fallback, readers, doc) SETTINGS_TYPE_##kind member;
+#include "server/settings.def"
+#undef X
+	/* profile "tls-server" { lifetime = "47d" backdate = "1h" doc = "..." names = 100 }; the first is the default */
+	struct profile profiles[SETTINGS_PROFILES_MAX];
+	size_t n_profiles;
+};
+
+enum settings_kind { SETTINGS_STRING, SETTINGS_UINT, SETTINGS_SECONDS, SETTINGS_BOOL, SETTINGS_LIST };
+enum { SETTINGS_READER_F = 1, SETTINGS_READER_V = 2, SETTINGS_READER_S = 4, SETTINGS_READER_P = 8 };
+
+/* The table as data, for parser, init and documents. */
+struct settings_row {
+	const char *section, *option, *fallback, *doc;
+	enum settings_kind kind;
+	unsigned readers;
+	size_t offset; /* in struct settings */
+};
+extern const struct settings_row settings_rows[];
+extern const size_t settings_rows_n;
+
+/* Writes the options that the reader (one SETTINGS_READER_ bit) gets. */
+void settings_write(const struct settings *s, unsigned reader, struct buf *out);
+/* What settings_write() wrote; all memory in the arena; options of other readers stay zero. */
+enum err_code settings_read(struct arena *a, struct bytes in, unsigned reader, struct settings *ret, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,63 @@
+/* The signer without its process: evidence in, certificate out. It believes nobody. Used by the signer's main, by `chancery-ca
+ * init` (offline, for the log's first records and the CA's own TLS certificate) and by tests through the seam. */
+#ifndef CHANCERY_SERVER_SIGNER_H
+#define CHANCERY_SERVER_SIGNER_H
+
+#include "pki/cert.h"
+#include "server/identity.h"
+#include "server/messages.h"
+#include "server/settings.h"
+
+struct signer;
+
+/* Makes the files of a new signer in the empty folder `dir`: identity, root.pem, issuer.pem, issuer.key, log.key, log/ with the
+ * first segment, whose first record names instance and issuers. CONFLICT when there is one: it never overwrites. */
+struct signer_init {
+	const struct identity *identity;
+	struct bytes root_pem, issuer_pem, issuer_key_pem;
+};
+enum err_code signer_create(int dir, const struct signer_init *i, const struct settings *s, struct err *e) MUST_USE;
+
+/* Opens the folder's signer: keys, log (recovers: cuts a torn tail and notes it, voids intents without result), index. Refuses with
+ * a reason: clock before the log's last entry, a changed byte, a log shorter than its checkpoint file. The settings must outlive
+ * it or be replaced by signer_settings(). */
+enum err_code signer_open(int dir, const struct settings *s, struct signer **ret, struct err *e) MUST_USE;
+void signer_close(struct signer *s);
+DEFINE_CLEANUP(struct signer *, signer_close);
+enum err_code signer_settings(struct signer *s, const struct settings *settings, struct err *e) MUST_USE;
+
+/* A checkpoint that somebody else kept (store, backup); empty: none. IO when the log is shorter or differs: the start must stop.
+ * A checkpoint that we did not sign is ignored and counted. */
+enum err_code signer_compare(struct signer *s, struct bytes checkpoint, struct err *e) MUST_USE;
+/* A fresh signed checkpoint of everything durable, also written to the folder's file "checkpoint". */
+enum err_code signer_checkpoint(struct signer *s, struct buf *out, struct err *e) MUST_USE;
+/* The issuer's certificates for a chain (without the root): wire, DER each. */
+struct bytes signer_chain(const struct signer *s);
+const uint8_t *signer_instance(const struct signer *s);
+
+/* One round: takes up to SIGNER_BATCH_MAX requests, makes their intents durable together, signs, makes the results durable
+ * together. Each request ends with code OK and `certificate`, or a refusal. After a failed write or fsync every further call fails with IO:
+ * the caller must end the process. */
+#define SIGNER_BATCH_MAX 64
+struct signer_request {
+	bool tls;                /* the fixed template for the CA's own TLS certificate: csr alone counts */
+	struct bytes body;       /* ISSUE's or ISSUE_TLS's body */
+	/* out; the memory is the arena's */
+	enum err_code code;
+	struct err why;          /* when code is not OK */
+	struct issued issued;
+};
+enum err_code signer_round(struct signer *s, struct arena *a, struct signer_request *r, size_t n, struct err *e) MUST_USE;
+
+struct signer_counts {
+	uint64_t issued, repeated, tls, voided;
+	uint64_t refused[ERR__MAX]; /* by code */
+	uint64_t log_records, log_bytes, log_segments, syncs;
+};
+struct signer_counts signer_counts(const struct signer *s);
+
+/* Goes through the whole log: each record's checksum and chain, each intent and result. For tests and operators. */
+typedef enum err_code signer_log_visit(void *ctx, unsigned type, uint64_t sequence, int64_t time_ms, struct bytes body, struct err *e);
+enum err_code signer_log_walk(int dir, signer_log_visit *visit, void *ctx, struct err *e) MUST_USE;
+
+#endif

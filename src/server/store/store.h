@@ -1,0 +1,122 @@
+/* What the front keeps: accounts, orders, authorizations with their challenges and receipts, certificates, the signer's
+ * checkpoints. One unit of work is one function here; its effects are durable when it returns, together with those of whoever
+ * waits at the same time, or have not happened at all. Plain blocking calls for worker threads. */
+#ifndef CHANCERY_SERVER_STORE_H
+#define CHANCERY_SERVER_STORE_H
+
+#include "acme/identifier.h"
+#include "acme/state.h"
+#include "base/arena.h"
+#include "base/err.h"
+
+#define STORE_ACCOUNT_ID 32 /* the thumbprint of the account's first key */
+#define STORE_ORDER_ID   30
+#define STORE_AUTHZ_ID   16 /* 6 bytes of time (ms), 10 random */
+#define STORE_SERIAL     16
+#define STORE_NAMES_MAX  100
+
+struct store;
+
+struct store_account {
+	uint8_t id[STORE_ACCOUNT_ID];
+	enum account_state state;
+	struct bytes jwk;         /* canonical */
+	struct bytes contacts;    /* JSON array text */
+	bool terms_agreed;
+	int64_t created_s;
+};
+
+struct store_challenge {
+	enum challenge_type type;
+	enum challenge_state state;
+	struct bytes token;
+	int64_t validated_s;      /* 0: not */
+	struct bytes problem;     /* problem document's JSON text; empty: none */
+};
+#define STORE_CHALLENGES_MAX 8
+
+struct store_authz {
+	uint8_t id[STORE_AUTHZ_ID];
+	uint8_t account[STORE_ACCOUNT_ID];
+	uint8_t order[STORE_ORDER_ID]; /* the order that made it */
+	struct identifier identifier;
+	enum authz_state state;   /* as stored; AUTHZ_EXPIRED is computed by the reader from expires_s */
+	int64_t expires_s;
+	struct store_challenge challenges[STORE_CHALLENGES_MAX];
+	size_t n_challenges;
+	struct bytes control, caa; /* receipts; empty until valid */
+};
+
+struct store_order {
+	uint8_t id[STORE_ORDER_ID];
+	uint8_t account[STORE_ACCOUNT_ID];
+	enum order_state state;
+	int64_t created_s, expires_s;
+	struct identifier *identifiers;
+	size_t n_identifiers;
+	uint8_t (*authz)[STORE_AUTHZ_ID]; /* as many as identifiers, in their order */
+	struct bytes new_order;   /* the signed request */
+	struct bytes finalize;    /* the signed request that is being or was issued for; empty before */
+	struct bytes problem;     /* JSON text; empty: none */
+	uint8_t serial[STORE_SERIAL]; /* of the certificate when valid */
+};
+
+struct store_certificate {
+	uint8_t serial[STORE_SERIAL];
+	uint8_t order[STORE_ORDER_ID];
+	uint8_t account[STORE_ACCOUNT_ID];
+	int64_t not_before_s, not_after_s;
+	struct bytes der;
+	struct bytes chain;       /* wire: DER certificates above it */
+};
+
+/* Opens or makes the database "store.db" in the folder path (a path, for SQLite), brings it to the newest schema (numbered
+ * migrations compiled in) and starts the writer thread. CONFIG when the database is newer than this program. */
+enum err_code store_open(const char *folder, struct store **ret, struct err *e) MUST_USE;
+/* Ends the writer after what it has. */
+void store_close(struct store *s);
+
+/* Reads are on a pool of read-only connections and see the last commit. NOT_FOUND when there is no such row; memory is the
+ * arena's. */
+enum err_code store_get_account(struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct store_account *ret, struct err *e) MUST_USE;
+enum err_code store_get_order(struct store *s, struct arena *a, const uint8_t id[STORE_ORDER_ID], struct store_order *ret, struct err *e) MUST_USE;
+enum err_code store_get_authz(struct store *s, struct arena *a, const uint8_t id[STORE_AUTHZ_ID], struct store_authz *ret, struct err *e) MUST_USE;
+enum err_code store_get_certificate(struct store *s, struct arena *a, const uint8_t serial[STORE_SERIAL], struct store_certificate *ret, struct err *e) MUST_USE;
+/* The newest checkpoint of the signer; empty when there is none. */
+enum err_code store_get_checkpoint(struct store *s, struct arena *a, struct bytes *ret, struct err *e) MUST_USE;
+
+/* Makes the account unless there is one with this id: *ret_made tells. */
+enum err_code store_add_account(struct store *s, const struct store_account *account, bool *ret_made, struct err *e) MUST_USE;
+/* The order and its authorizations in one step. */
+enum err_code store_add_order(struct store *s, const struct store_order *order, const struct store_authz *authz, struct err *e) MUST_USE;
+
+/* pending -> processing by compare-and-set: CONFLICT when the challenge is in any other state (somebody else began). */
+enum err_code store_begin_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e) MUST_USE;
+/* processing challenges back to pending, after a restart lost their validations. *ret_n is their number. */
+enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err *e) MUST_USE;
+/* A validation's end: challenge processing -> valid (with receipts) or invalid (with the problem), the authorization with it, and
+ * its order: ready when all of its authorizations are valid, invalid when this one failed. CONFLICT when the challenge is not
+ * processing. */
+struct store_validation {
+	uint8_t authz[STORE_AUTHZ_ID];
+	enum challenge_type type;
+	bool valid;
+	int64_t now_s;
+	struct bytes control, caa; /* when valid */
+	struct bytes problem;      /* when not */
+};
+enum err_code store_end_challenge(struct store *s, const struct store_validation *v, struct err *e) MUST_USE;
+
+/* ready -> processing with the signed finalize request, CONFLICT else. */
+enum err_code store_begin_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, struct err *e) MUST_USE;
+/* ready or processing -> valid with its certificate, in one step (an order may go straight from ready to valid, so that the common case
+ * costs one durable write). CONFLICT when the order is in another state. Storing the same serial again is success. */
+enum err_code store_end_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, const struct store_certificate *c, struct err *e) MUST_USE;
+/* processing -> ready (may be tried again) or -> invalid with a problem. */
+enum err_code store_fail_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], bool retry, struct bytes problem, struct err *e) MUST_USE;
+/* Orders in processing (after a restart they are driven on), at most max ids. */
+enum err_code store_list_processing(struct store *s, struct arena *a, size_t max, uint8_t (**ret_ids)[STORE_ORDER_ID], size_t *ret_n, struct err *e) MUST_USE;
+
+enum err_code store_add_checkpoint(struct store *s, struct bytes checkpoint, struct err *e) MUST_USE;
+
+#endif
