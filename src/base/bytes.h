@@ -48,6 +48,11 @@ struct buf buf_new(size_t max);
 /* The same for secrets: its old memory is wiped before it is given back. */
 struct buf buf_new_secret(size_t max);
 void buf_free(struct buf *b);
+/* For CLEANUP() on a struct buf. */
+static inline void buf_free_p(struct buf *b)
+{
+	buf_free(b);
+}
 /* Forgets the content and the failure, keeps the memory. */
 void buf_reset(struct buf *b);
 bool buf_ok(const struct buf *b);

@@ -1,0 +1,131 @@
+#include "acme/identifier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const challenge_names[CHALLENGE_TYPE__MAX] = {
+#define X(code, name) [CHALLENGE_TYPE_##code] = (name),
+#include "acme/challenge.def"
+#undef X
+};
+
+const char *challenge_type_name(enum challenge_type t)
+{
+	return (unsigned)t < CHALLENGE_TYPE__MAX ? challenge_names[t] : "unknown";
+}
+
+bool challenge_type_from_name(struct bytes name, enum challenge_type *ret)
+{
+	for (unsigned i = 0; i < CHALLENGE_TYPE__MAX; i++)
+		if (bytes_eq_str(name, challenge_names[i])) {
+			*ret = (enum challenge_type)i;
+			return true;
+		}
+	return false;
+}
+
+const char *identifier_type_name(enum identifier_type t)
+{
+	switch (t) {
+	case IDENTIFIER_DNS:
+		return "dns";
+	case IDENTIFIER__MAX:
+		break;
+	}
+	return "unknown";
+}
+
+static bool is_alnum(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool all_digits(struct bytes label)
+{
+	for (size_t i = 0; i < label.len; i++)
+		if (label.ptr[i] < '0' || label.ptr[i] > '9')
+			return false;
+	return true;
+}
+
+/* One label of a host name (RFC 1123 §2.1, RFC 5890 §2.3.1). */
+static enum err_code check_label(struct bytes label, struct err *e)
+{
+	if (label.len == 0)
+		FAIL(e, MALFORMED, "the name has an empty label (two dots, or a dot at an end): write it as in host.example.org");
+	if (label.len > 63)
+		FAIL(e, MALFORMED, "a label of the name has %zu characters, at most 63 are allowed", label.len);
+	for (size_t i = 0; i < label.len; i++)
+		if (!is_alnum(label.ptr[i]) && label.ptr[i] != '-')
+			FAIL(e, MALFORMED, "the name has a character that is not a-z, 0-9, '-' or '.' "
+			    "(an internationalised name is sent in its A-label form, xn--...)");
+	if (label.ptr[0] == '-' || label.ptr[label.len - 1] == '-')
+		FAIL(e, MALFORMED, "a label of the name begins or ends with '-'");
+	return ERR_OK;
+}
+
+static enum err_code check_dns(struct bytes name, struct err *e)
+{
+	if (name.len == 0 || name.len > DNS_NAME_MAX)
+		FAIL(e, MALFORMED, "a name has 1 to %d characters, not %zu", DNS_NAME_MAX, name.len);
+	struct bytes rest = name, label, tail;
+	while (bytes_split(rest, '.', &label, &tail)) {
+		TRY(check_label(label, e));
+		rest = tail;
+	}
+	TRY(check_label(rest, e));
+	if (all_digits(rest))
+		FAIL(e, MALFORMED, "the name's last label is a number: an IP address is no identifier of type \"dns\"");
+	return ERR_OK;
+}
+
+enum err_code identifier_parse(struct arena *a, struct bytes type, struct bytes value, struct identifier *ret, struct err *e)
+{
+	if (!bytes_eq_str(type, "dns"))
+		FAIL(e, UNSUPPORTED_IDENTIFIER, "the identifier's type is not one that this CA issues for; \"dns\" is");
+	if (value.len > DNS_NAME_MAX + 2)
+		FAIL(e, MALFORMED, "a name has 1 to %d characters, not %zu", DNS_NAME_MAX, value.len);
+	uint8_t *p = arena_alloc(a, value.len + 1);
+	if (!p)
+		FAIL(e, NOMEM, "no memory for an identifier");
+	for (size_t i = 0; i < value.len; i++)
+		p[i] = (uint8_t)(value.ptr[i] >= 'A' && value.ptr[i] <= 'Z' ? value.ptr[i] + 32 : value.ptr[i]);
+	struct bytes name = { p, value.len };
+	bool wildcard = bytes_starts_with(name, BYTES_LIT("*."));
+	if (wildcard)
+		name = bytes_slice(name, 2, name.len);
+	TRY(check_dns(name, e));
+	*ret = (struct identifier){ .type = IDENTIFIER_DNS, .value = name, .wildcard = wildcard };
+	return ERR_OK;
+}
+
+int identifier_cmp(const struct identifier *a, const struct identifier *b)
+{
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	int c = bytes_cmp(a->value, b->value);
+	return c ? c : (int)a->wildcard - (int)b->wildcard;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return identifier_cmp(a, b);
+}
+
+size_t identifier_sort(struct identifier *v, size_t n)
+{
+	size_t kept = 0;
+
+	if (n == 0)
+		return 0;
+	qsort(v, n, sizeof *v, compare);
+	for (size_t i = 1; i < n; i++)
+		if (identifier_cmp(&v[kept], &v[i]) != 0)
+			v[++kept] = v[i];
+	return kept + 1;
+}
+
+struct bytes identifier_display(struct arena *a, const struct identifier *id)
+{
+	return id->wildcard ? arena_fmt(a, "*.%.*s", BYTES_FMT(id->value)) : id->value;
+}

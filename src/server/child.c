@@ -1,0 +1,134 @@
+#include "server/child.h"
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "crypto/digest.h"
+#include "os/process.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define START_MS         10000
+#define SETTINGS_ARENA   (1u << 20)
+#define SETTINGS_HEAD    16 /* u64 uid, u64 gid before the settings themselves */
+
+/* The message numbers that belong to one process, as data. */
+static const struct per_process {
+	enum message_type settings, folder, ready, failed;
+	unsigned reader;
+	bool network, writable;
+} per_process[PROCESS__MAX] = {
+	[PROCESS_FRONT] = { MESSAGE_SETTINGS_FRONT, MESSAGE_FOLDER_FRONT, MESSAGE_FRONT_READY, MESSAGE_FRONT_FAILED, SETTINGS_READER_F, false, true },
+	[PROCESS_VALIDATOR] = { MESSAGE_SETTINGS_VALIDATOR, MESSAGE_FOLDER_VALIDATOR, MESSAGE_VALIDATOR_READY, MESSAGE_VALIDATOR_FAILED, SETTINGS_READER_V, true, false },
+	[PROCESS_SIGNER] = { MESSAGE_SETTINGS_SIGNER, MESSAGE_FOLDER_SIGNER, MESSAGE_SIGNER_READY, MESSAGE_SIGNER_FAILED, SETTINGS_READER_S, false, true },
+};
+
+static void set_signals(void)
+{
+	/* The parent alone decides when a child ends: a terminal's Ctrl-C reaches the whole process group. */
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP };
+
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+enum err_code child_settings(struct child *c, const struct message *m, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, SETTINGS_ARENA);
+	struct settings s;
+
+	c->settings_id = m->id;
+	if (!a)
+		FAIL(e, NOMEM, "no memory for the settings");
+	struct wire w = wire_of(m->body);
+	uint64_t uid = wire_u64(&w), gid = wire_u64(&w);
+	if (w.failed)
+		FAIL(e, MALFORMED, "settings without a user");
+	TRY(settings_read(a, bytes_slice(m->body, SETTINGS_HEAD, m->body.len), per_process[c->self].reader, &s, e));
+	if (c->arena)
+		arena_free(c->arena);
+	c->arena = TAKE(a);
+	c->settings = s;
+	c->uid = (uid_t)uid;
+	c->gid = (gid_t)gid;
+	c->lines->json = bytes_eq_str(s.log_format, "json");
+	return ERR_OK;
+}
+
+/* Takes what the parent sends first, until settings and folder are there. */
+static enum err_code child_receive_start(struct child *c, struct err *e)
+{
+	const struct per_process *mine = &per_process[c->self];
+	int64_t deadline = clock_monotonic_ms() + START_MS;
+
+	while (c->folder < 0 || !c->arena) {
+		struct message m;
+		enum err_code rc = channel_receive(c->parent, &m, e);
+		if (rc == ERR_AGAIN) {
+			TRY(wait_fd(channel_fd(c->parent), false, deadline, e));
+			continue;
+		}
+		TRY(rc);
+		if (m.type == mine->settings)
+			TRY(child_settings(c, &m, e));
+		else if (m.type == mine->folder)
+			c->folder = m.fd;
+		else
+			FAIL(e, MALFORMED, "the parent sent %s before settings and folder", message_rules[m.type].name);
+	}
+	return ERR_OK;
+}
+
+enum err_code child_start(enum process self, struct child *ret, struct err *e)
+{
+	static struct event_lines lines = { .fd = STDERR_FILENO };
+
+	*ret = (struct child){ .self = self, .folder = -1, .lines = &lines };
+	lines.process = process_name(self);
+	event_set_sink(event_lines_sink, &lines, EVENT_INFO);
+	set_signals();
+	crypto_init();
+	TRY(server_channel_new(PROCESS_CHANNEL_FD, self, PROCESS_PARENT, &ret->parent, e));
+	return child_receive_start(ret, e);
+}
+
+enum err_code child_jail(struct child *c, struct err *e)
+{
+	struct jail j = { .root_dir = c->folder, .uid = c->uid, .gid = c->gid,
+		.network = per_process[c->self].network, .writable = per_process[c->self].writable };
+
+	return jail_enter(&j, &c->layers, e);
+}
+
+enum err_code child_ready(struct child *c, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
+
+	jail_describe(&c->layers, &out);
+	return channel_send(c->parent, per_process[c->self].ready, c->settings_id, buf_bytes(&out), e);
+}
+
+void child_failed(struct child *c, const struct err *why)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
+
+	event_error(EVENT_ERROR, "start.failed", why);
+	if (!c->parent)
+		return;
+	problem_write(why->code, bytes_str(why->detail), &out);
+	if (channel_send(c->parent, per_process[c->self].failed, c->settings_id, buf_bytes(&out), NULL) == ERR_OK)
+		(void)channel_flush(c->parent, NULL);
+}
+
+void child_free(struct child *c)
+{
+	if (c->parent)
+		channel_free(c->parent);
+	if (c->arena)
+		arena_free(c->arena);
+	if (c->folder >= 0)
+		close(c->folder);
+	*c = (struct child){ .folder = -1 };
+}

@@ -1,0 +1,244 @@
+#include "server/messages.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "crypto/digest.h"
+
+#include <string.h>
+
+enum { ANSWERS_TO_NONE = 0, ANSWERS_TO_ANY = ANSWERS_ANY,
+#define X(code, from, to, body, credits, answers, fd) ANSWERS_TO_##code = MESSAGE_##code + 1,
+#include "server/messages.def"
+#undef X
+};
+
+const struct message_rule message_rules[MESSAGE__MAX] = {
+#define X(code, sender, receiver, body, credit, answer, fd)                              \
+	[MESSAGE_##code] = { .name = #code, .from = PROCESS_##sender, .to = PROCESS_##receiver, .body_max = (body), \
+		.credits = (credit), .answers = ANSWERS_TO_##answer, .carries_fd = (fd) },
+#include "server/messages.def"
+#undef X
+};
+
+const char *process_name(enum process p)
+{
+	static const char *const names[PROCESS__MAX] = {
+#define X(code, name, executable, user, network, writable) [PROCESS_##code] = (name),
+#include "server/processes.def"
+#undef X
+	};
+	return (unsigned)p < PROCESS__MAX ? names[p] : "unknown";
+}
+
+enum err_code server_channel_new(int fd, enum process self, enum process peer, struct channel **ret, struct err *e)
+{
+	return channel_new(fd, (uint8_t)self, (uint8_t)peer, message_rules, MESSAGE__MAX, ret, e);
+}
+
+void validate_write(const struct validate *v, struct buf *out)
+{
+	wire_put_u8(out, (uint8_t)v->method);
+	wire_put_u8(out, (uint8_t)v->identifier.type);
+	wire_put_u8(out, v->identifier.wildcard);
+	wire_put_bytes(out, v->identifier.value);
+	wire_put_bytes(out, v->token);
+	wire_put_bytes(out, v->account_url);
+	wire_put_fixed(out, BYTES_ARRAY(v->thumbprint));
+}
+
+enum err_code validate_read(struct bytes body, struct validate *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct validate v = { 0 };
+	unsigned method = wire_u8(&w), type = wire_u8(&w), wildcard = wire_u8(&w);
+
+	v.identifier.value = wire_bytes(&w, DNS_NAME_MAX);
+	v.token = wire_bytes(&w, TOKEN_LEN);
+	v.account_url = wire_bytes(&w, 1024);
+	struct bytes thumbprint = wire_fixed(&w, sizeof v.thumbprint);
+	TRY(wire_end(&w, "VALIDATE", e));
+	if (method >= CHALLENGE_TYPE__MAX || type >= IDENTIFIER__MAX || wildcard > 1)
+		FAIL(e, MALFORMED, "VALIDATE: method %u, identifier type %u, wildcard %u", method, type, wildcard);
+	v.method = (enum challenge_type)method;
+	v.identifier.type = (enum identifier_type)type;
+	v.identifier.wildcard = wildcard == 1;
+	memcpy(v.thumbprint, thumbprint.ptr, sizeof v.thumbprint);
+	*ret = v;
+	return ERR_OK;
+}
+
+/* Errors cross by name, so that a number's meaning never depends on the build. */
+static enum err_code code_from_name(struct bytes name)
+{
+	if (name.len == 0)
+		return ERR_OK;
+	for (unsigned c = ERR_OK + 1; c < ERR__MAX; c++)
+		if (bytes_eq_str(name, err_name((enum err_code)c)))
+			return (enum err_code)c;
+	return ERR_SERVER_INTERNAL;
+}
+
+void problem_write(enum err_code code, struct bytes detail, struct buf *out)
+{
+	wire_put_bytes(out, code == ERR_OK ? BYTES_LIT("") : bytes_str(err_name(code)));
+	wire_put_bytes(out, detail);
+}
+
+static enum err_code problem_get(struct wire *w, struct bytes *ret_detail)
+{
+	enum err_code code = code_from_name(wire_bytes(w, 64));
+
+	*ret_detail = wire_bytes(w, 2048);
+	return code;
+}
+
+enum err_code problem_read(struct bytes body, enum err_code *ret_code, struct bytes *ret_detail, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct bytes detail;
+	enum err_code code = problem_get(&w, &detail);
+
+	TRY(wire_end(&w, "a refusal", e));
+	if (code == ERR_OK)
+		FAIL(e, MALFORMED, "a refusal without a code");
+	*ret_code = code;
+	*ret_detail = detail;
+	return ERR_OK;
+}
+
+void validated_write(const struct validated *v, struct buf *out)
+{
+	wire_put_bytes(out, v->control);
+	wire_put_bytes(out, v->caa);
+	problem_write(v->code, v->detail, out);
+}
+
+enum err_code validated_read(struct bytes body, struct validated *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct validated v;
+
+	v.control = wire_bytes(&w, 4096);
+	v.caa = wire_bytes(&w, 4096);
+	v.code = problem_get(&w, &v.detail);
+	TRY(wire_end(&w, "VALIDATED", e));
+	if ((v.code == ERR_OK) != (v.control.len > 0 && v.caa.len > 0))
+		FAIL(e, MALFORMED, "VALIDATED: neither both receipts nor a problem");
+	*ret = v;
+	return ERR_OK;
+}
+
+void issue_write(const struct issue *i, struct buf *out)
+{
+	wire_put_bytes(out, i->finalize);
+	wire_put_bytes(out, i->new_order);
+	wire_put_bytes(out, i->account_jwk);
+	wire_put_u16(out, (uint16_t)i->n_receipts);
+	for (size_t k = 0; k < i->n_receipts; k++)
+		wire_put_bytes(out, i->receipts[k]);
+}
+
+enum err_code issue_read(struct arena *a, struct bytes body, struct issue *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct issue i = { 0 };
+
+	i.finalize = wire_bytes(&w, 65536);
+	i.new_order = wire_bytes(&w, 65536);
+	i.account_jwk = wire_bytes(&w, 4096);
+	i.n_receipts = wire_u16(&w);
+	if (i.n_receipts > ISSUE_RECEIPTS_MAX)
+		FAIL(e, MALFORMED, "ISSUE: %zu receipts, at most %d", i.n_receipts, ISSUE_RECEIPTS_MAX);
+	i.receipts = arena_array(a, i.n_receipts + 1, sizeof *i.receipts);
+	if (!i.receipts)
+		FAIL(e, NOMEM, "no memory for receipts");
+	for (size_t k = 0; k < i.n_receipts; k++)
+		i.receipts[k] = wire_bytes(&w, 4096);
+	TRY(wire_end(&w, "ISSUE", e));
+	*ret = i;
+	return ERR_OK;
+}
+
+void issued_write(const struct issued *i, struct buf *out)
+{
+	wire_put_bytes(out, i->serial);
+	wire_put_bytes(out, i->certificate);
+	wire_put_bytes(out, i->chain);
+	wire_put_u64(out, (uint64_t)i->not_before_s);
+	wire_put_u64(out, (uint64_t)i->not_after_s);
+}
+
+enum err_code issued_read(struct bytes body, struct issued *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct issued i;
+
+	i.serial = wire_bytes(&w, 20);
+	i.certificate = wire_bytes(&w, 16384);
+	i.chain = wire_bytes(&w, 16384);
+	i.not_before_s = (int64_t)wire_u64(&w);
+	i.not_after_s = (int64_t)wire_u64(&w);
+	TRY(wire_end(&w, "ISSUED", e));
+	if (i.serial.len != 16 || i.certificate.len == 0)
+		FAIL(e, MALFORMED, "ISSUED: no certificate");
+	*ret = i;
+	return ERR_OK;
+}
+
+#define ORDER_DIGEST_SIZE 16
+
+static void new_order_digest(struct bytes new_order, uint8_t *out)
+{
+	uint8_t whole[SHA256_SIZE];
+
+	sha256_one(new_order, whole);
+	memcpy(out, whole, ORDER_DIGEST_SIZE);
+}
+
+void order_id_make(int64_t now_ms, struct bytes new_order, uint8_t out[ORDER_ID_SIZE])
+{
+	for (int i = 0; i < 6; i++)
+		out[i] = (uint8_t)((uint64_t)now_ms >> (40 - 8 * i));
+	random_bytes(out + 6, 8);
+	new_order_digest(new_order, out + 14);
+}
+
+int64_t order_id_time_ms(const uint8_t id[ORDER_ID_SIZE])
+{
+	int64_t ms = 0;
+
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | id[i];
+	return ms;
+}
+
+bool order_id_names(const uint8_t id[ORDER_ID_SIZE], struct bytes new_order)
+{
+	uint8_t digest[ORDER_DIGEST_SIZE];
+
+	new_order_digest(new_order, digest);
+	return memcmp(id + 14, digest, sizeof digest) == 0;
+}
+
+struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumbprint[32])
+{
+	char id[BASE64URL_LEN(32) + 1];
+
+	base64url_encode((struct bytes){ thumbprint, 32 }, id);
+	return arena_fmt(a, "%.*s" ACCOUNT_PATH "%s", BYTES_FMT(base), id);
+}
+
+enum err_code finalize_url_read(struct bytes base, struct bytes url, uint8_t ret_order[ORDER_ID_SIZE], struct err *e)
+{
+	struct bytes prefix = BYTES_LIT(ORDER_PATH), suffix = BYTES_LIT(FINALIZE_SUFFIX);
+
+	if (!bytes_starts_with(url, base) || !bytes_starts_with(bytes_slice(url, base.len, url.len), prefix) ||
+	    url.len != base.len + prefix.len + ORDER_ID_LEN + suffix.len || !bytes_ends_with(url, suffix))
+		FAIL(e, UNAUTHORIZED, "the request's url is not the finalize URL of an order of this CA");
+	size_t at = base.len + prefix.len;
+	uint8_t id[ORDER_ID_SIZE];
+	if (base64url_decode_fixed(bytes_slice(url, at, at + ORDER_ID_LEN), id, sizeof id, NULL) != ERR_OK)
+		FAIL(e, UNAUTHORIZED, "the request's url names no order");
+	memcpy(ret_order, id, sizeof id);
+	return ERR_OK;
+}

@@ -1,0 +1,142 @@
+#include "server/settings.h"
+
+#include "base/wire.h"
+
+#define F SETTINGS_READER_F
+#define V SETTINGS_READER_V
+#define S SETTINGS_READER_S
+#define P SETTINGS_READER_P
+const struct settings_row settings_rows[] = {
+#define X(sect, opt, member, type, def, who, text)                                                            \
+	{ .section = (sect), .option = (opt), .fallback = (def), .doc = (text), .kind = SETTINGS_##type,      \
+		.readers = (who), .offset = offsetof(struct settings, member) },
+#include "server/settings.def"
+#undef X
+};
+#undef F
+#undef V
+#undef S
+#undef P
+const size_t settings_rows_n = sizeof settings_rows / sizeof *settings_rows;
+
+#define LIST_MAX  4096
+#define VALUE_MAX 65536
+
+static void write_value(const void *at, enum settings_kind kind, struct buf *out)
+{
+	const struct settings_list *list = at;
+
+	switch (kind) {
+	case SETTINGS_STRING:
+		wire_put_bytes(out, *(const struct bytes *)at);
+		return;
+	case SETTINGS_UINT:
+	case SETTINGS_SECONDS:
+		wire_put_u64(out, *(const uint64_t *)at);
+		return;
+	case SETTINGS_BOOL:
+		wire_put_u8(out, *(const bool *)at);
+		return;
+	case SETTINGS_LIST:
+		wire_put_u16(out, (uint16_t)list->n);
+		for (size_t i = 0; i < list->n; i++)
+			wire_put_bytes(out, list->v[i]);
+		return;
+	}
+}
+
+static bool wants_profiles(unsigned reader)
+{
+	return (reader & (SETTINGS_READER_F | SETTINGS_READER_S)) != 0;
+}
+
+void settings_write(const struct settings *s, unsigned reader, struct buf *out)
+{
+	for (size_t i = 0; i < settings_rows_n; i++)
+		if (settings_rows[i].readers & reader)
+			write_value((const char *)s + settings_rows[i].offset, settings_rows[i].kind, out);
+	if (!wants_profiles(reader))
+		return;
+	wire_put_u8(out, (uint8_t)s->n_profiles);
+	for (size_t i = 0; i < s->n_profiles; i++) {
+		wire_put_bytes(out, s->profiles[i].name);
+		wire_put_bytes(out, s->profiles[i].doc);
+		wire_put_u32(out, s->profiles[i].lifetime_s);
+		wire_put_u32(out, s->profiles[i].backdate_s);
+		wire_put_u32(out, s->profiles[i].names_max);
+	}
+}
+
+/* A copy in the arena; a failure of memory is kept in the reader, like a short read. */
+static struct bytes get_string(struct arena *a, struct wire *w)
+{
+	struct bytes copy = arena_copy(a, wire_bytes(w, VALUE_MAX));
+
+	if (!copy.ptr)
+		w->failed = true;
+	return copy;
+}
+
+static void read_list(struct arena *a, struct wire *w, struct settings_list *ret)
+{
+	size_t n = wire_u16(w);
+	struct bytes *v = n <= LIST_MAX ? arena_array(a, n + 1, sizeof *v) : NULL;
+
+	if (!v) {
+		w->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		v[i] = get_string(a, w);
+	*ret = (struct settings_list){ v, n };
+}
+
+static void read_value(struct arena *a, struct wire *w, enum settings_kind kind, void *at)
+{
+	switch (kind) {
+	case SETTINGS_STRING:
+		*(struct bytes *)at = get_string(a, w);
+		return;
+	case SETTINGS_UINT:
+	case SETTINGS_SECONDS:
+		*(uint64_t *)at = wire_u64(w);
+		return;
+	case SETTINGS_BOOL:
+		*(bool *)at = wire_u8(w) != 0;
+		return;
+	case SETTINGS_LIST:
+		read_list(a, w, at);
+		return;
+	}
+}
+
+static void read_profiles(struct arena *a, struct wire *w, struct settings *s)
+{
+	s->n_profiles = wire_u8(w);
+	if (s->n_profiles > SETTINGS_PROFILES_MAX) {
+		w->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < s->n_profiles; i++) {
+		s->profiles[i].name = get_string(a, w);
+		s->profiles[i].doc = get_string(a, w);
+		s->profiles[i].lifetime_s = wire_u32(w);
+		s->profiles[i].backdate_s = wire_u32(w);
+		s->profiles[i].names_max = wire_u32(w);
+	}
+}
+
+enum err_code settings_read(struct arena *a, struct bytes in, unsigned reader, struct settings *ret, struct err *e)
+{
+	struct wire w = wire_of(in);
+	struct settings s = { 0 };
+
+	for (size_t i = 0; i < settings_rows_n; i++)
+		if (settings_rows[i].readers & reader)
+			read_value(a, &w, settings_rows[i].kind, (char *)&s + settings_rows[i].offset);
+	if (wants_profiles(reader))
+		read_profiles(a, &w, &s);
+	TRY(wire_end(&w, "the settings", e));
+	*ret = s;
+	return ERR_OK;
+}
