@@ -53,7 +53,8 @@ enum err_code key_generate(enum key_type t, unsigned rsa_bits, struct key **ret,
 
 /* Public keys from raw parts. Sizes are looked at before any arithmetic. BAD_PUBLIC_KEY with the reason: off-curve point or
  * infinity, RSA modulus outside KEY_RSA_BITS_MIN..MAX or not a multiple of 8 bits, even modulus, exponent not 65537..2^256-1
- * or even. x, y: exactly the field's width. n, e: big-endian without leading zeros. */
+ * (2^64-1 with a modulus of more than 3072 bits, which is libcrypto's own limit) or even, Ed25519 point of small
+ * order. x, y: exactly the field's width. n, e: big-endian without leading zeros. */
 enum err_code key_from_ec(enum key_type t, struct bytes x, struct bytes y, struct key **ret, struct err *e) MUST_USE;
 enum err_code key_from_rsa(struct bytes n, struct bytes exponent, struct key **ret, struct err *e) MUST_USE;
 enum err_code key_from_ed25519(struct bytes x, struct key **ret, struct err *e) MUST_USE;
@@ -66,7 +67,8 @@ struct bytes key_spki(const struct key *k);
 void key_parts(const struct key *k, struct bytes *ret_first, struct bytes *ret_second);
 
 /* PKCS#8 PEM, unencrypted ("PRIVATE KEY"; "EC PRIVATE KEY" and "RSA PRIVATE KEY" are read too). The buffer must be a
- * secret one. */
+ * secret one. Reading: MALFORMED when there is no key that can be read (also for an encrypted one), BAD_PUBLIC_KEY when it is
+ * of a kind or size that is not allowed, or its two halves do not belong together (it signs once to find out). */
 enum err_code key_private_from_pem(struct bytes pem, struct key **ret, struct err *e) MUST_USE;
 enum err_code key_private_to_pem(const struct key *k, struct buf *out, struct err *e) MUST_USE;
 

@@ -20,9 +20,10 @@ struct jws {
 /* Which members a request's protected header must or must not carry. */
 enum jws_nonce { JWS_NONCE_REQUIRED, JWS_NONCE_FORBIDDEN };
 
-/* MALFORMED: not the flattened serialisation, unknown or unprotected header, both or neither of jwk and kid, no url, no nonce
- * where one is required (or one where none may be), `crit`, `b64`, padding, trailing bytes, duplicate keys.
- * BAD_SIGNATURE_ALGORITHM: none, a MAC, or anything outside sig.def. BAD_NONCE: a nonce that is no base64url. */
+/* MALFORMED: not the flattened serialisation, an unprotected header, both or neither of jwk and kid, no url, no nonce where
+ * one is required (or one where none may be), a nonce that is no base64url (RFC 8555 §6.5.2), `crit`, `b64`, padding,
+ * trailing bytes, duplicate keys, a signature of a size that the algorithm never has. Other members of the protected header
+ * are ignored (RFC 7515 §4). BAD_SIGNATURE_ALGORITHM: none, a MAC, or anything outside sig.def. */
 enum err_code jws_parse(struct arena *a, struct bytes json, enum jws_nonce nonce, struct jws *ret, struct err *e) MUST_USE;
 
 /* BAD_SIGNATURE_ALGORITHM when the header's alg is not the key's; MALFORMED for a signature of the wrong shape; UNAUTHORIZED

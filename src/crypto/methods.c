@@ -1,0 +1,118 @@
+#include "crypto/methods.h"
+
+#include "base/codec.h"
+#include "base/event.h"
+#include "crypto/digest.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct crypto_methods methods;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+void crypto_die(const char *what)
+{
+	char reason[160] = "";
+
+	ERR_error_string_n(ERR_peek_last_error(), reason, sizeof reason);
+	event(EVENT_ERROR, "crypto.broken", EVENT_STR("what", what), EVENT_STR("reason", reason));
+	abort();
+}
+
+enum err_code crypto_err(struct err *e, const char *file, int line, const char *what)
+{
+	char reason[160] = "";
+	unsigned long first = ERR_peek_last_error();
+	bool memory = ERR_GET_REASON(first) == ERR_R_MALLOC_FAILURE;
+
+	ERR_error_string_n(first, reason, sizeof reason);
+	ERR_clear_error();
+	return err_set(e, memory ? ERR_NOMEM : ERR_CRYPTO, file, line, "%s: %s", what, first ? reason : "no reason given");
+}
+
+bool crypto_failed_for_memory(void)
+{
+	bool memory = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+
+	ERR_clear_error();
+	return memory;
+}
+
+static EVP_MD *fetch_digest(const char *name)
+{
+	EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
+
+	if (!md)
+		crypto_die(name);
+	return md;
+}
+
+static EVP_MAC_CTX *fetch_hmac(void)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[2] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end() };
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
+
+	if (!c || EVP_MAC_CTX_set_params(c, params) != 1)
+		crypto_die("HMAC");
+	EVP_MAC_free(mac); /* the context holds its own */
+	return c;
+}
+
+static EVP_PKEY *fetch_ec_params(const char *group)
+{
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	EVP_PKEY *params = NULL;
+
+	if (!c || EVP_PKEY_paramgen_init(c) != 1 || EVP_PKEY_CTX_set_group_name(c, group) != 1 || EVP_PKEY_paramgen(c, &params) != 1)
+		crypto_die(group);
+	EVP_PKEY_CTX_free(c);
+	return params;
+}
+
+static void decode_algorithms(void)
+{
+	static const char *const hex[] = {
+#define X(code, jose, key_type, der) [SIG_##code] = (der),
+#include "crypto/sig.def"
+#undef X
+	};
+
+	for (size_t i = 0; i < SIG__MAX; i++) {
+		size_t n = strlen(hex[i]) / 2;
+		if (n > sizeof methods.alg_der[i] || hex_decode(bytes_str(hex[i]), methods.alg_der[i], n, NULL) != ERR_OK)
+			crypto_die("sig.def");
+		methods.alg_der_len[i] = n;
+	}
+}
+
+static void fetch_all(void)
+{
+	methods.sha1 = fetch_digest("SHA1");
+	methods.sha256 = fetch_digest("SHA256");
+	methods.sha384 = fetch_digest("SHA384");
+	methods.hmac = fetch_hmac();
+	methods.aes_block = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
+	if (!methods.aes_block)
+		crypto_die("AES-128-ECB");
+	methods.ec_params[KEY_EC_P256] = fetch_ec_params("P-256");
+	methods.ec_params[KEY_EC_P384] = fetch_ec_params("P-384");
+	decode_algorithms();
+}
+
+const struct crypto_methods *crypto_methods(void)
+{
+	if (pthread_once(&once, fetch_all) != 0)
+		crypto_die("pthread_once");
+	return &methods;
+}
+
+void crypto_init(void)
+{
+	(void)crypto_methods();
+}

@@ -1,0 +1,125 @@
+/* Signing and verifying. ECDSA and RSA get a digest that we made: on OpenSSL 3.0 that spares EVP_DigestSign's look-ups. */
+#include "crypto/digest.h"
+#include "crypto/key_impl.h"
+#include "crypto/sig_form.h"
+
+#define DIGEST_MAX SHA384_SIZE
+
+static size_t digest_for(enum key_type t, struct bytes message, uint8_t out[DIGEST_MAX])
+{
+	if (t != KEY_EC_P384) {
+		sha256_one(message, out);
+		return SHA256_SIZE;
+	}
+	sha384_one(message, out);
+	return SHA384_SIZE;
+}
+
+/* EdDSA hashes the message twice by itself (RFC 8032 §5.1.6), so there is no digest to give. */
+static enum err_code sign_ed25519(const struct key *k, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	EVP_MD_CTX *c CLEANUP(EVP_MD_CTX_free_p) = EVP_MD_CTX_new();
+	size_t len = KEY_SIG_SIZE_MAX;
+
+	if (!c || EVP_DigestSignInit_ex(c, NULL, NULL, NULL, NULL, k->pkey, NULL) != 1 ||
+	    EVP_DigestSign(c, sig, &len, message.ptr, message.len) != 1)
+		return CRYPTO_ERR(e, "Ed25519 signature");
+	*ret_len = len;
+	return ERR_OK;
+}
+
+static enum err_code sign_digest(const struct key *k, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	EVP_PKEY_CTX *c CLEANUP(EVP_PKEY_CTX_free_p) = EVP_PKEY_CTX_dup(k->sign);
+	uint8_t digest[DIGEST_MAX];
+	size_t n = digest_for(k->type, message, digest), len = KEY_SIG_SIZE_MAX;
+
+	if (!c || EVP_PKEY_sign(c, sig, &len, digest, n) != 1)
+		return CRYPTO_ERR(e, "signature");
+	*ret_len = len;
+	return ERR_OK;
+}
+
+enum err_code key_sign(const struct key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	uint8_t der[KEY_SIG_SIZE_MAX];
+	size_t len = 0, width = key_width(k->type);
+
+	if (!k->is_private)
+		FAIL(e, BUG, "a public key cannot sign");
+	if (k->type == KEY_ED25519)
+		return sign_ed25519(k, message, sig, ret_len, e);
+	if (k->type == KEY_RSA || form == SIG_FORM_X509)
+		return sign_digest(k, message, sig, ret_len, e);
+	TRY(sign_digest(k, message, der, &len, e));
+	if (!ecdsa_from_der((struct bytes){ der, len }, width, sig))
+		FAIL(e, CRYPTO, "libcrypto's ECDSA signature is not DER");
+	*ret_len = 2 * width;
+	return ERR_OK;
+}
+
+/* One for a good signature; else it says whose fault it was. */
+static enum err_code verdict(int verified, struct err *e)
+{
+	if (verified == 1)
+		return ERR_OK;
+	if (crypto_failed_for_memory())
+		FAIL(e, NOMEM, "no memory to verify a signature");
+	FAIL(e, UNAUTHORIZED, "the signature is not by this key");
+}
+
+static enum err_code verify_ed25519(const struct key *k, struct bytes message, struct bytes sig, struct err *e)
+{
+	EVP_MD_CTX *c CLEANUP(EVP_MD_CTX_free_p) = EVP_MD_CTX_new();
+
+	if (sig.len != 64)
+		FAIL(e, MALFORMED, "an Ed25519 signature takes 64 bytes, not %zu", sig.len);
+	if (!c || EVP_DigestVerifyInit_ex(c, NULL, NULL, NULL, NULL, k->pkey, NULL) != 1)
+		return CRYPTO_ERR(e, "Ed25519 verification");
+	return verdict(EVP_DigestVerify(c, sig.ptr, sig.len, message.ptr, message.len), e);
+}
+
+static enum err_code verify_digest(const struct key *k, struct bytes message, struct bytes sig, struct err *e)
+{
+	EVP_PKEY_CTX *c CLEANUP(EVP_PKEY_CTX_free_p) = EVP_PKEY_CTX_dup(k->verify);
+	uint8_t digest[DIGEST_MAX];
+	size_t n = digest_for(k->type, message, digest);
+
+	if (!c)
+		return CRYPTO_ERR(e, "verification");
+	return verdict(EVP_PKEY_verify(c, sig.ptr, sig.len, digest, n), e);
+}
+
+static enum err_code verify_ecdsa(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
+{
+	uint8_t der[ECDSA_DER_MAX];
+	size_t width = key_width(k->type);
+
+	if (form == SIG_FORM_X509) {
+		if (!ecdsa_from_der(sig, width, NULL))
+			FAIL(e, MALFORMED, "the signature is not the DER of two numbers of at most %zu bytes", width);
+		return verify_digest(k, message, sig, e);
+	}
+	size_t len = ecdsa_to_der(sig, width, der);
+	if (len == 0)
+		FAIL(e, MALFORMED, "an %s signature takes %zu bytes, not %zu", sig_alg_jose(key_sig_alg(k)), 2 * width, sig.len);
+	return verify_digest(k, message, (struct bytes){ der, len }, e);
+}
+
+enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
+{
+	switch (k->type) {
+	case KEY_EC_P256:
+	case KEY_EC_P384:
+		return verify_ecdsa(k, form, message, sig, e);
+	case KEY_RSA:
+		if (sig.len != k->bits / 8)
+			FAIL(e, MALFORMED, "a signature by this RSA key takes %u bytes, not %zu", k->bits / 8, sig.len);
+		return verify_digest(k, message, sig, e);
+	case KEY_ED25519:
+		return verify_ed25519(k, message, sig, e);
+	case KEY__MAX:
+		break;
+	}
+	FAIL(e, BUG, "an unknown key type");
+}

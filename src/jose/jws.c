@@ -1,0 +1,199 @@
+/* Reading and verifying. This is the first code that a hostile request meets, in the front and again in the signer: every size is
+ * looked at before work is done for it, and everything cheap is refused before a key is touched. */
+#include "jose/jws.h"
+
+#include "base/codec.h"
+#include "base/json.h"
+
+#include <string.h>
+
+#define REQUEST_SIZE_MAX   (128 * 1024)
+#define PROTECTED_SIZE_MAX 8192 /* base64url: above a JWK of 1500 bytes with two URLs of 2048 */
+#define URL_SIZE_MAX       2048
+#define NONCE_SIZE_MAX     256
+#define ALG_SIZE_MAX       64
+
+struct request {
+	struct bytes protected_header, payload, signature;
+	struct bytes header, signatures;
+};
+
+static const struct json_field request_fields[] = {
+	JSON_FIELD(struct request, protected_header, "protected", JSON_STRING, true, PROTECTED_SIZE_MAX),
+	JSON_FIELD(struct request, payload, "payload", JSON_STRING, true, 0),
+	JSON_FIELD(struct request, signature, "signature", JSON_STRING, true, 0),
+	JSON_FIELD(struct request, header, "header", JSON_ANY, false, 0),
+	JSON_FIELD(struct request, signatures, "signatures", JSON_ANY, false, 0),
+};
+
+struct header {
+	struct bytes alg, nonce, url, kid, jwk;
+	struct bytes crit, b64;
+};
+
+static const struct json_field header_fields[] = {
+	JSON_FIELD(struct header, alg, "alg", JSON_STRING, true, ALG_SIZE_MAX),
+	JSON_FIELD(struct header, nonce, "nonce", JSON_STRING, false, NONCE_SIZE_MAX),
+	JSON_FIELD(struct header, url, "url", JSON_STRING, true, URL_SIZE_MAX),
+	JSON_FIELD(struct header, kid, "kid", JSON_STRING, false, URL_SIZE_MAX),
+	JSON_FIELD(struct header, jwk, "jwk", JSON_OBJECT, false, 0),
+	JSON_FIELD(struct header, crit, "crit", JSON_ANY, false, 0),
+	JSON_FIELD(struct header, b64, "b64", JSON_ANY, false, 0),
+};
+
+static const char known_algorithms[] =
+#define X(code, jose, key_type, der) " " jose
+#include "crypto/sig.def"
+#undef X
+    ;
+
+#define COUNT(v) (sizeof(v) / sizeof((v)[0]))
+
+static enum err_code read_request(struct arena *a, struct bytes json, struct request *ret, struct err *e)
+{
+	if (json.len > REQUEST_SIZE_MAX)
+		FAIL(e, MALFORMED, "a JWS of more than %d bytes", REQUEST_SIZE_MAX);
+	TRY(json_read(a, json, "the JWS", request_fields, COUNT(request_fields), ret, e));
+	/* RFC 8555 §6.2: "The JWS MUST NOT have multiple signatures", "The JWS Unprotected Header [RFC7515] MUST NOT be used" */
+	if (ret->signatures.ptr)
+		FAIL(e, MALFORMED, "the JWS must be in the flattened form: no member \"signatures\"");
+	if (ret->header.ptr)
+		FAIL(e, MALFORMED, "the JWS must have no unprotected header");
+	return ERR_OK;
+}
+
+static enum err_code check_nonce(struct bytes value, enum jws_nonce nonce, struct err *e)
+{
+	switch (nonce) {
+	case JWS_NONCE_FORBIDDEN: /* RFC 8555 §7.3.5, §7.3.4: the inner JWS */
+		if (value.ptr)
+			FAIL(e, MALFORMED, "the inner JWS must have no nonce");
+		return ERR_OK;
+	case JWS_NONCE_REQUIRED:
+		if (!value.ptr)
+			FAIL(e, MALFORMED, "the protected header has no nonce");
+		/* RFC 8555 §6.5.2: "If the value of a "nonce" header parameter is not valid according to this encoding, then the
+		 * verifier MUST reject the JWS as malformed." */
+		if (!base64url_is(value))
+			FAIL(e, MALFORMED, "the nonce is not base64url");
+		return ERR_OK;
+	}
+	FAIL(e, BUG, "an unknown nonce rule");
+}
+
+static enum err_code check_header(const struct header *h, enum jws_nonce nonce, enum sig_alg *ret_alg, struct err *e)
+{
+	if (h->crit.ptr || h->b64.ptr) /* RFC 7797's payload would not be what we decode */
+		FAIL(e, MALFORMED, "the protected header must have neither \"crit\" nor \"b64\"");
+	if (!sig_alg_from_jose(h->alg, ret_alg))
+		FAIL(e, BAD_SIGNATURE_ALGORITHM, "the signature's algorithm is none of%s", known_algorithms);
+	TRY(check_nonce(h->nonce, nonce, e));
+	if (h->url.len == 0)
+		FAIL(e, MALFORMED, "the protected header's url is empty");
+	/* RFC 8555 §6.2: "The "jwk" and "kid" fields are mutually exclusive. Servers MUST reject requests that contain both." */
+	if ((h->jwk.ptr != NULL) == (h->kid.ptr != NULL))
+		FAIL(e, MALFORMED, "the protected header must have exactly one of \"jwk\" and \"kid\"");
+	if (h->kid.ptr && h->kid.len == 0)
+		FAIL(e, MALFORMED, "the protected header's kid is empty");
+	return ERR_OK;
+}
+
+static enum err_code read_header(struct arena *a, struct bytes text, struct header *ret, struct err *e)
+{
+	struct bytes json;
+
+	if (base64url_decode(a, text, &json, NULL) != ERR_OK)
+		FAIL(e, MALFORMED, "the JWS's member \"protected\" is not base64url");
+	return json_read(a, json, "the protected header", header_fields, COUNT(header_fields), ret, e);
+}
+
+/* The sizes that a signature by the algorithm can have at all; the key's own is for key_verify(). */
+static enum err_code check_signature_size(enum sig_alg alg, size_t len, struct err *e)
+{
+	size_t least = 0, most = 0;
+
+	switch (alg) {
+	case SIG_ES256:
+	case SIG_EDDSA:
+		least = most = 64;
+		break;
+	case SIG_ES384:
+		least = most = 96;
+		break;
+	case SIG_RS256:
+		least = KEY_RSA_BITS_MIN / 8;
+		most = KEY_RSA_BITS_MAX / 8;
+		break;
+	case SIG__MAX:
+		break;
+	}
+	if (len < least || len > most)
+		FAIL(e, MALFORMED, "an %s signature takes %zu to %zu bytes", sig_alg_jose(alg), least, most);
+	return ERR_OK;
+}
+
+static enum err_code read_signature(struct arena *a, struct bytes text, enum sig_alg alg, struct bytes *ret, struct err *e)
+{
+	struct bytes sig;
+
+	if (text.len > BASE64URL_LEN(KEY_SIG_SIZE_MAX)) /* too long for any, so not worth decoding */
+		return check_signature_size(alg, text.len, e);
+	if (base64url_decode(a, text, &sig, NULL) != ERR_OK)
+		FAIL(e, MALFORMED, "the JWS's member \"signature\" is not base64url");
+	TRY(check_signature_size(alg, sig.len, e));
+	*ret = sig;
+	return ERR_OK;
+}
+
+static enum err_code read_payload(struct arena *a, struct bytes text, struct bytes *ret, struct err *e)
+{
+	if (text.len == 0) {
+		*ret = BYTES_LIT("");
+		return ERR_OK;
+	}
+	if (base64url_decode(a, text, ret, NULL) != ERR_OK)
+		FAIL(e, MALFORMED, "the JWS's member \"payload\" is not base64url");
+	return ERR_OK;
+}
+
+/* RFC 7515 §5.2: ASCII(BASE64URL(UTF8(JWS Protected Header)) || '.' || BASE64URL(JWS Payload)), as they were sent. */
+static enum err_code join(struct arena *a, struct bytes header, struct bytes payload, struct bytes *ret, struct err *e)
+{
+	size_t len = header.len + 1 + payload.len;
+	uint8_t *p = arena_alloc(a, len);
+
+	if (!p)
+		FAIL(e, NOMEM, "no memory for a JWS");
+	memcpy(p, header.ptr, header.len);
+	p[header.len] = '.';
+	memcpy(p + header.len + 1, payload.ptr, payload.len);
+	*ret = (struct bytes){ p, len };
+	return ERR_OK;
+}
+
+enum err_code jws_parse(struct arena *a, struct bytes json, enum jws_nonce nonce, struct jws *ret, struct err *e)
+{
+	struct request r = { .protected_header = BYTES_NONE };
+	struct header h = { .alg = BYTES_NONE };
+	struct jws j = { .payload = BYTES_NONE };
+
+	TRY(read_request(a, json, &r, e));
+	TRY(read_header(a, r.protected_header, &h, e));
+	TRY(check_header(&h, nonce, &j.alg, e));
+	TRY(read_signature(a, r.signature, j.alg, &j.signature, e));
+	TRY(read_payload(a, r.payload, &j.payload, e));
+	TRY(join(a, r.protected_header, r.payload, &j.signing_input, e));
+	j.nonce = h.nonce;
+	j.url = h.url;
+	j.kid = h.kid;
+	j.jwk = h.jwk;
+	*ret = j;
+	return ERR_OK;
+}
+
+enum err_code jws_verify(const struct jws *j, const struct key *k, struct err *e)
+{
+	if (j->alg != key_sig_alg(k))
+		FAIL(e, BAD_SIGNATURE_ALGORITHM, "the request says %s, but its key signs with %s", sig_alg_jose(j->alg), sig_alg_jose(key_sig_alg(k)));
+	return key_verify(k, SIG_FORM_JOSE, j->signing_input, j->signature, e);
+}
