@@ -90,13 +90,17 @@ enum err_code store_add_account(struct store *s, const struct store_account *acc
 /* The order and its authorizations in one step. */
 enum err_code store_add_order(struct store *s, const struct store_order *order, const struct store_authz *authz, struct err *e) MUST_USE;
 
-/* pending -> processing by compare-and-set: CONFLICT when the challenge is in any other state (somebody else began). */
+/* pending -> processing by compare-and-set: CONFLICT when the challenge is in any other state (somebody else began), BUSY when
+ * very many are being validated. processing is held in memory and costs no durable write; a restart finds the challenge pending. */
 enum err_code store_begin_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e) MUST_USE;
-/* processing challenges back to pending, after a restart lost their validations. *ret_n is their number. */
+/* processing -> pending for a challenge whose validation will not end: nobody could be asked, or the end could not be stored.
+ * Nothing when it is not processing. */
+void store_abandon_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type);
+/* The same for all, after the validator's restart lost their validations. *ret_n is their number. */
 enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err *e) MUST_USE;
 /* A validation's end: challenge processing -> valid (with receipts) or invalid (with the problem), the authorization with it, and
  * its order: ready when all of its authorizations are valid, invalid when this one failed. CONFLICT when the challenge is not
- * processing. */
+ * processing. After STORE, BUSY or NOMEM it still is: the caller tries again, or abandons it. */
 struct store_validation {
 	uint8_t authz[STORE_AUTHZ_ID];
 	enum challenge_type type;
@@ -112,7 +116,8 @@ enum err_code store_begin_finalize(struct store *s, const uint8_t order[STORE_OR
 /* ready or processing -> valid with its certificate, in one step (an order may go straight from ready to valid, so that the common case
  * costs one durable write). CONFLICT when the order is in another state. Storing the same serial again is success. */
 enum err_code store_end_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, const struct store_certificate *c, struct err *e) MUST_USE;
-/* processing -> ready (may be tried again) or -> invalid with a problem. */
+/* processing -> ready (may be tried again; the finalize request is forgotten) or processing or ready -> invalid with a problem.
+ * CONFLICT else. */
 enum err_code store_fail_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], bool retry, struct bytes problem, struct err *e) MUST_USE;
 /* Orders in processing (after a restart they are driven on), at most max ids. */
 enum err_code store_list_processing(struct store *s, struct arena *a, size_t max, uint8_t (**ret_ids)[STORE_ORDER_ID], size_t *ret_n, struct err *e) MUST_USE;

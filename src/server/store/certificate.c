@@ -1,0 +1,51 @@
+#include "server/store/inside.h"
+
+#include <errno.h>
+#include <string.h>
+
+static enum err_code get_certificate(struct db *db, void *ctx, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	const struct get *g = ctx;
+	struct store_certificate v = { 0 };
+	bool row;
+
+	TRY(db_prepare(db, "SELECT order_id, account, not_before_s, not_after_s, der, chain FROM certificates WHERE serial = $1",
+	    &st, e));
+	db_bind_bytes(st, 1, span(g->id, sizeof v.serial));
+	TRY(db_step(st, &row, e));
+	errno = 0;
+	if (!row)
+		FAIL(e, NOT_FOUND, "there is no such certificate");
+	memcpy(v.serial, g->id, sizeof v.serial);
+	TRY(db_fixed(st, 0, v.order, sizeof v.order, e));
+	TRY(db_fixed(st, 1, v.account, sizeof v.account, e));
+	v.not_before_s = db_int(st, 2);
+	v.not_after_s = db_int(st, 3);
+	TRY(db_copy(st, 4, g->arena, &v.der, e));
+	TRY(db_copy(st, 5, g->arena, &v.chain, e));
+	*(struct store_certificate *)g->ret = v;
+	return ERR_OK;
+}
+
+enum err_code store_get_certificate(struct store *s, struct arena *a, const uint8_t serial[STORE_SERIAL], struct store_certificate *ret, struct err *e)
+{
+	return db_pool_read(s->readers, get_certificate, &(struct get){ a, serial, ret }, e);
+}
+
+enum err_code certificate_insert(struct db *db, const struct store_certificate *c, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	int64_t n;
+
+	TRY(db_prepare(db, "INSERT INTO certificates (serial, order_id, account, not_before_s, not_after_s, der, chain)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7)", &st, e));
+	db_bind_bytes(st, 1, span(c->serial, sizeof c->serial));
+	db_bind_bytes(st, 2, span(c->order, sizeof c->order));
+	db_bind_bytes(st, 3, span(c->account, sizeof c->account));
+	db_bind_int(st, 4, c->not_before_s);
+	db_bind_int(st, 5, c->not_after_s);
+	db_bind_bytes(st, 6, c->der);
+	db_bind_bytes(st, 7, c->chain);
+	return db_run(st, &n, e);
+}

@@ -1,0 +1,182 @@
+#include "server/store/inflight.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS (2 * INFLIGHT_MAX) /* a power of two; never more than half of them used */
+_Static_assert((SLOTS & (SLOTS - 1)) == 0, "a mask stands for the remainder");
+_Static_assert(CHALLENGE_TYPE__MAX <= 32, "the types of one authorization are the bits of a word");
+
+struct slot {
+	uint8_t authz[STORE_AUTHZ_ID];
+	uint32_t claimed, ending; /* a bit for each type; ending is a part of claimed; claimed 0: the slot is free */
+};
+
+/* Open addressing with linear probing. */
+struct inflight {
+	pthread_mutex_t lock;
+	size_t n;
+	struct slot slots[SLOTS];
+};
+
+struct inflight *inflight_new(void)
+{
+	struct inflight *f = calloc(1, sizeof *f);
+
+	if (f)
+		pthread_mutex_init(&f->lock, NULL);
+	return f;
+}
+
+void inflight_free(struct inflight *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+/* The end of an authorization's id is random, and ours: no applicant chooses it. */
+static size_t home(const uint8_t authz[STORE_AUTHZ_ID])
+{
+	uint32_t h;
+
+	memcpy(&h, authz + STORE_AUTHZ_ID - sizeof h, sizeof h);
+	return h & (SLOTS - 1);
+}
+
+/* The authorization's slot, or the free one where it would go. */
+static struct slot *find(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID])
+{
+	size_t i = home(authz);
+
+	while (f->slots[i].claimed && memcmp(f->slots[i].authz, authz, STORE_AUTHZ_ID) != 0)
+		i = (i + 1) & (SLOTS - 1);
+	return &f->slots[i];
+}
+
+/* Frees the slot and moves those behind it up, so that no search stops too early at the hole. */
+static void remove_slot(struct inflight *f, struct slot *s)
+{
+	size_t hole = (size_t)(s - f->slots), i = hole;
+
+	for (;;) {
+		i = (i + 1) & (SLOTS - 1);
+		if (!f->slots[i].claimed)
+			break;
+		/* Only what has its home at the hole or before it may go there. */
+		if (((i - home(f->slots[i].authz)) & (SLOTS - 1)) >= ((i - hole) & (SLOTS - 1))) {
+			f->slots[hole] = f->slots[i];
+			hole = i;
+		}
+	}
+	f->slots[hole] = (struct slot){ 0 };
+	f->n--;
+}
+
+static void unclaim(struct inflight *f, struct slot *s, uint32_t bits)
+{
+	s->claimed &= ~bits;
+	s->ending &= ~bits;
+	if (!s->claimed)
+		remove_slot(f, s);
+}
+
+enum claim_result { CLAIMED, TAKEN, FULL };
+
+static enum claim_result claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], uint32_t bit)
+{
+	struct slot *s = find(f, authz);
+
+	if (s->claimed & bit)
+		return TAKEN;
+	if (!s->claimed) {
+		if (f->n == INFLIGHT_MAX)
+			return FULL;
+		f->n++;
+		memcpy(s->authz, authz, STORE_AUTHZ_ID);
+	}
+	s->claimed |= bit;
+	return CLAIMED;
+}
+
+enum err_code inflight_claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e)
+{
+	pthread_mutex_lock(&f->lock);
+	enum claim_result r = claim(f, authz, 1u << type);
+	pthread_mutex_unlock(&f->lock);
+	errno = 0;
+	if (r == TAKEN)
+		FAIL(e, CONFLICT, "the challenge is being validated already");
+	if (r == FULL)
+		FAIL(e, BUSY, "%d validations are under way already", INFLIGHT_MAX);
+	return ERR_OK;
+}
+
+enum err_code inflight_begin_end(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e)
+{
+	uint32_t bit = 1u << type;
+
+	pthread_mutex_lock(&f->lock);
+	struct slot *s = find(f, authz);
+	bool ours = (s->claimed & bit) && !(s->ending & bit);
+	if (ours)
+		s->ending |= bit;
+	pthread_mutex_unlock(&f->lock);
+	errno = 0;
+	if (!ours)
+		FAIL(e, CONFLICT, "the challenge is not being validated");
+	return ERR_OK;
+}
+
+void inflight_cancel_end(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
+{
+	pthread_mutex_lock(&f->lock);
+	find(f, authz)->ending &= ~(1u << type);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void inflight_end(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
+{
+	pthread_mutex_lock(&f->lock);
+	struct slot *s = find(f, authz);
+	if (s->claimed)
+		unclaim(f, s, 1u << type);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void inflight_abandon(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
+{
+	pthread_mutex_lock(&f->lock);
+	struct slot *s = find(f, authz);
+	if (s->claimed)
+		unclaim(f, s, (1u << type) & ~s->ending);
+	pthread_mutex_unlock(&f->lock);
+}
+
+size_t inflight_reset(struct inflight *f)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&f->lock);
+	/* A removal moves others only towards this slot from behind, or, around the table's end, from its front to its back:
+	 * those have been here before and keep only what is ending. So each slot is looked at until nothing is left to drop. */
+	for (size_t i = 0; i < SLOTS; i++)
+		while (f->slots[i].claimed & ~f->slots[i].ending) {
+			uint32_t bits = f->slots[i].claimed & ~f->slots[i].ending;
+			n += (size_t)__builtin_popcount(bits);
+			unclaim(f, &f->slots[i], bits);
+		}
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+uint32_t inflight_types(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID])
+{
+	pthread_mutex_lock(&f->lock);
+	uint32_t types = find(f, authz)->claimed;
+	pthread_mutex_unlock(&f->lock);
+	return types;
+}
