@@ -1,0 +1,230 @@
+#include "pki/cert.h"
+
+#include "crypto/digest.h"
+#include "pki/der.h"
+#include "pki/oid.h"
+#include "pki/san_write.h"
+
+#include <string.h>
+
+#define KEY_USAGE_SIGN        "03020780" /* digitalSignature */
+#define KEY_USAGE_SIGN_AND_KT "030205a0" /* digitalSignature, keyEncipherment */
+#define KEY_USAGE_CA          "03020106" /* keyCertSign, cRLSign */
+
+struct extension {
+	struct der_mark whole, value;
+};
+
+static struct extension extension_open(struct buf *b, enum oid id, bool critical)
+{
+	struct extension x;
+
+	x.whole = der_open(b, DER_SEQUENCE);
+	der_put_oid(b, oid_hex(id));
+	if (critical) /* DEFAULT FALSE is not encoded (X.690 §11.5) */
+		der_put_bool(b, true);
+	x.value = der_open(b, DER_OCTET_STRING);
+	return x;
+}
+
+static void extension_close(struct buf *b, struct extension x)
+{
+	der_close(b, x.value);
+	der_close(b, x.whole);
+}
+
+static void put_constant(struct buf *b, enum oid id, bool critical, const char *value_hex)
+{
+	struct extension x = extension_open(b, id, critical);
+
+	der_put_hex(b, value_hex);
+	extension_close(b, x);
+}
+
+/* A SEQUENCE of one OBJECT IDENTIFIER, `depth` times nested. */
+static void put_purpose(struct buf *b, enum oid id, enum oid purpose, unsigned depth)
+{
+	struct extension x = extension_open(b, id, false);
+	struct der_mark outer = der_open(b, DER_SEQUENCE), inner = { 0 };
+
+	if (depth > 1)
+		inner = der_open(b, DER_SEQUENCE);
+	der_put_oid(b, oid_hex(purpose));
+	if (depth > 1)
+		der_close(b, inner);
+	der_close(b, outer);
+	extension_close(b, x);
+}
+
+static void put_ext_key_usage(struct buf *b)
+{
+	put_purpose(b, OID_EXTENDED_KEY_USAGE, OID_SERVER_AUTH, 1);
+}
+
+/* Exactly one reserved policy identifier, no qualifiers (Baseline Requirements §7.1.2.7.9). */
+static void put_policies(struct buf *b)
+{
+	put_purpose(b, OID_CERTIFICATE_POLICIES, OID_POLICY_DOMAIN_VALIDATED, 2);
+}
+
+/* RFC 5280 §4.2.1.1: keyIdentifier alone; issuer and serial would bind the leaf to one certificate of its issuer. */
+static void put_authority_key_id(struct buf *b, struct bytes key_id)
+{
+	struct extension x = extension_open(b, OID_AUTHORITY_KEY_ID, false);
+	struct der_mark s = der_open(b, DER_SEQUENCE);
+
+	der_put(b, DER_CONTEXT(0), key_id);
+	der_close(b, s);
+	extension_close(b, x);
+}
+
+void san_write(const struct san *names, size_t n_names, bool critical, struct buf *out)
+{
+	struct extension x = extension_open(out, OID_SUBJECT_ALT_NAME, critical);
+	struct der_mark s = der_open(out, DER_SEQUENCE);
+
+	for (size_t i = 0; i < n_names; i++)
+		der_put(out, names[i].type == SAN_DNS ? DER_CONTEXT(2) : DER_CONTEXT(7), names[i].value);
+	der_close(out, s);
+	extension_close(out, x);
+}
+
+/* What both kinds of TBSCertificate begin with (RFC 5280 §4.1.2). */
+struct head {
+	const uint8_t *serial;
+	enum sig_alg alg;
+	struct bytes issuer_name, subject, spki;
+	int64_t not_before_s, not_after_s;
+};
+
+static void put_head(struct buf *b, const struct head *h)
+{
+	struct der_mark version = der_open(b, DER_CONTEXT_CONSTRUCTED(0));
+	der_put_u64(b, 2); /* v3 */
+	der_close(b, version);
+	der_put_unsigned(b, (struct bytes){ h->serial, SERIAL_SIZE });
+	buf_add(b, sig_alg_der(h->alg));
+	buf_add(b, h->issuer_name);
+	struct der_mark validity = der_open(b, DER_SEQUENCE);
+	der_put_time(b, h->not_before_s);
+	der_put_time(b, h->not_after_s);
+	der_close(b, validity);
+	buf_add(b, h->subject);
+	buf_add(b, h->spki);
+}
+
+void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct buf *out)
+{
+	struct head h = {
+		.serial = r->serial, .alg = key_sig_alg(i->key), .issuer_name = i->subject, .subject = BYTES_LIT("\x30\x00"),
+		.spki = r->spki, .not_before_s = r->not_before_s, .not_after_s = r->not_after_s,
+	};
+
+	(void)p; /* nothing that a profile says today is written; its limits are the lint's */
+	struct der_mark tbs = der_open(out, DER_SEQUENCE);
+	put_head(out, &h);
+	struct der_mark explicit = der_open(out, DER_CONTEXT_CONSTRUCTED(3)), list = der_open(out, DER_SEQUENCE);
+	put_authority_key_id(out, i->key_id);
+	put_constant(out, OID_KEY_USAGE, true, r->key_type == KEY_RSA ? KEY_USAGE_SIGN_AND_KT : KEY_USAGE_SIGN);
+	put_ext_key_usage(out);
+	/* Critical, because the subject is empty (RFC 5280 §4.2.1.6). */
+	san_write(r->names, r->n_names, true, out);
+	put_policies(out);
+	put_constant(out, OID_BASIC_CONSTRAINTS, true, "3000"); /* cA FALSE is the default */
+	der_close(out, list);
+	der_close(out, explicit);
+	der_close(out, tbs);
+}
+
+static void put_ca_constraints(struct buf *b, int path_len)
+{
+	struct extension x = extension_open(b, OID_BASIC_CONSTRAINTS, true);
+	struct der_mark s = der_open(b, DER_SEQUENCE);
+
+	der_put_bool(b, true);
+	if (path_len >= 0)
+		der_put_u64(b, (uint64_t)path_len);
+	der_close(b, s);
+	extension_close(b, x);
+}
+
+void cert_write_ca_tbs(const struct ca_request *r, struct buf *out)
+{
+	bool root = r->authority_key_id.len == 0;
+	uint8_t key_id[20];
+	struct head h = {
+		.serial = r->serial, .alg = r->alg, .issuer_name = r->issuer_name, .subject = r->subject, .spki = r->spki,
+		.not_before_s = r->not_before_s, .not_after_s = r->not_after_s,
+	};
+
+	cert_key_id(r->spki, key_id);
+	struct der_mark tbs = der_open(out, DER_SEQUENCE);
+	put_head(out, &h);
+	struct der_mark explicit = der_open(out, DER_CONTEXT_CONSTRUCTED(3)), list = der_open(out, DER_SEQUENCE);
+	put_ca_constraints(out, r->path_len);
+	put_constant(out, OID_KEY_USAGE, true, KEY_USAGE_CA);
+	struct extension x = extension_open(out, OID_SUBJECT_KEY_ID, false);
+	der_put(out, DER_OCTET_STRING, BYTES_ARRAY(key_id));
+	extension_close(out, x);
+	/* Baseline Requirements §7.1.2.1, §7.1.2.6: a root carries no extKeyUsage and needs no policies, what it signs has both. */
+	if (!root) {
+		put_authority_key_id(out, r->authority_key_id);
+		put_ext_key_usage(out);
+		put_policies(out);
+	}
+	der_close(out, list);
+	der_close(out, explicit);
+	der_close(out, tbs);
+}
+
+static void put_rdn(struct buf *b, enum oid type, struct bytes value)
+{
+	struct der_mark set = der_open(b, DER_SET), pair = der_open(b, DER_SEQUENCE);
+
+	der_put_oid(b, oid_hex(type));
+	der_put(b, DER_UTF8_STRING, value);
+	der_close(b, pair);
+	der_close(b, set);
+}
+
+void name_write_ca(struct bytes organization, struct bytes common_name, struct buf *out)
+{
+	struct der_mark name = der_open(out, DER_SEQUENCE);
+
+	if (organization.len > 0)
+		put_rdn(out, OID_ORGANIZATION, organization);
+	put_rdn(out, OID_COMMON_NAME, common_name);
+	der_close(out, name);
+}
+
+void cert_key_id(struct bytes spki, uint8_t out[20])
+{
+	struct der d = der_of(spki), s = der_enter(&d, DER_SEQUENCE);
+	uint8_t digest[SHA256_SIZE];
+
+	(void)der_get_element(&s); /* the algorithm */
+	sha256_one(der_get_bits(&s), digest);
+	memcpy(out, digest, 20);
+}
+
+void cert_write_signed(struct bytes tbs, enum sig_alg alg, struct bytes signature, struct buf *out)
+{
+	struct der_mark cert = der_open(out, DER_SEQUENCE);
+
+	buf_add(out, tbs);
+	buf_add(out, sig_alg_der(alg));
+	der_put_bits(out, signature);
+	der_close(out, cert);
+}
+
+enum err_code cert_sign(const struct key *k, struct bytes tbs, struct buf *out, struct err *e)
+{
+	uint8_t sig[KEY_SIG_SIZE_MAX];
+	size_t len;
+
+	TRY(key_sign(k, SIG_FORM_X509, tbs, sig, &len, e));
+	cert_write_signed(tbs, key_sig_alg(k), (struct bytes){ sig, len }, out);
+	if (!buf_ok(out))
+		FAIL(e, NOMEM, "no room for the signed form of %zu bytes", tbs.len);
+	return ERR_OK;
+}

@@ -1,0 +1,160 @@
+#include "pki/csr_impl.h"
+
+#include "pki/der.h"
+#include "pki/oid.h"
+
+#define ALLOWED_ALGORITHMS "ecdsa-with-SHA256, ecdsa-with-SHA384, sha256WithRSAEncryption and Ed25519 are"
+
+/* A DirectoryString's content, or a reader that failed. The name's own reader looks at the characters. */
+static struct bytes get_text(struct der *d)
+{
+	int tag = der_peek(d);
+
+	if (tag == DER_UTF8_STRING || tag == DER_PRINTABLE_STRING || tag == DER_IA5_STRING)
+		return der_get(d, tag);
+	d->failed = true;
+	return BYTES_NONE;
+}
+
+/* The subject is empty, or is one common name. *ret stays absent when it is empty. */
+static enum err_code read_subject(struct der *info, struct bytes *ret, struct err *e)
+{
+	struct der name = der_enter(info, DER_SEQUENCE);
+	char text[OID_TEXT_SIZE];
+
+	if (name.failed)
+		FAIL(e, BAD_CSR, "the CSR's subject is no DER Name");
+	if (!der_more(&name))
+		return ERR_OK;
+	struct der rdn = der_enter(&name, DER_SET), pair = der_enter(&rdn, DER_SEQUENCE);
+	struct bytes type = der_get(&pair, DER_OID);
+	if (pair.failed)
+		FAIL(e, BAD_CSR, "the CSR's subject is no DER Name");
+	if (oid_from(type) != OID_COMMON_NAME) {
+		oid_text(type, text);
+		FAIL(e, BAD_CSR, "the CSR's subject has %s: it may be empty or have one commonName, nothing else is certified here", text);
+	}
+	*ret = get_text(&pair);
+	if (der_end(&pair, ERR_BAD_CSR, "the commonName", NULL))
+		FAIL(e, BAD_CSR, "the CSR's commonName is no UTF8String, PrintableString or IA5String");
+	if (der_more(&rdn) || der_more(&name))
+		FAIL(e, BAD_CSR, "the CSR's subject has more than one commonName: leave the subject empty, and put the names into the "
+		    "subjectAltName");
+	TRY(der_end(&rdn, ERR_BAD_CSR, "the CSR's subject", e));
+	return der_end(&name, ERR_BAD_CSR, "the CSR's subject", e);
+}
+
+/* RFC 2985 §5.4.2: a single value, which is the Extensions. */
+static enum err_code read_extension_request(struct der *attribute, struct csr_wish *w, struct err *e)
+{
+	struct der values = der_enter(attribute, DER_SET);
+	struct bytes list = der_get(&values, DER_SEQUENCE);
+
+	TRY(der_end(&values, ERR_BAD_CSR, "the CSR's extensionRequest", e));
+	TRY(der_end(attribute, ERR_BAD_CSR, "the CSR's extensionRequest", e));
+	return csr_read_extensions(list, w, e);
+}
+
+static enum err_code read_attributes(struct der *info, struct csr_wish *w, struct err *e)
+{
+	struct der list = der_enter(info, DER_CONTEXT_CONSTRUCTED(0));
+	char text[OID_TEXT_SIZE];
+	bool seen = false;
+
+	if (list.failed)
+		FAIL(e, BAD_CSR, "the CSR has no attributes field: PKCS#10 wants it even when it is empty (RFC 2986 §4.1)");
+	while (der_more(&list)) {
+		struct der attribute = der_enter(&list, DER_SEQUENCE);
+		struct bytes type = der_get(&attribute, DER_OID);
+		if (attribute.failed)
+			FAIL(e, BAD_CSR, "an attribute of the CSR is no DER structure");
+		if (oid_from(type) != OID_EXTENSION_REQUEST) {
+			oid_text(type, text);
+			FAIL(e, BAD_CSR, "the CSR has the attribute %s: none but extensionRequest is allowed", text);
+		}
+		if (seen)
+			FAIL(e, BAD_CSR, "the CSR has the attribute extensionRequest twice");
+		seen = true;
+		TRY(read_extension_request(&attribute, w, e));
+	}
+	return der_end(&list, ERR_BAD_CSR, "the CSR's list of attributes", e);
+}
+
+static enum err_code read_algorithm(struct bytes identifier, struct csr *c, struct err *e)
+{
+	struct der d = der_of(identifier), s = der_enter(&d, DER_SEQUENCE);
+	char text[OID_TEXT_SIZE];
+
+	if (sig_alg_from_der(identifier, &c->alg))
+		return ERR_OK;
+	struct bytes id = der_get(&s, DER_OID);
+	if (s.failed)
+		FAIL(e, BAD_CSR, "the CSR's signatureAlgorithm is no DER structure");
+	oid_text(id, text);
+	enum oid o = oid_from(id);
+	if (o == OID_ECDSA_SHA256 || o == OID_ECDSA_SHA384 || o == OID_SHA256_RSA || o == OID_ED25519)
+		FAIL(e, BAD_CSR, "the CSR's signatureAlgorithm %s has other parameters than its standard gives it", text);
+	FAIL(e, BAD_CSR, "the CSR is signed with %s, which is not accepted; " ALLOWED_ALGORITHMS, text);
+}
+
+/* CertificationRequestInfo (RFC 2986 §4.1). */
+static enum err_code read_info(struct arena *a, struct csr *c, struct err *e)
+{
+	struct der d = der_of(c->info), info = der_enter(&d, DER_SEQUENCE);
+	struct bytes version = der_get_unsigned(&info), common_name = BYTES_NONE;
+	struct csr_wish wish = { .names = BYTES_NONE };
+
+	if (info.failed)
+		FAIL(e, BAD_CSR, "the CSR's signed part is no CertificationRequestInfo (RFC 2986 §4.1)");
+	if (version.len != 1 || version.ptr[0] != 0)
+		FAIL(e, BAD_CSR, "the CSR's version is not 0, the only one there is");
+	TRY(read_subject(&info, &common_name, e));
+	int tag = der_peek(&info);
+	c->spki = der_get_element(&info);
+	if (tag != DER_SEQUENCE || info.failed)
+		FAIL(e, BAD_CSR, "the CSR's subjectPublicKeyInfo is no DER structure");
+	TRY(read_attributes(&info, &wish, e));
+	TRY(der_end(&info, ERR_BAD_CSR, "the CSR's signed part", e));
+	c->must_staple = wish.must_staple;
+	return csr_read_names(a, wish.names, common_name, c, e);
+}
+
+enum err_code csr_parse(struct arena *a, struct bytes der, struct csr *ret, struct err *e)
+{
+	struct der d = der_of(der), s = der_enter(&d, DER_SEQUENCE);
+	struct csr c = { 0 };
+
+	if (der.len > CSR_SIZE_MAX)
+		FAIL(e, BAD_CSR, "the CSR has %zu bytes, at most %d are allowed", der.len, CSR_SIZE_MAX);
+	c.info = der_get_element(&s);
+	struct bytes algorithm = der_get_element(&s);
+	c.signature = der_get_bits(&s);
+	if (s.failed)
+		FAIL(e, BAD_CSR, "the CSR is no DER CertificationRequest (RFC 2986 §4.2); a PEM file's content must be decoded first");
+	TRY(der_end(&s, ERR_BAD_CSR, "the CSR", e));
+	TRY(der_end(&d, ERR_BAD_CSR, "the CSR", e));
+	TRY(read_algorithm(algorithm, &c, e));
+	TRY(read_info(a, &c, e));
+	*ret = c;
+	return ERR_OK;
+}
+
+enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *e)
+{
+	struct key *k CLEANUP(key_free_p) = NULL;
+	char text[OID_TEXT_SIZE];
+
+	TRY(key_from_spki(c->spki, &k, e));
+	if (c->alg != key_sig_alg(k)) {
+		struct der d = der_of(sig_alg_der(key_sig_alg(k))), s = der_enter(&d, DER_SEQUENCE);
+		oid_text(der_get(&s, DER_OID), text);
+		FAIL(e, BAD_CSR, "the CSR's signature algorithm does not go with its %s key, which must sign with %s",
+		    key_type_name(key_type(k)), text);
+	}
+	enum err_code rc = key_verify(k, SIG_FORM_X509, c->info, c->signature, e);
+	if (rc == ERR_UNAUTHORIZED || rc == ERR_MALFORMED)
+		FAIL(e, BAD_CSR, "the CSR's signature is not by the key that is in it");
+	TRY(rc);
+	*ret_key = TAKE(k);
+	return ERR_OK;
+}

@@ -1,0 +1,313 @@
+/* The last look before a signature. It shares nothing with cert_write.c but the DER reader: no writer, no table of object
+ * identifiers, so that a mistake there is not repeated here. Each rule is one FAIL with its name in front. */
+#include "pki/cert.h"
+
+#include "base/clock.h"
+#include "pki/der.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define NOT_BEFORE_MAX_S (48 * 3600) /* from the time of signing (Baseline Requirements §7.1.2.7) */
+#define TAG_EXTENSIONS   0xa3        /* [3] EXPLICIT */
+#define TAG_VERSION      0xa0        /* [0] EXPLICIT */
+#define TAG_KEY_ID       0x80        /* [0] IMPLICIT */
+#define TAG_DNS_NAME     0x82        /* [2] IMPLICIT */
+#define TAG_IP_ADDRESS   0x87        /* [7] IMPLICIT */
+
+/* What the rules look at. */
+struct lint {
+	const struct issuer *issuer;
+	const struct profile *profile;
+	const struct leaf_request *request;
+};
+
+#define BROKEN(e, ...) FAIL(e, BUG, "lint: " __VA_ARGS__)
+
+/* RFC 5280 §4.1.2.1: "When extensions are used, [...] version MUST be 3 (value is 2)." */
+static enum err_code check_version(struct der *tbs, struct err *e)
+{
+	struct der v = der_enter(tbs, TAG_VERSION);
+	struct bytes number = der_get_unsigned(&v);
+
+	if (v.failed || der_more(&v) || number.len != 1 || number.ptr[0] != 2)
+		BROKEN(e, "version: it is not v3");
+	return ERR_OK;
+}
+
+/* RFC 5280 §4.1.2.2, Baseline Requirements §7.1: positive, and here always SERIAL_SIZE octets, those of the request. */
+static enum err_code check_serial(struct der *tbs, const struct leaf_request *r, struct err *e)
+{
+	struct bytes serial = der_get(tbs, DER_INTEGER);
+
+	if (tbs->failed || serial.len != SERIAL_SIZE)
+		BROKEN(e, "serial: it is no INTEGER of %d bytes", SERIAL_SIZE);
+	if (serial.ptr[0] == 0 || serial.ptr[0] > 0x7f)
+		BROKEN(e, "serial: its first byte is not in 0x01..0x7f");
+	if (!bytes_eq(serial, (struct bytes){ r->serial, SERIAL_SIZE }))
+		BROKEN(e, "serial: it is not the request's");
+	return ERR_OK;
+}
+
+/* Byte for byte (Baseline Requirements §7.1.3.2). */
+static enum err_code check_algorithm(struct der *tbs, const struct issuer *i, struct err *e)
+{
+	struct bytes algorithm = der_get_element(tbs);
+
+	if (!bytes_eq(algorithm, sig_alg_der(key_sig_alg(i->key))))
+		BROKEN(e, "algorithm: it is not the one that the issuer's key signs with");
+	return ERR_OK;
+}
+
+/* "byte-for-byte identical with the encoded form of the Subject field of the Issuing CA certificate" (Baseline Requirements §7.1.4.1). */
+static enum err_code check_issuer(struct der *tbs, const struct issuer *i, struct err *e)
+{
+	struct bytes name = der_get_element(tbs);
+
+	if (name.len == 0 || !bytes_eq(name, i->subject))
+		BROKEN(e, "issuer: it is not the issuer's subject");
+	return ERR_OK;
+}
+
+/* RFC 5280 §4.1.2.5; the lifetime counts both ends (Baseline Requirements §6.3.2). */
+static enum err_code check_validity(struct der *tbs, const struct lint *l, struct err *e)
+{
+	struct der v = der_enter(tbs, DER_SEQUENCE);
+	int64_t from = der_get_time(&v), to = der_get_time(&v), now = clock_wall_ms() / 1000;
+
+	if (v.failed || der_more(&v))
+		BROKEN(e, "validity: it is no pair of times");
+	if (from != l->request->not_before_s || to != l->request->not_after_s)
+		BROKEN(e, "validity: it is not the request's");
+	if (to <= from)
+		BROKEN(e, "validity: it ends before it begins");
+	if (to - from + 1 > l->profile->lifetime_s)
+		BROKEN(e, "lifetime: %" PRId64 " s are more than the profile's %" PRIu32, to - from + 1, l->profile->lifetime_s);
+	if (from < now - NOT_BEFORE_MAX_S || from > now + NOT_BEFORE_MAX_S)
+		BROKEN(e, "notBefore: it is more than 48 hours from now");
+	if (to > l->issuer->not_after_s)
+		BROKEN(e, "notAfter: it is later than the issuer's");
+	return ERR_OK;
+}
+
+static enum err_code check_subject(struct der *tbs, struct err *e)
+{
+	if (!bytes_eq(der_get_element(tbs), BYTES_LIT("\x30\x00")))
+		BROKEN(e, "subject: it is not empty");
+	return ERR_OK;
+}
+
+/* The AlgorithmIdentifier of each key type (Baseline Requirements §7.1.3.1, RFC 8410 §3), from the standards, not from crypto's code. */
+static const struct bytes key_algorithms[KEY__MAX] = {
+	[KEY_EC_P256] = { (const uint8_t *)"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 21 },
+	[KEY_EC_P384] = { (const uint8_t *)"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22", 18 },
+	[KEY_RSA] = { (const uint8_t *)"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00", 15 },
+	[KEY_ED25519] = { (const uint8_t *)"\x30\x05\x06\x03\x2b\x65\x70", 7 },
+};
+
+static enum err_code check_public_key(struct der *tbs, const struct leaf_request *r, struct err *e)
+{
+	struct bytes spki = der_get_element(tbs);
+	struct der d = der_of(spki), s = der_enter(&d, DER_SEQUENCE);
+
+	if (spki.len == 0 || !bytes_eq(spki, r->spki))
+		BROKEN(e, "public key: it is not the request's");
+	if ((unsigned)r->key_type >= KEY__MAX || !bytes_eq(der_get_element(&s), key_algorithms[r->key_type]))
+		BROKEN(e, "public key: its algorithm is not that of the request's key type");
+	(void)der_get_bits(&s);
+	if (s.failed || der_more(&s) || der_more(&d))
+		BROKEN(e, "public key: it is no SubjectPublicKeyInfo");
+	return ERR_OK;
+}
+
+/* RFC 5280 §4.2.1.1: keyIdentifier, and neither issuer nor serial (Baseline Requirements §7.1.2.11.1). */
+static enum err_code check_authority_key_id(struct bytes value, const struct lint *l, struct err *e)
+{
+	struct der d = der_of(value), s = der_enter(&d, DER_SEQUENCE);
+	struct bytes id = der_get(&s, TAG_KEY_ID);
+
+	if (s.failed || der_more(&s) || der_more(&d) || id.len == 0)
+		BROKEN(e, "authorityKeyIdentifier: it has not a keyIdentifier alone");
+	if (!bytes_eq(id, l->issuer->key_id))
+		BROKEN(e, "authorityKeyIdentifier: it is not the issuer's key");
+	return ERR_OK;
+}
+
+/* digitalSignature; with RSA keyEncipherment as well. The DER of a named bit list has no trailing zero bits (X.690 §11.2.2), so
+ * that each of the two has one form. */
+static enum err_code check_key_usage(struct bytes value, const struct lint *l, struct err *e)
+{
+	bool rsa = l->request->key_type == KEY_RSA;
+
+	if (!bytes_eq(value, rsa ? BYTES_LIT("\x03\x02\x05\xa0") : BYTES_LIT("\x03\x02\x07\x80")))
+		BROKEN(e, "keyUsage: it is not digitalSignature%s alone", rsa ? " and keyEncipherment" : "");
+	return ERR_OK;
+}
+
+static enum err_code check_ext_key_usage(struct bytes value, const struct lint *l, struct err *e)
+{
+	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE);
+	struct bytes purpose = der_get(&list, DER_OID);
+
+	(void)l;
+	/* 1.3.6.1.5.5.7.3.1 */
+	if (list.failed || der_more(&list) || der_more(&d) || !bytes_eq(purpose, BYTES_LIT("\x2b\x06\x01\x05\x05\x07\x03\x01")))
+		BROKEN(e, "extKeyUsage: it is not serverAuth alone");
+	return ERR_OK;
+}
+
+static enum err_code check_dns_name(struct bytes name, struct err *e)
+{
+	const uint8_t *star = name.len > 0 ? memchr(name.ptr, '*', name.len) : NULL;
+
+	/* "Wildcard Domain Name: [...] a single asterisk character followed by a single full stop [...] followed by a FQDN". */
+	if (star && (star != name.ptr || name.len < 3 || name.ptr[1] != '.' || memchr(name.ptr + 1, '*', name.len - 1)))
+		BROKEN(e, "subjectAltName: a wildcard is not a whole first label");
+	if (!san_dns_ok(name))
+		BROKEN(e, "subjectAltName: a dNSName is none that a certificate may carry");
+	return ERR_OK;
+}
+
+/* The k-th name of the extension against the k-th of the request, which are sorted and unique: so the sets are equal. */
+static enum err_code check_name(struct der *list, const struct leaf_request *r, size_t k, struct err *e)
+{
+	int tag = der_peek(list);
+	struct bytes value = der_get(list, tag);
+
+	if (list->failed || (tag != TAG_DNS_NAME && tag != TAG_IP_ADDRESS))
+		BROKEN(e, "subjectAltName: a name is neither dNSName nor iPAddress");
+	struct san name = { tag == TAG_DNS_NAME ? SAN_DNS : SAN_IP, value };
+	if (tag == TAG_DNS_NAME)
+		TRY(check_dns_name(value, e));
+	else if (value.len != 4 && value.len != 16)
+		BROKEN(e, "subjectAltName: an iPAddress has not 4 or 16 bytes");
+	if (k >= r->n_names || san_cmp(&name, &r->names[k]) != 0)
+		BROKEN(e, "subjectAltName: its names are not the request's");
+	if (k > 0 && san_cmp(&r->names[k - 1], &r->names[k]) >= 0)
+		BROKEN(e, "subjectAltName: its names are not sorted and unique");
+	return ERR_OK;
+}
+
+static enum err_code check_names(struct bytes value, const struct lint *l, struct err *e)
+{
+	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE);
+	size_t n = 0;
+
+	while (der_more(&list))
+		TRY(check_name(&list, l->request, n++, e));
+	if (list.failed || der_more(&d))
+		BROKEN(e, "subjectAltName: it is no list of names");
+	if (n == 0 || n != l->request->n_names)
+		BROKEN(e, "subjectAltName: its names are not the request's");
+	if (n > l->profile->names_max)
+		BROKEN(e, "subjectAltName: %zu names are more than the profile's %" PRIu32, n, l->profile->names_max);
+	return ERR_OK;
+}
+
+/* Exactly one reserved identifier, 2.23.140.1.2.1, without qualifiers (Baseline Requirements §7.1.2.7.9). */
+static enum err_code check_policies(struct bytes value, const struct lint *l, struct err *e)
+{
+	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE), policy = der_enter(&list, DER_SEQUENCE);
+	struct bytes id = der_get(&policy, DER_OID);
+
+	(void)l;
+	if (policy.failed || der_more(&policy) || der_more(&list) || der_more(&d) || !bytes_eq(id, BYTES_LIT("\x67\x81\x0c\x01\x02\x01")))
+		BROKEN(e, "certificatePolicies: it is not domain-validated alone");
+	return ERR_OK;
+}
+
+static enum err_code check_basic_constraints(struct bytes value, const struct lint *l, struct err *e)
+{
+	(void)l;
+	if (!bytes_eq(value, BYTES_LIT("\x30\x00")))
+		BROKEN(e, "basicConstraints: it is not cA FALSE without a path length");
+	return ERR_OK;
+}
+
+/* The allowed set: each exactly once, critical exactly where it says so. */
+static const struct rule {
+	uint8_t id; /* last octet of 2.5.29.n: nothing else is allowed */
+	bool critical;
+	const char *name;
+	enum err_code (*check)(struct bytes value, const struct lint *l, struct err *e);
+} rules[] = {
+	{ 35, false, "authorityKeyIdentifier", check_authority_key_id },
+	{ 15, true, "keyUsage", check_key_usage },
+	{ 37, false, "extKeyUsage", check_ext_key_usage },
+	{ 17, true, "subjectAltName", check_names }, /* the subject is empty (RFC 5280 §4.2.1.6) */
+	{ 32, false, "certificatePolicies", check_policies },
+	{ 19, true, "basicConstraints", check_basic_constraints },
+};
+#define RULES_N (sizeof rules / sizeof *rules)
+
+static size_t find_rule(struct bytes id)
+{
+	size_t k = 0;
+
+	/* id-ce is 2.5.29: octets 0x55 0x1d */
+	if (id.len != 3 || id.ptr[0] != 0x55 || id.ptr[1] != 0x1d)
+		return RULES_N;
+	while (k < RULES_N && rules[k].id != id.ptr[2])
+		k++;
+	return k;
+}
+
+static enum err_code check_extension(struct der *list, const struct lint *l, bool seen[RULES_N], struct err *e)
+{
+	struct der x = der_enter(list, DER_SEQUENCE);
+	struct bytes id = der_get(&x, DER_OID);
+	bool says_critical = der_peek(&x) == DER_BOOLEAN, critical = says_critical && der_get_bool(&x);
+	struct bytes value = der_get(&x, DER_OCTET_STRING);
+
+	/* X.690 §11.5: the default, FALSE, is not encoded. */
+	if (x.failed || der_more(&x) || says_critical != critical)
+		BROKEN(e, "extensions: one is not the DER of an Extension");
+	size_t k = find_rule(id);
+	if (k == RULES_N)
+		BROKEN(e, "extensions: there is one that is not of the allowed set");
+	if (seen[k])
+		BROKEN(e, "extensions: %s is there twice", rules[k].name);
+	seen[k] = true;
+	if (critical != rules[k].critical)
+		BROKEN(e, "extensions: %s must %sbe critical", rules[k].name, rules[k].critical ? "" : "not ");
+	return rules[k].check(value, l, e);
+}
+
+static enum err_code check_extensions(struct der *tbs, const struct lint *l, struct err *e)
+{
+	struct der outer = der_enter(tbs, TAG_EXTENSIONS), list = der_enter(&outer, DER_SEQUENCE);
+	bool seen[RULES_N] = { false };
+
+	if (list.failed || der_more(&outer))
+		BROKEN(e, "extensions: there is no list of them");
+	while (der_more(&list))
+		TRY(check_extension(&list, l, seen, e));
+	if (list.failed)
+		BROKEN(e, "extensions: one is not the DER of an Extension");
+	for (size_t k = 0; k < RULES_N; k++)
+		if (!seen[k])
+			BROKEN(e, "extensions: %s is missing", rules[k].name);
+	return ERR_OK;
+}
+
+enum err_code lint_leaf_tbs(struct arena *a, struct bytes tbs, const struct issuer *i, const struct profile *p,
+    const struct leaf_request *r, struct err *e)
+{
+	struct lint l = { .issuer = i, .profile = p, .request = r };
+	struct der d = der_of(tbs), s = der_enter(&d, DER_SEQUENCE);
+
+	(void)a; /* every rule is decided on views */
+	if (s.failed || der_more(&d))
+		BROKEN(e, "structure: it is not the DER of one TBSCertificate");
+	TRY(check_version(&s, e));
+	TRY(check_serial(&s, r, e));
+	TRY(check_algorithm(&s, i, e));
+	TRY(check_issuer(&s, i, e));
+	TRY(check_validity(&s, &l, e));
+	TRY(check_subject(&s, e));
+	TRY(check_public_key(&s, r, e));
+	TRY(check_extensions(&s, &l, e));
+	if (s.failed || der_more(&s))
+		BROKEN(e, "structure: something follows the extensions");
+	return ERR_OK;
+}
