@@ -1,0 +1,144 @@
+#include "http/response.h"
+#include "http/server_impl.h"
+
+#include "base/event.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_FIRST       8192
+#define ARENA_MAX         (1u << 20)
+#define FREE_REQUESTS_MAX 64 /* of each loop */
+
+struct request *request_take(struct conn *c)
+{
+	struct loop *l = c->loop;
+	struct request *r = l->free_requests;
+	struct arena *arena = NULL;
+
+	if (r) {
+		l->free_requests = r->next;
+		l->n_free_requests--;
+		arena = r->pub.arena;
+	} else {
+		r = malloc(sizeof *r);
+		if (!r || !(arena = arena_new(ARENA_FIRST, ARENA_MAX))) {
+			free(r);
+			return NULL;
+		}
+	}
+	*r = (struct request){
+		.pub = { .arena = arena },
+		.server = l->server,
+		.loop = l,
+		.conn = c,
+		.body = buf_new(l->server->limits.body_bytes),
+		.out = buf_new(0),
+	};
+	return r;
+}
+
+void request_free(struct request *r)
+{
+	buf_free(&r->body);
+	buf_free(&r->out);
+	arena_free(r->pub.arena);
+	free(r);
+}
+
+void request_give(struct request *r)
+{
+	struct loop *l = r->loop;
+
+	if (l->n_free_requests >= FREE_REQUESTS_MAX) {
+		request_free(r);
+		return;
+	}
+	buf_free(&r->body);
+	buf_free(&r->out);
+	arena_reset(r->pub.arena);
+	r->next = l->free_requests;
+	l->free_requests = r;
+	l->n_free_requests++;
+}
+
+/* "0123456789-1f": the server's start and the request's number in it. */
+static void request_name(struct http_server *s, char id[24])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t n = atomic_fetch_add_explicit(&s->next_id, 1, memory_order_relaxed) & 0xffffffffffff;
+	char reversed[12];
+	size_t len = 0, at = strlen(s->id_prefix);
+
+	memcpy(id, s->id_prefix, at);
+	id[at++] = '-';
+	do
+		reversed[len++] = digits[n & 15];
+	while (n >>= 4);
+	while (len > 0)
+		id[at++] = reversed[--len];
+	id[at] = '\0';
+}
+
+/* On a worker. */
+static void request_run(void *ctx)
+{
+	static const struct http_response too_late = { .status = 503 };
+	struct request *r = ctx;
+	struct http_server *s = r->server;
+
+	if (atomic_load(&s->stopping) == STOPPING_NOW)
+		http_answer(&r->pub, &too_late);
+	else
+		s->handler(&r->pub); /* what it returns is for its reader: either way the answer comes through http_answer() */
+}
+
+bool request_dispatch(struct request *r)
+{
+	struct http_server *s = r->server;
+	const struct http_head *h = &r->head;
+	struct arena *arena = r->pub.arena;
+
+	r->pub = (struct http_request){
+		.arena = arena,
+		.method = h->method,
+		.method_name = h->method_name,
+		.path = h->path,
+		.query = h->query,
+		.host = h->host,
+		.content_type = h->content_type,
+		.user_agent = h->user_agent,
+		.origin = h->origin,
+		.accept = h->accept,
+		.body = r->body.len > 0 ? buf_bytes(&r->body) : BYTES_LIT(""),
+		.server_ctx = s->ctx,
+	};
+	memcpy(r->pub.address, r->conn->address, sizeof r->pub.address);
+	request_name(s, r->pub.id);
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	if (workers_put(s->workers, request_run, r))
+		return true;
+	http_server_unref(s);
+	return false;
+}
+
+void http_answer(struct http_request *pub, const struct http_response *res)
+{
+	static const struct http_response broken = { .status = 500 };
+	struct request *r = (struct request *)pub;
+	struct http_server *s = r->server;
+	struct err e;
+
+	r->close = r->close || atomic_load(&s->stopping) != STOPPING_NO;
+	struct http_framing framing = { .head = r->head.method == HTTP_HEAD, .close = r->close };
+	r->out = buf_new(HTTP_RESPONSE_HEAD_MAX + res->body.len);
+	if (response_write(&r->out, res, framing, &e) != ERR_OK) {
+		event_error(EVENT_ERROR, "http.response", &e);
+		buf_reset(&r->out);
+		/* Should this fail as well, out stays failed and the loop closes the connection. */
+		if (response_write(&r->out, &broken, framing, &e) != ERR_OK)
+			r->out.failed = true;
+	}
+	loop_give_back(r->loop, r);
+	http_server_unref(s);
+}
