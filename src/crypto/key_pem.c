@@ -31,6 +31,8 @@ static struct bytes find_private_key(struct bytes pem)
 	};
 	struct bytes best = BYTES_NONE;
 
+	if (!pem.ptr)
+		return BYTES_NONE;
 	for (size_t i = 0; i < sizeof armour / sizeof armour[0]; i++) {
 		const uint8_t *at = memmem(pem.ptr, pem.len, armour[i], strlen(armour[i]));
 		if (at && (!best.ptr || at < best.ptr))

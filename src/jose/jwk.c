@@ -55,9 +55,10 @@ static enum err_code decode(struct arena *a, struct bytes text, const char *name
 {
 	if (!text.ptr)
 		FAIL(e, MALFORMED, "the JWK has no member \"%s\"", name);
-	if (base64url_decode(a, text, ret, NULL) != ERR_OK)
+	enum err_code rc = base64url_decode(a, text, ret, e);
+	if (rc == ERR_MALFORMED)
 		FAIL(e, MALFORMED, "the JWK's member \"%s\" is not base64url", name);
-	return ERR_OK;
+	return rc;
 }
 
 static enum err_code make(struct arena *a, enum key_type t, const struct members *m, struct key **ret, struct err *e)

@@ -98,12 +98,20 @@ static enum err_code check_header(const struct header *h, enum jws_nonce nonce, 
 	return ERR_OK;
 }
 
+static enum err_code decode(struct arena *a, struct bytes text, const char *name, struct bytes *ret, struct err *e)
+{
+	enum err_code rc = base64url_decode(a, text, ret, e);
+
+	if (rc == ERR_MALFORMED)
+		FAIL(e, MALFORMED, "the JWS's member \"%s\" is not base64url", name);
+	return rc;
+}
+
 static enum err_code read_header(struct arena *a, struct bytes text, struct header *ret, struct err *e)
 {
 	struct bytes json;
 
-	if (base64url_decode(a, text, &json, NULL) != ERR_OK)
-		FAIL(e, MALFORMED, "the JWS's member \"protected\" is not base64url");
+	TRY(decode(a, text, "protected", &json, e));
 	return json_read(a, json, "the protected header", header_fields, COUNT(header_fields), ret, e);
 }
 
@@ -138,8 +146,7 @@ static enum err_code read_signature(struct arena *a, struct bytes text, enum sig
 
 	if (text.len > BASE64URL_LEN(KEY_SIG_SIZE_MAX)) /* too long for any, so not worth decoding */
 		return check_signature_size(alg, text.len, e);
-	if (base64url_decode(a, text, &sig, NULL) != ERR_OK)
-		FAIL(e, MALFORMED, "the JWS's member \"signature\" is not base64url");
+	TRY(decode(a, text, "signature", &sig, e));
 	TRY(check_signature_size(alg, sig.len, e));
 	*ret = sig;
 	return ERR_OK;
@@ -151,9 +158,7 @@ static enum err_code read_payload(struct arena *a, struct bytes text, struct byt
 		*ret = BYTES_LIT("");
 		return ERR_OK;
 	}
-	if (base64url_decode(a, text, ret, NULL) != ERR_OK)
-		FAIL(e, MALFORMED, "the JWS's member \"payload\" is not base64url");
-	return ERR_OK;
+	return decode(a, text, "payload", ret, e);
 }
 
 /* RFC 7515 §5.2: ASCII(BASE64URL(UTF8(JWS Protected Header)) || '.' || BASE64URL(JWS Payload)), as they were sent. */
