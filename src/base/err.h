@@ -53,5 +53,11 @@ enum err_code err_from_urn(struct bytes urn);
 		if (try_rc_ != ERR_OK)           \
 			return try_rc_;          \
 	} while (0)
+/* For the rare fallible call whose failure changes nothing; the reason stands beside it. */
+#define MAY_FAIL(call)                       \
+	do {                                 \
+		if ((call) != ERR_OK)        \
+			(void)0;             \
+	} while (0)
 
 #endif

@@ -119,7 +119,7 @@ void child_failed(struct child *c, const struct err *why)
 		return;
 	problem_write(why->code, bytes_str(why->detail), &out);
 	if (channel_send(c->parent, per_process[c->self].failed, c->settings_id, buf_bytes(&out), NULL) == ERR_OK)
-		(void)channel_flush(c->parent, NULL);
+		MAY_FAIL(channel_flush(c->parent, NULL)); /* we end anyway; the exit code tells it too */
 }
 
 void child_free(struct child *c)

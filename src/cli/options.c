@@ -1,0 +1,252 @@
+#include "cli/options.h"
+
+#include <string.h>
+
+#define HELP_COLUMN 28
+
+const char *cli_nth(const struct cli *c, const char *name, size_t n)
+{
+	for (size_t i = 0; i < c->n_given; i++)
+		if (strcmp(c->given[i].option->name, name) == 0 && n-- == 0)
+			return c->given[i].value;
+	return NULL;
+}
+
+const char *cli_value(const struct cli *c, const char *name, const char *fallback)
+{
+	const char *found = fallback;
+
+	for (size_t i = 0; i < c->n_given; i++)
+		if (strcmp(c->given[i].option->name, name) == 0)
+			found = c->given[i].value;
+	return found;
+}
+
+bool cli_flag(const struct cli *c, const char *name)
+{
+	return cli_nth(c, name, 0) != NULL;
+}
+
+int cli_fail(const struct cli *c, const struct err *e)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s: %s\n", c->program->name, e->detail);
+	return EXIT_FAILED;
+}
+
+/* --- help --- */
+
+static void option_words(const struct cli_option *o, char *out, size_t n)
+{
+	(void)snprintf(out, n, "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+}
+
+/* A text behind the column, wrapped. */
+static void put_wrapped(const char *text, int column, FILE *out)
+{
+	int at = column;
+
+	for (const char *p = text; *p;) {
+		int n = (int)strcspn(p, " ");
+		if (at + n > 96 && at > column) {
+			fprintf(out, "\n%*s", column, "");
+			at = column;
+		}
+		fprintf(out, "%.*s%s", n, p, p[n] ? " " : "");
+		at += n + 1;
+		p += n + (p[n] == ' ');
+	}
+	fputc('\n', out);
+}
+
+static void put_row(const char *left, const char *text, FILE *out)
+{
+	int n = fprintf(out, "  %s", left);
+
+	fprintf(out, n + 1 > HELP_COLUMN ? "\n%*s" : "%*s", n + 1 > HELP_COLUMN ? HELP_COLUMN : HELP_COLUMN - n, "");
+	put_wrapped(text, HELP_COLUMN, out);
+}
+
+static void help_program(const struct cli_program *p, FILE *out)
+{
+	fprintf(out, "%s %s: %s\n\nUsage: %s COMMAND [OPTION...] [ARGUMENT...]\n\n", p->name, CHANCERY_VERSION, p->doc, p->name);
+	for (size_t i = 0; i < p->n_commands; i++)
+		put_row(p->commands[i].name, p->commands[i].doc, out);
+	put_row("help [COMMAND]", "Shows this, or a command's options.", out);
+	put_row("--version", "Shows the version.", out);
+	put_row("completion", "Prints a completion script for bash.", out);
+}
+
+void cli_help(const struct cli_program *p, const struct cli_command *command, FILE *out)
+{
+	char words[96];
+
+	if (!command) {
+		help_program(p, out);
+		return;
+	}
+	fprintf(out, "Usage: %s %s%s%s%s\n\n", p->name, command->name, command->n_options ? " [OPTION...]" : "",
+	    *command->arguments ? " " : "", command->arguments);
+	put_wrapped(command->doc, 0, out);
+	fputc('\n', out);
+	for (size_t i = 0; i < command->n_options; i++) {
+		option_words(&command->options[i], words, sizeof words);
+		put_row(words, command->options[i].doc, out);
+	}
+}
+
+void cli_man(const struct cli_program *p, FILE *out)
+{
+	for (size_t i = 0; i < p->n_commands; i++) {
+		const struct cli_command *c = &p->commands[i];
+		fprintf(out, ".Ss %s%s%s\n%s\n", c->name, *c->arguments ? " " : "", c->arguments, c->doc);
+		if (c->n_options)
+			fprintf(out, ".Bl -tag -width Ds\n");
+		for (size_t k = 0; k < c->n_options; k++) {
+			fprintf(out, ".It Fl Fl %s", c->options[k].name);
+			if (c->options[k].value)
+				fprintf(out, " Ar %s", c->options[k].value);
+			fprintf(out, "\n%s\n", c->options[k].doc);
+		}
+		if (c->n_options)
+			fprintf(out, ".El\n");
+	}
+}
+
+void cli_completion(const struct cli_program *p, FILE *out)
+{
+	fprintf(out, "_%s_words() {\n\tcase ${COMP_WORDS[1]} in\n", "chancery");
+	for (size_t i = 0; i < p->n_commands; i++) {
+		fprintf(out, "\t%s) echo \"", p->commands[i].name);
+		for (size_t k = 0; k < p->commands[i].n_options; k++)
+			fprintf(out, "%s--%s", k ? " " : "", p->commands[i].options[k].name);
+		fprintf(out, "\" ;;\n");
+	}
+	fprintf(out, "\tesac\n}\n_chancery_complete() {\n\tlocal words=\"");
+	for (size_t i = 0; i < p->n_commands; i++)
+		fprintf(out, "%s ", p->commands[i].name);
+	fprintf(out, "help --version\"\n\t[ $COMP_CWORD -gt 1 ] && words=$(_chancery_words)\n"
+		     "\tCOMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -o default -F _chancery_complete %s\n", p->name);
+}
+
+/* --- parsing --- */
+
+static const struct cli_command *find_command(const struct cli_program *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_commands; i++)
+		if (strcmp(p->commands[i].name, name) == 0)
+			return &p->commands[i];
+	return NULL;
+}
+
+static const struct cli_option *find_option(const struct cli_command *c, const char *name, size_t len)
+{
+	for (size_t i = 0; i < c->n_options; i++)
+		if (strlen(c->options[i].name) == len && strncmp(c->options[i].name, name, len) == 0)
+			return &c->options[i];
+	return NULL;
+}
+
+static enum err_code take_option(struct cli *c, char **argv, int argc, int *at, struct err *e)
+{
+	const char *word = argv[*at] + 2, *equals = strchr(word, '=');
+	size_t len = equals ? (size_t)(equals - word) : strlen(word);
+	const struct cli_option *o = find_option(c->command, word, len);
+	const char *value = "";
+
+	if (!o)
+		FAIL(e, CONFIG, "%s has no option --%.*s; `%s help %s` lists those it has", c->command->name, (int)len, word, c->program->name, c->command->name);
+	if (!o->value && equals)
+		FAIL(e, CONFIG, "--%s takes no value", o->name);
+	if (o->value) {
+		value = equals ? equals + 1 : *at + 1 < argc ? argv[++*at] : NULL;
+		if (!value)
+			FAIL(e, CONFIG, "--%s needs a value: --%s %s", o->name, o->name, o->value);
+	}
+	if (!o->repeats && cli_nth(c, o->name, 0))
+		FAIL(e, CONFIG, "--%s is given twice", o->name);
+	if (c->n_given == OPTION_VALUES_MAX)
+		FAIL(e, CONFIG, "more than %d options", OPTION_VALUES_MAX);
+	c->given[c->n_given].option = o;
+	c->given[c->n_given++].value = value;
+	return ERR_OK;
+}
+
+static enum err_code parse(struct cli *c, int argc, char **argv, struct err *e)
+{
+	bool only_arguments = false;
+
+	for (int i = 2; i < argc; i++) {
+		if (!only_arguments && strcmp(argv[i], "--") == 0) {
+			only_arguments = true;
+			continue;
+		}
+		if (!only_arguments && strncmp(argv[i], "--", 2) == 0) {
+			TRY(take_option(c, argv, argc, &i, e));
+			continue;
+		}
+		if (c->n_arguments == c->command->most)
+			FAIL(e, CONFIG, "%s takes %s, so \"%s\" is one too many", c->command->name,
+			    c->command->most ? c->command->arguments : "no argument", argv[i]);
+		c->arguments[c->n_arguments++] = argv[i];
+	}
+	if (c->n_arguments < c->command->least)
+		FAIL(e, CONFIG, "%s needs %s; `%s help %s` tells more", c->command->name, c->command->arguments, c->program->name, c->command->name);
+	return ERR_OK;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
+}
+
+/* The words that every program knows. Returns whether it was one of them. */
+static bool run_common(const struct cli_program *p, int argc, char **argv, int *ret)
+{
+	const char *word = argc > 1 ? argv[1] : "";
+
+	*ret = EXIT_DONE;
+	if (strcmp(word, "--version") == 0)
+		printf("%s %s\n", p->name, CHANCERY_VERSION);
+	else if (strcmp(word, "completion") == 0)
+		cli_completion(p, stdout);
+	else if (strcmp(word, "man-options") == 0)
+		cli_man(p, stdout);
+	else if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		cli_help(p, argc > 2 ? find_command(p, argv[2]) : NULL, stdout);
+	else
+		return false;
+	return true;
+}
+
+int cli_main(const struct cli_program *p, int argc, char **argv)
+{
+	const char *arguments[1024];
+	struct cli c = { .program = p, .arguments = arguments };
+	struct err e = { 0 };
+	int ret;
+
+	if (argc < 2) {
+		cli_help(p, NULL, stderr);
+		return EXIT_FAILED;
+	}
+	if (run_common(p, argc, argv, &ret))
+		return ret;
+	c.command = find_command(p, argv[1]);
+	if (!c.command) {
+		fprintf(stderr, "%s: there is no command \"%s\"; `%s help` lists those there are\n", p->name, argv[1], p->name);
+		return EXIT_FAILED;
+	}
+	if (asks_for_help(argc, argv)) {
+		cli_help(p, c.command, stdout);
+		return EXIT_DONE;
+	}
+	if (argc > 1000)
+		return EXIT_FAILED;
+	if (parse(&c, argc, argv, &e) != ERR_OK)
+		return cli_fail(&c, &e);
+	return c.command->run(&c);
+}

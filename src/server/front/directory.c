@@ -1,0 +1,30 @@
+#include "server/front/request.h"
+
+#include "base/json.h"
+
+/* RFC 8555 §7.1.1. */
+enum err_code get_directory(struct acme_request *r, struct reply *ret, struct err *e)
+{
+	const struct settings *s = r->front->settings;
+	struct json_out w = json_out_to(&ret->body);
+
+	(void)e;
+	json_put_object(&w);
+	json_put_member(&w, "newNonce", front_url(r, "/acme/new-nonce"));
+	json_put_member(&w, "newAccount", front_url(r, "/acme/new-account"));
+	json_put_member(&w, "newOrder", front_url(r, "/acme/new-order"));
+	json_put_key(&w, "meta");
+	json_put_object(&w);
+	if (s->terms_of_service.len)
+		json_put_member(&w, "termsOfService", s->terms_of_service);
+	if (s->website.len)
+		json_put_member(&w, "website", s->website);
+	json_put_key(&w, "caaIdentities");
+	json_put_array(&w);
+	json_put_string(&w, s->caa_identity);
+	json_end_array(&w);
+	json_end_object(&w);
+	json_end_object(&w);
+	reply_json(ret, 200);
+	return ERR_OK;
+}

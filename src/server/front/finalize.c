@@ -1,0 +1,209 @@
+#include "server/front/finalize.h"
+
+#include "base/codec.h"
+#include "base/event.h"
+#include "base/json.h"
+#include "pki/csr.h"
+#include "server/front/objects.h"
+
+#include <string.h>
+
+#define ISSUE_MS       10000
+#define PROCESSING_MAX 256
+
+struct finalize_body {
+	struct bytes csr;
+};
+static const struct json_field body_fields[] = {
+	JSON_FIELD(struct finalize_body, csr, "csr", JSON_STRING, true, BASE64URL_LEN(CSR_SIZE_MAX)),
+};
+
+/* The names of the CSR must be those of the order, no more and no fewer (RFC 8555 §7.4). The signature on it is the signer's to
+ * verify, which believes nobody. */
+static enum err_code check_csr(struct acme_request *r, const struct store_order *order, struct err *e)
+{
+	struct finalize_body body = { 0 };
+	struct bytes der;
+	struct csr csr;
+
+	TRY(json_read(r->http->arena, r->jws.payload, "the payload", body_fields, 1, &body, e));
+	if (base64url_decode(r->http->arena, body.csr, &der, NULL) != ERR_OK)
+		FAIL(e, BAD_CSR, "\"csr\" is not the base64url form of a DER request (RFC 8555 section 7.4)");
+	TRY(csr_parse(r->http->arena, der, &csr, e));
+	bool same = csr.n_names == order->n_identifiers;
+	for (size_t i = 0; same && i < csr.n_names; i++) {
+		struct bytes name = identifier_display(r->http->arena, &order->identifiers[i]);
+		bool found = false;
+		for (size_t k = 0; k < csr.n_names && !found; k++)
+			found = csr.names[k].type == SAN_DNS && bytes_eq(csr.names[k].value, name);
+		same = found;
+	}
+	if (!same)
+		FAIL(e, BAD_CSR, "the names in the CSR are not those of the order: it must have exactly the order's identifiers");
+	return ERR_OK;
+}
+
+static enum err_code gather_evidence(struct front *f, struct arena *a, const struct store_order *order, struct bytes finalize, struct buf *out, struct err *e)
+{
+	struct issue i = { .finalize = finalize, .new_order = order->new_order };
+	struct store_account account;
+
+	TRY(store_get_account(f->store, a, order->account, &account, e));
+	i.account_jwk = account.jwk;
+	i.receipts = arena_array(a, order->n_identifiers * 2, sizeof *i.receipts);
+	if (!i.receipts)
+		FAIL(e, NOMEM, "no memory for receipts");
+	for (size_t k = 0; k < order->n_identifiers; k++) {
+		struct store_authz authz;
+		TRY(store_get_authz(f->store, a, order->authz[k], &authz, e));
+		if (authz.state != AUTHZ_VALID)
+			FAIL(e, ORDER_NOT_READY, "an authorization of the order is %s", authz_state_name(authz.state));
+		i.receipts[i.n_receipts++] = authz.control;
+		i.receipts[i.n_receipts++] = authz.caa;
+	}
+	issue_write(&i, out);
+	if (!buf_ok(out))
+		FAIL(e, NOMEM, "no memory for the evidence");
+	return ERR_OK;
+}
+
+/* The signer's answer as a certificate; its refusal as our error, word for word. */
+static enum err_code read_answer(const struct message *answer, struct issued *ret, struct err *e)
+{
+	enum err_code code;
+	struct bytes detail;
+
+	if (answer->type != MESSAGE_REFUSED)
+		return issued_read(answer->body, ret, e);
+	TRY(problem_read(answer->body, &code, &detail, e));
+	return err_set(e, code, __FILE__, __LINE__, "%.*s", BYTES_FMT(detail));
+}
+
+enum err_code finalize_order(struct front *f, struct arena *a, struct store_order *order, struct bytes finalize, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf evidence = buf_new(CHANNEL_BODY_MAX);
+	struct store_certificate c = { 0 };
+	struct message answer;
+	struct issued issued;
+
+	TRY(gather_evidence(f, a, order, finalize, &evidence, e));
+	TRY(peer_call(f->signer, a, MESSAGE_ISSUE, buf_bytes(&evidence), ISSUE_MS, &answer, e));
+	TRY(read_answer(&answer, &issued, e));
+	memcpy(c.serial, issued.serial.ptr, sizeof c.serial);
+	memcpy(c.order, order->id, sizeof c.order);
+	memcpy(c.account, order->account, sizeof c.account);
+	c.not_before_s = issued.not_before_s;
+	c.not_after_s = issued.not_after_s;
+	c.der = issued.certificate;
+	c.chain = issued.chain;
+	TRY(store_end_finalize(f->store, order->id, finalize, &c, e));
+	atomic_fetch_add(&f->issued, 1);
+	order->state = ORDER_VALID;
+	memcpy(order->serial, c.serial, sizeof order->serial);
+	return ERR_OK;
+}
+
+static bool signer_unreachable(enum err_code rc)
+{
+	return rc == ERR_CLOSED || rc == ERR_TIMEOUT || rc == ERR_BUSY;
+}
+
+/* A refusal ends the order when asking again cannot help; what the client can mend (its CSR) leaves it ready. */
+static void keep_refusal(struct front *f, const struct store_order *order, const struct err *why)
+{
+	CLEANUP(buf_free_p) struct buf problem = buf_new(8192);
+	struct err e = { 0 };
+
+	problem_json(why, &problem);
+	bool retry = !err_is_peers(why->code) || why->code == ERR_BAD_CSR || why->code == ERR_BAD_PUBLIC_KEY;
+	if (store_fail_finalize(f->store, order->id, retry, buf_bytes(&problem), &e) != ERR_OK && e.code != ERR_CONFLICT)
+		event_error(EVENT_ERROR, "finalize.not_stored", &e);
+}
+
+static enum err_code check_state(const struct store_order *order, int64_t now_s, struct err *e)
+{
+	switch (order_state_now(order, now_s)) {
+	case ORDER_PENDING:
+		FAIL(e, ORDER_NOT_READY, "the order is pending: its authorizations are not all valid yet");
+	case ORDER_INVALID:
+		FAIL(e, ORDER_NOT_READY, "the order is invalid or past its time: make a new one");
+	case ORDER_READY:
+	case ORDER_PROCESSING:
+	case ORDER_VALID:
+	case ORDER__MAX:
+		break;
+	}
+	return ERR_OK;
+}
+
+static void reply_order(struct acme_request *r, struct reply *ret, const struct store_order *order)
+{
+	put_order(r, order, &ret->body);
+	reply_json(ret, 200);
+	reply_field(ret, "Location", front_url(r, ORDER_PATH "%.*s", BYTES_FMT(r->id)));
+	if (order->state == ORDER_PROCESSING)
+		reply_field(ret, "Retry-After", BYTES_LIT("1"));
+}
+
+/* RFC 8555 §7.4. The usual end is `valid` in this very answer; a signer that is away leaves the order in processing, and it is
+ * driven on when the signer is back, also after a restart. */
+enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct err *e)
+{
+	struct store_order order;
+
+	TRY(load_order(r, &order, e));
+	TRY(check_state(&order, r->now_ms / 1000, e));
+	if (order.state != ORDER_READY) {
+		reply_order(r, ret, &order);
+		return ERR_OK;
+	}
+	TRY(check_csr(r, &order, e));
+	enum err_code rc = finalize_order(r->front, r->http->arena, &order, r->http->body, e);
+	if (signer_unreachable(rc)) {
+		enum err_code stored = store_begin_finalize(r->front->store, order.id, r->http->body, e);
+		if (stored != ERR_OK && stored != ERR_CONFLICT)
+			return stored;
+		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
+		rc = ERR_OK;
+	} else if (rc == ERR_CONFLICT) { /* another finalize of this moment was faster */
+		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
+		rc = ERR_OK;
+	} else if (rc != ERR_OK) {
+		keep_refusal(r->front, &order, e);
+	}
+	TRY(rc);
+	reply_order(r, ret, &order);
+	return ERR_OK;
+}
+
+static void drive_on(struct front *f, struct arena *a, const uint8_t *id)
+{
+	struct store_order order;
+	struct err e = { 0 };
+
+	enum err_code rc = store_get_order(f->store, a, id, &order, &e);
+	if (rc == ERR_OK && order.state == ORDER_PROCESSING)
+		rc = finalize_order(f, a, &order, order.finalize, &e);
+	if (rc == ERR_OK || rc == ERR_CONFLICT || signer_unreachable(rc))
+		return; /* done, done by another, or for the next time that the signer comes */
+	event_error(EVENT_WARNING, "finalize.refused", &e);
+	keep_refusal(f, &order, &e);
+}
+
+void finalize_processing(void *front)
+{
+	struct front *f = front;
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 8u << 20), *one = arena_new(65536, 4u << 20);
+	uint8_t (*ids)[STORE_ORDER_ID];
+	struct err e = { 0 };
+	size_t n;
+
+	if (!a || !one || store_list_processing(f->store, a, PROCESSING_MAX, &ids, &n, &e) != ERR_OK) {
+		event_error(EVENT_ERROR, "finalize.processing_not_listed", &e);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		drive_on(f, one, ids[i]);
+		arena_reset(one);
+	}
+}

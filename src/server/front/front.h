@@ -1,0 +1,33 @@
+/* The front: faces the network, holds nonces and the database, and no key that anybody would want. What it may decide about
+ * certificates is nothing: the signer checks all of it again. */
+#ifndef CHANCERY_SERVER_FRONT_H
+#define CHANCERY_SERVER_FRONT_H
+
+#include "http/server.h"
+#include "server/child.h"
+#include "server/front/keys.h"
+#include "server/front/nonce.h"
+#include "server/front/peer.h"
+#include "server/front/tokens.h"
+#include "server/store/store.h"
+
+#include <stdatomic.h>
+
+struct front {
+	struct child child;
+	_Atomic(struct settings *) settings; /* the ones in force; the control loop changes them */
+	struct store *store;
+	struct http_server *http;
+	struct nonces *nonces;
+	struct keys *keys;
+	struct tokens *tokens;
+	struct peer *validator, *signer;
+	struct validations *validations;
+	_Atomic bool signer_hello;      /* the signer has answered HELLO on its present channel */
+	_Atomic int64_t tls_not_after_s; /* of our own certificate; 0: none */
+	_Atomic int64_t tls_not_before_s;
+	_Atomic uint64_t problems[ERR__MAX];
+	_Atomic uint64_t issued;
+};
+
+#endif

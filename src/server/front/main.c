@@ -1,0 +1,365 @@
+/* chancery-ca-front: started by chancery-ca alone. One control loop (this thread) owns the channels; the HTTP server's threads do
+ * the rest. */
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/json.h"
+#include "server/front/finalize.h"
+#include "server/front/request.h"
+#include "server/front/tls.h"
+#include "server/front/validations.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_MS       250
+#define TLS_EVERY_MS  60000
+#define HELLO_MS      10000
+#define STOP_GRACE_MS 5000
+#define LISTENERS_MAX 16
+
+/* Settings that are no longer in force: requests under way may still read them, so they go at the end. */
+struct retired {
+	struct retired *next;
+	struct settings *settings;
+	struct arena *arena;
+};
+
+struct control {
+	struct front f;
+	struct retired *retired;
+	int wake;
+	int listeners[LISTENERS_MAX];
+	size_t n_listeners;
+	int64_t tls_looked_ms;
+	bool started, stopping;
+};
+
+/* --- what the signer says first, and what it says unasked --- */
+
+static void hello_done(void *ctx, enum err_code code, const struct message *answer)
+{
+	struct front *f = ctx;
+
+	if (code != ERR_OK || answer->type != MESSAGE_HELLO_OK) {
+		event(EVENT_WARNING, "signer.no_hello", EVENT_STR("reason", err_name(code)));
+		return;
+	}
+	atomic_store(&f->signer_hello, true);
+	if (http_server_run(f->http, finalize_processing, f, NULL) != ERR_OK)
+		event(EVENT_WARNING, "finalize.processing_later", EVENT_STR("reason", "busy"));
+}
+
+/* Shows the signer the newest checkpoint that we keep: a log that is shorter than it has lost certificates (DESIGN §2). */
+static enum err_code say_hello(struct front *f, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 65536);
+	struct bytes checkpoint = BYTES_LIT("");
+
+	if (!a)
+		FAIL(e, NOMEM, "no memory for HELLO");
+	TRY(store_get_checkpoint(f->store, a, &checkpoint, e));
+	return peer_ask(f->signer, MESSAGE_HELLO, checkpoint, HELLO_MS, hello_done, f, e);
+}
+
+struct checkpoint_job {
+	struct front *f;
+	struct buf body;
+};
+
+static void store_checkpoint(void *ctx)
+{
+	struct checkpoint_job *job = ctx;
+	struct err e = { 0 };
+
+	if (store_add_checkpoint(job->f->store, buf_bytes(&job->body), &e) != ERR_OK)
+		event_error(EVENT_WARNING, "checkpoint.not_stored", &e);
+	buf_free(&job->body);
+	free(job);
+}
+
+static void signer_notice(void *ctx, const struct message *m)
+{
+	struct control *c = ctx;
+	struct checkpoint_job *job = m->type == MESSAGE_CHECKPOINT ? calloc(1, sizeof *job) : NULL;
+
+	if (!job)
+		return;
+	job->f = &c->f;
+	job->body = buf_new(1024);
+	buf_add(&job->body, m->body);
+	if (http_server_run(c->f.http, store_checkpoint, job, NULL) != ERR_OK)
+		store_checkpoint(job);
+}
+
+static void no_notice(void *ctx, const struct message *m)
+{
+	(void)ctx;
+	(void)m;
+}
+
+/* --- what the parent says --- */
+
+static void put_peer_counts(struct json_out *w, const char *name, struct peer *p)
+{
+	struct channel_counts c = peer_counts(p);
+
+	json_put_key(w, name);
+	json_put_object(w);
+	json_put_member_uint(w, "sent", c.sent);
+	json_put_member_uint(w, "received", c.received);
+	json_put_member_uint(w, "refused", c.refused_size + c.refused_type + c.refused_turn + c.refused_credit);
+	json_put_member_uint(w, "waiting", peer_waiting(p));
+	json_end_object(w);
+}
+
+static void put_status(struct control *c, struct buf *out)
+{
+	struct http_counts h = http_server_counts(c->f.http);
+	struct json_out w = json_out_to(out);
+	char time[RFC3339_SIZE];
+
+	json_put_object(&w);
+	json_put_member_uint(&w, "issued", atomic_load(&c->f.issued));
+	json_put_member_uint(&w, "requests", h.requests);
+	json_put_member_uint(&w, "connections", h.open_now);
+	json_put_member_uint(&w, "connections_refused", h.refused_connections);
+	json_put_member_uint(&w, "handshake_failures", h.handshake_failures);
+	json_put_member_uint(&w, "bad_requests", h.bad_requests);
+	json_put_member_uint(&w, "overloaded", h.overloaded);
+	json_put_member_bool(&w, "signer_connected", atomic_load(&c->f.signer_hello));
+	rfc3339_format(atomic_load(&c->f.tls_not_after_s), time);
+	json_put_member_str(&w, "tls_not_after", time);
+	put_peer_counts(&w, "validator", c->f.validator);
+	put_peer_counts(&w, "signer", c->f.signer);
+	json_put_key(&w, "problems");
+	json_put_object(&w);
+	for (unsigned i = 0; i < ERR__MAX; i++)
+		if (atomic_load(&c->f.problems[i]))
+			json_put_member_uint(&w, err_name((enum err_code)i), atomic_load(&c->f.problems[i]));
+	json_end_object(&w);
+	json_end_object(&w);
+}
+
+static void answer_status(struct control *c, uint32_t id)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(32768);
+
+	put_status(c, &out);
+	if (channel_send(c->f.child.parent, MESSAGE_FRONT_STATUS, id, buf_bytes(&out), NULL) != ERR_OK)
+		event(EVENT_WARNING, "status.not_sent", EVENT_STR("to", "parent"));
+}
+
+/* New settings come into force between requests only where they are read anew; those that shape the server itself (limits, listening
+ * addresses, workers) take a restart, which the parent says. Old settings stay in memory: requests under way may still read them. */
+static enum err_code take_settings(struct control *c, const struct message *m, struct err *e)
+{
+	struct child next = c->f.child;
+	struct settings *s = malloc(sizeof *s);
+	struct retired *old = malloc(sizeof *old);
+
+	c->f.child.settings_id = m->id;
+	next.arena = NULL;
+	enum err_code rc = s && old ? child_settings(&next, m, e) : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory for settings");
+	if (rc != ERR_OK) {
+		free(s);
+		free(old);
+		return rc;
+	}
+	*old = (struct retired){ c->retired, c->f.settings, c->f.child.arena };
+	c->retired = old;
+	*s = next.settings;
+	c->f.child = next;
+	c->f.settings = s;
+	rc = tls_load(&c->f, e);
+	return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
+static enum err_code connect_peer(struct control *c, const struct message *m, struct err *e)
+{
+	enum process who = m->body.len == 1 ? (enum process)m->body.ptr[0] : PROCESS__MAX;
+
+	if (who == PROCESS_VALIDATOR)
+		return peer_connect(c->f.validator, m->fd, e);
+	if (who != PROCESS_SIGNER)
+		FAIL(e, MALFORMED, "the parent sent a channel to nobody we know");
+	atomic_store(&c->f.signer_hello, false);
+	TRY(peer_connect(c->f.signer, m->fd, e));
+	return c->started ? say_hello(&c->f, e) : ERR_OK;
+}
+
+static enum err_code parent_message(struct control *c, const struct message *m, struct err *e)
+{
+	struct err failed = { 0 };
+
+	switch (m->type) {
+	case MESSAGE_LISTENER:
+		if (c->n_listeners == LISTENERS_MAX)
+			FAIL(e, CONFIG, "at most %d addresses to listen on", LISTENERS_MAX);
+		c->listeners[c->n_listeners++] = m->fd;
+		return ERR_OK;
+	case MESSAGE_PEER_FRONT:
+		return connect_peer(c, m, e);
+	case MESSAGE_SETTINGS_FRONT:
+		if (take_settings(c, m, &failed) == ERR_OK)
+			return child_ready(&c->f.child, e);
+		child_failed(&c->f.child, &failed);
+		return ERR_OK;
+	case MESSAGE_STATUS_FRONT:
+		answer_status(c, m->id);
+		return ERR_OK;
+	case MESSAGE_STOP_FRONT:
+		c->stopping = true;
+		return ERR_OK;
+	default:
+		FAIL(e, MALFORMED, "the parent sent %s", message_rules[m->type].name);
+	}
+}
+
+static enum err_code serve_parent(struct control *c, struct err *e)
+{
+	struct message m;
+	enum err_code rc;
+
+	TRY(channel_flush(c->f.child.parent, e));
+	while ((rc = channel_receive(c->f.child.parent, &m, e)) == ERR_OK)
+		TRY(parent_message(c, &m, e));
+	return rc == ERR_AGAIN ? ERR_OK : rc;
+}
+
+/* --- start, loop, end --- */
+
+static enum err_code loop_once(struct control *c, int timeout_ms, struct err *e)
+{
+	bool validator_writes, signer_writes;
+	struct pollfd p[4] = {
+		{ .fd = c->wake, .events = POLLIN },
+		{ .fd = channel_fd(c->f.child.parent), .events = (short)(POLLIN | (channel_wants_write(c->f.child.parent) ? POLLOUT : 0)) },
+		{ .fd = peer_fd(c->f.validator, &validator_writes), .events = POLLIN },
+		{ .fd = peer_fd(c->f.signer, &signer_writes), .events = POLLIN },
+	};
+	uint64_t count;
+
+	p[2].events = (short)(p[2].events | (validator_writes ? POLLOUT : 0));
+	p[3].events = (short)(p[3].events | (signer_writes ? POLLOUT : 0));
+	if (poll(p, 4, timeout_ms) > 0 && (p[0].revents & POLLIN) && read(c->wake, &count, sizeof count) < 0)
+		FAIL(e, IO, "the wake-up descriptor is broken");
+	TRY(serve_parent(c, e));
+	peer_serve(c->f.validator, no_notice, NULL);
+	peer_serve(c->f.signer, signer_notice, c);
+	return ERR_OK;
+}
+
+/* Everything that is due by time. Returns how long the loop may sleep. */
+static int run_timers(struct control *c)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	int wait_ms = validations_tick(c->f.validations);
+
+	tokens_refill(c->f.tokens);
+	if (atomic_load(&c->f.signer_hello) && now_ms - c->tls_looked_ms >= TLS_EVERY_MS && tls_due(&c->f, clock_wall_ms() / 1000) &&
+	    http_server_run(c->f.http, tls_renew, &c->f, NULL) == ERR_OK)
+		c->tls_looked_ms = now_ms;
+	return wait_ms < 0 || wait_ms > TICK_MS ? TICK_MS : wait_ms;
+}
+
+static struct http_limits limits_of(const struct settings *s)
+{
+	struct http_limits l = http_limits_default;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	l.loops = cores > 0 && cores < 64 ? (unsigned)cores : 1;
+	l.workers = (unsigned)s->workers;
+	l.connections_max = (unsigned)s->connections_max;
+	l.connections_per_address = (unsigned)s->connections_per_address;
+	return l;
+}
+
+/* What can be made before the jail: nothing that starts a thread (a user namespace is entered by single-threaded processes). */
+static enum err_code prepare(struct control *c, struct err *e)
+{
+	struct front *f = &c->f;
+
+	TRY(child_start(PROCESS_FRONT, &f->child, e));
+	struct settings *s = malloc(sizeof *s);
+	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->settings = s;
+	if (!s || c->wake < 0)
+		FAIL(e, NOMEM, "no memory for the front");
+	*s = f->child.settings;
+	TRY(nonces_new(&f->nonces, e));
+	TRY(keys_new(&f->keys, e));
+	TRY(peer_new(PROCESS_VALIDATOR, c->wake, &f->validator, e));
+	TRY(peer_new(PROCESS_SIGNER, c->wake, &f->signer, e));
+	TRY(tokens_new(f->validator, &f->tokens, e));
+	TRY(validations_new(f, &f->validations, e));
+	return child_jail(&f->child, e);
+}
+
+static enum err_code start(struct control *c, struct err *e)
+{
+	struct front *f = &c->f;
+	struct http_limits limits = limits_of(f->settings);
+
+	TRY(store_open(".", &f->store, e));
+	TRY(http_server_new(&limits, front_handle, front_server_problem, f, &f->http, e));
+	while (c->n_listeners < f->settings->listen.n)
+		TRY(loop_once(c, TICK_MS, e));
+	for (size_t i = 0; i < c->n_listeners; i++)
+		TRY(http_server_listen(f->http, c->listeners[i], true, e));
+	TRY(tls_load(f, e));
+	TRY(http_server_start(f->http, e));
+	c->started = true;
+	c->tls_looked_ms = clock_monotonic_ms() - TLS_EVERY_MS;
+	bool unused;
+	if (peer_fd(f->signer, &unused) >= 0)
+		TRY(say_hello(f, e));
+	return child_ready(&f->child, e);
+}
+
+static void end(struct control *c)
+{
+	if (c->f.http)
+		http_server_stop(c->f.http, STOP_GRACE_MS);
+	peer_free(c->f.validator);
+	peer_free(c->f.signer);
+	if (c->f.store)
+		store_close(c->f.store);
+	tokens_free(c->f.tokens);
+	validations_free(c->f.validations);
+	keys_free(c->f.keys);
+	nonces_free(c->f.nonces);
+	child_free(&c->f.child);
+	free(c->f.settings);
+	while (c->retired) {
+		struct retired *old = c->retired;
+		c->retired = old->next;
+		arena_free(old->arena);
+		free(old->settings);
+		free(old);
+	}
+}
+
+int main(void)
+{
+	static struct control c;
+	struct err e = { 0 };
+
+	enum err_code rc = prepare(&c, &e);
+	if (rc == ERR_OK)
+		rc = start(&c, &e);
+	if (rc != ERR_OK) {
+		child_failed(&c.f.child, &e);
+		return 1;
+	}
+	while (!c.stopping && rc == ERR_OK)
+		rc = loop_once(&c, run_timers(&c), &e);
+	if (rc != ERR_OK && rc != ERR_CLOSED)
+		event_error(EVENT_ERROR, "front.failed", &e);
+	end(&c);
+	return rc == ERR_OK ? 0 : 1;
+}

@@ -1,0 +1,20 @@
+/* Protocol objects as JSON (RFC 8555 §7.1) from what the store holds. */
+#ifndef CHANCERY_SERVER_FRONT_OBJECTS_H
+#define CHANCERY_SERVER_FRONT_OBJECTS_H
+
+#include "server/front/request.h"
+
+void put_account(struct acme_request *r, const struct store_account *account, struct buf *out);
+void put_order(struct acme_request *r, const struct store_order *order, struct buf *out);
+void put_authz(struct front *f, const struct store_authz *authz, int64_t now_s, struct buf *out);
+void put_challenge(struct front *f, const struct store_authz *authz, const struct store_challenge *c, struct buf *out);
+
+/* The object of this id, if it is this account's: else NOT_FOUND, whether it exists or not. */
+enum err_code load_order(struct acme_request *r, struct store_order *ret, struct err *e) MUST_USE;
+enum err_code load_authz(struct acme_request *r, struct store_authz *ret, struct err *e) MUST_USE;
+
+/* An order past its time counts as invalid, an authorization as expired (RFC 8555 §7.1.6). */
+enum order_state order_state_now(const struct store_order *order, int64_t now_s);
+enum authz_state authz_state_now(const struct store_authz *authz, int64_t now_s);
+
+#endif

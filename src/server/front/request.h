@@ -1,0 +1,71 @@
+/* One ACME request on its way to its resource: the route that took it, who signed it, and what it says. */
+#ifndef CHANCERY_SERVER_FRONT_REQUEST_H
+#define CHANCERY_SERVER_FRONT_REQUEST_H
+
+#include "jose/jws.h"
+#include "server/front/front.h"
+
+/* Who must have signed. */
+enum route_auth {
+	AUTH_NONE, /* GET and HEAD; also POST-as-GET by an account (RFC 8555 §7.1: a directory may be fetched so) */
+	AUTH_JWK,  /* POST signed by the key that the request carries */
+	AUTH_KID,  /* POST signed by an account */
+};
+/* What a POST must carry. */
+enum route_payload { PAYLOAD_EMPTY, PAYLOAD_OBJECT, PAYLOAD_EITHER };
+
+struct acme_request {
+	struct http_request *http;
+	struct front *front;
+	struct bytes id;             /* what the route's "*" stands for; the second "*" in id2 */
+	struct bytes id2;
+	struct jws jws;              /* with AUTH_JWK and AUTH_KID */
+	struct key *key;             /* the account's; freed after the handler */
+	uint8_t account[STORE_ACCOUNT_ID];
+	int64_t now_ms;
+};
+
+/* Where a handler writes its answer. The body is a buffer of its own, given back after it was sent. */
+struct reply {
+	struct http_response http;
+	struct buf body;
+	bool with_nonce;             /* a Replay-Nonce also on what is no POST */
+	bool parked;                 /* the handler has handed the request to somebody who will answer */
+};
+
+typedef enum err_code route_handler(struct acme_request *r, struct reply *ret, struct err *e);
+
+struct route {
+	const char *path;            /* "*" stands for one segment of base64url or name characters */
+	enum route_auth auth;
+	enum route_payload payload;
+	route_handler *handler;
+};
+
+/* The handler of http_server_new(): finds the route, authenticates, calls, answers. */
+http_handler front_handle;
+http_problem_fn front_server_problem;
+
+/* Sends a finished reply, or the problem that err tells; adds what every ACME answer has. Ends the request. */
+void front_answer(struct front *f, struct http_request *http, struct reply *reply, bool with_nonce);
+void front_answer_error(struct front *f, struct http_request *http, const struct err *err, bool with_nonce);
+
+/* The problem document (RFC 8555 §6.7, RFC 7807) as JSON. */
+void problem_json(const struct err *err, struct buf *out);
+
+void reply_field(struct reply *r, const char *name, struct bytes value);
+/* Sets status and JSON type of a reply whose body is written. */
+void reply_json(struct reply *r, int status);
+
+/* base-url + path, in the request's arena. */
+struct bytes front_url(struct acme_request *r, const char *fmt, ...) PRINTF(2, 3);
+
+/* Ids as they stand in URLs. */
+enum err_code order_id_read(struct bytes text, uint8_t out[STORE_ORDER_ID], struct err *e) MUST_USE;
+enum err_code authz_id_read(struct bytes text, uint8_t out[STORE_AUTHZ_ID], struct err *e) MUST_USE;
+
+/* The handlers, one file each. */
+route_handler get_directory, new_nonce, new_account, post_account, new_order, post_order, post_finalize, post_authz,
+    post_challenge, post_certificate;
+
+#endif

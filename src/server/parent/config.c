@@ -1,0 +1,269 @@
+#include "server/parent/config.h"
+
+#include "base/codec.h"
+#include "server/parent/config_check.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTIONS_MAX 64
+
+/* What the callbacks of libconfuse, which know only their cfg_t, write to. One configuration is read at a time. */
+static struct buf *reading_messages;
+
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[600];
+
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	buf_add_fmt(reading_messages, "%s:%d: %s\n", cfg && cfg->filename ? cfg->filename : "configuration", cfg ? cfg->line : 0, text);
+}
+
+static void free_cfg(cfg_t *cfg)
+{
+	cfg_free(cfg);
+}
+DEFINE_CLEANUP(cfg_t *, free_cfg);
+
+
+/* Called by libconfuse after each value, while it still knows the line. */
+static int validate(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *section = strcmp(cfg_name(cfg), "root") == 0 ? "" : cfg_name(cfg);
+	struct err e = { 0 };
+
+	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+		const char *value = cfg_opt_getnstr(opt, i);
+		if (value && config_check(section, cfg_opt_name(opt), value, &e) != ERR_OK) {
+			cfg_error(cfg, "%s%s%s = \"%s\": %s", section, *section ? "." : "", cfg_opt_name(opt), value, e.detail);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* An option's entry for libconfuse. Numbers are read as text too: so each bad value gets our own message. */
+static cfg_opt_t option_of(const struct settings_row *row)
+{
+	cfg_opt_t list = CFG_STR_LIST(row->option, NULL, CFGF_NONE), single = CFG_STR(row->option, row->fallback, CFGF_NONE);
+
+	/* libconfuse parses a list's default from text that it takes as writable, but copies before it writes. */
+	memcpy(&list.def.parsed, &row->fallback, sizeof list.def.parsed);
+	return row->kind == SETTINGS_LIST ? list : single;
+}
+
+static size_t options_of(const char *section, cfg_opt_t *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < settings_rows_n; i++)
+		if (strcmp(settings_rows[i].section, section) == 0)
+			out[n++] = option_of(&settings_rows[i]);
+	return n;
+}
+
+static struct bytes copy_str(struct arena *a, const char *s)
+{
+	return arena_copy(a, bytes_str(s ? s : ""));
+}
+
+/* A relative folder is meant from where the configuration lies. */
+static struct bytes absolute(struct arena *a, const char *file, const char *value)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (value[0] == '/' || !slash)
+		return copy_str(a, value);
+	return arena_fmt(a, "%.*s/%s", (int)(slash - file), file, value);
+}
+
+static enum err_code take_value(struct arena *a, const char *file, cfg_t *cfg, const struct settings_row *row, void *at, struct err *e)
+{
+	struct settings_list list = { NULL, cfg_size(cfg, row->option) };
+	const char *value = row->kind == SETTINGS_LIST ? NULL : cfg_getstr(cfg, row->option);
+
+	switch (row->kind) {
+	case SETTINGS_STRING:
+		*(struct bytes *)at = strstr(row->option, "-folder") ? absolute(a, file, value) : copy_str(a, value);
+		return ERR_OK;
+	case SETTINGS_UINT:
+	case SETTINGS_BOOL:
+		*(uint64_t *)at = strtoull(value, NULL, 10);
+		return ERR_OK;
+	case SETTINGS_SECONDS:
+		return config_seconds(value, at, e);
+	case SETTINGS_LIST:
+		list.v = arena_array(a, list.n + 1, sizeof *list.v);
+		if (!list.v)
+			FAIL(e, NOMEM, "no memory for the configuration");
+		for (size_t i = 0; i < list.n; i++)
+			list.v[i] = copy_str(a, cfg_getnstr(cfg, row->option, (unsigned)i));
+		*(struct settings_list *)at = list;
+		return ERR_OK;
+	}
+	return ERR_OK;
+}
+
+static enum err_code take_profiles(struct arena *a, cfg_t *cfg, struct settings *s, struct err *e)
+{
+	s->n_profiles = cfg_size(cfg, "profile");
+	if (s->n_profiles > SETTINGS_PROFILES_MAX)
+		FAIL(e, CONFIG, "%zu profiles, at most %d are allowed", s->n_profiles, SETTINGS_PROFILES_MAX);
+	for (size_t i = 0; i < s->n_profiles; i++) {
+		cfg_t *p = cfg_getnsec(cfg, "profile", (unsigned)i);
+		uint64_t lifetime, backdate;
+		TRY(config_seconds(cfg_getstr(p, "lifetime"), &lifetime, e));
+		TRY(config_seconds(cfg_getstr(p, "backdate"), &backdate, e));
+		s->profiles[i] = (struct profile){ .name = copy_str(a, cfg_title(p)), .doc = copy_str(a, cfg_getstr(p, "doc")),
+			.lifetime_s = (uint32_t)lifetime, .backdate_s = (uint32_t)backdate,
+			.names_max = (uint32_t)strtoul(cfg_getstr(p, "names"), NULL, 10) };
+	}
+	if (s->n_profiles == 0) {
+		s->n_profiles = 1;
+		s->profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"), .doc = BYTES_LIT("TLS servers, 47 days"),
+			.lifetime_s = 47 * 86400, .backdate_s = 3600, .names_max = 100 };
+	}
+	return ERR_OK;
+}
+
+static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg, struct settings *ret, struct err *e)
+{
+	struct settings s = { 0 };
+
+	for (size_t i = 0; i < settings_rows_n; i++) {
+		const struct settings_row *row = &settings_rows[i];
+		cfg_t *section = *row->section ? cfg_getsec(cfg, row->section) : cfg;
+		TRY(take_value(a, file, section, row, (char *)&s + row->offset, e));
+	}
+	TRY(take_profiles(a, cfg, &s, e));
+	*ret = s;
+	return ERR_OK;
+}
+
+/* What is allowed where libconfuse says "no such option": it knows the line, we know the options. */
+static void list_options(struct buf *messages)
+{
+	const char *section = NULL;
+
+	buf_add_str(messages, "options that are allowed:");
+	for (size_t i = 0; i < settings_rows_n; i++) {
+		if (!section || strcmp(section, settings_rows[i].section) != 0) {
+			section = settings_rows[i].section;
+			buf_add_fmt(messages, "\n  %s:", *section ? section : "top level");
+		}
+		buf_add_fmt(messages, " %s", settings_rows[i].option);
+	}
+	buf_add_str(messages, "\n  profile \"NAME\": lifetime backdate names doc\n");
+}
+
+static void set_validators(cfg_t *cfg)
+{
+	char path[128];
+
+	for (size_t i = 0; i < settings_rows_n; i++) {
+		(void)snprintf(path, sizeof path, "%s%s%s", settings_rows[i].section, *settings_rows[i].section ? "|" : "", settings_rows[i].option);
+		cfg_set_validate_func(cfg, path, validate);
+	}
+	cfg_set_validate_func(cfg, "profile|lifetime", validate);
+	cfg_set_validate_func(cfg, "profile|backdate", validate);
+	cfg_set_validate_func(cfg, "profile|names", validate);
+}
+
+enum err_code config_read(struct arena *a, const char *path, struct settings *ret, struct buf *messages, struct err *e)
+{
+	static cfg_opt_t front[OPTIONS_MAX], validator[OPTIONS_MAX], signer[OPTIONS_MAX], top[OPTIONS_MAX];
+	static cfg_opt_t profile[] = { CFG_STR("lifetime", "47d", CFGF_NONE), CFG_STR("backdate", "1h", CFGF_NONE),
+		CFG_STR("names", "100", CFGF_NONE), CFG_STR("doc", "", CFGF_NONE), CFG_END() };
+	cfg_opt_t end = CFG_END();
+
+	front[options_of("front", front)] = end;
+	validator[options_of("validator", validator)] = end;
+	signer[options_of("signer", signer)] = end;
+	size_t n = options_of("", top);
+	cfg_opt_t sections[] = { CFG_SEC("front", front, CFGF_NONE), CFG_SEC("validator", validator, CFGF_NONE),
+		CFG_SEC("signer", signer, CFGF_NONE), CFG_SEC("profile", profile, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+		CFG_FUNC("include", cfg_include), end };
+	memcpy(top + n, sections, sizeof sections);
+
+	reading_messages = messages;
+	CLEANUP(free_cfg_p) cfg_t *cfg = cfg_init(top, CFGF_NONE);
+	if (!cfg)
+		FAIL(e, NOMEM, "no memory for the configuration");
+	cfg_set_error_function(cfg, on_error);
+	set_validators(cfg);
+	errno = 0;
+	int rc = cfg_parse(cfg, path);
+	if (rc == CFG_FILE_ERROR) {
+		buf_add_fmt(messages, "%s: %s\n", path, strerror(errno));
+		FAIL(e, CONFIG, "the configuration cannot be read");
+	}
+	if (rc != CFG_SUCCESS) {
+		if (memmem(messages->ptr, messages->len, "no such option", 14))
+			list_options(messages);
+		FAIL(e, CONFIG, "the configuration is wrong");
+	}
+	return take_settings(a, path, cfg, ret, e);
+}
+
+static const struct config_value *value_of(const struct config_value *values, size_t n, const struct settings_row *row)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(values[i].section, row->section) == 0 && strcmp(values[i].option, row->option) == 0)
+			return &values[i];
+	return NULL;
+}
+
+/* A documentation string as comment lines of a readable width. */
+static void write_comment(const char *doc, const char *indent, struct buf *out)
+{
+	size_t column = 0;
+
+	buf_add_fmt(out, "%s#", indent);
+	for (const char *p = doc; *p;) {
+		size_t n = strcspn(p, " ");
+		if (column + n > 90) {
+			buf_add_fmt(out, "\n%s#", indent);
+			column = 0;
+		}
+		buf_add_u8(out, ' ');
+		buf_add(out, (struct bytes){ (const uint8_t *)p, n });
+		column += n + 1;
+		p += n + (p[n] == ' ');
+	}
+	buf_add_u8(out, '\n');
+}
+
+static void write_row(const struct settings_row *row, const struct config_value *value, struct buf *out)
+{
+	const char *indent = *row->section ? "\t" : "";
+
+	write_comment(row->doc, indent, out);
+	if (value)
+		buf_add_fmt(out, "%s%s = %.*s\n\n", indent, row->option, BYTES_FMT(value->text));
+	else if (row->kind == SETTINGS_LIST)
+		buf_add_fmt(out, "%s#%s = %s\n\n", indent, row->option, row->fallback);
+	else
+		buf_add_fmt(out, "%s#%s = \"%s\"\n\n", indent, row->option, row->fallback);
+}
+
+void config_write(const struct config_value *values, size_t n, struct buf *out)
+{
+	const char *section = "";
+
+	buf_add_str(out, "# chancery-ca's configuration. A line that begins with '#' shows the default. See chancery-ca.conf(5);\n"
+			 "# `chancery-ca check-config` tells what is wrong with it.\n\n");
+	for (size_t i = 0; i < settings_rows_n; i++) {
+		const struct settings_row *row = &settings_rows[i];
+		if (strcmp(section, row->section) != 0) {
+			buf_add_fmt(out, "%s%s {\n", *section ? "}\n\n" : "", row->section);
+			section = row->section;
+		}
+		write_row(row, value_of(values, n, row), out);
+	}
+	buf_add_str(out, "}\n\n# What kind of certificates are issued; the first is the one that nobody has to ask for.\n"
+			 "profile \"tls-server\" {\n\tlifetime = \"47d\"\n\t# notBefore lies this long before the signature, for clocks that are slow\n"
+			 "\tbackdate = \"1h\"\n\tnames = \"100\"\n\tdoc = \"TLS servers, 47 days\"\n}\n");
+}

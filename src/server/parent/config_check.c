@@ -1,0 +1,267 @@
+#include "server/parent/config_check.h"
+
+#include "base/arena.h"
+#include "acme/identifier.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SECONDS_MAX (10 * 366 * 86400ull)
+
+enum err_code config_seconds(const char *text, uint64_t *ret, struct err *e)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 0, 1 } };
+	char *end;
+
+	errno = 0;
+	unsigned long long n = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+	for (size_t i = 0; n > 0 && n <= SECONDS_MAX && i < sizeof units / sizeof *units; i++)
+		if (*end == units[i].unit && (!*end || !end[1]) && n * units[i].seconds <= SECONDS_MAX) {
+			*ret = n * units[i].seconds;
+			return ERR_OK;
+		}
+	FAIL(e, CONFIG, "a duration is a number and a unit: 90s, 10m, 8h or 47d (at most ten years)");
+}
+
+static enum err_code number_between(const char *value, unsigned long long least, unsigned long long most, struct err *e)
+{
+	char *end = NULL;
+	unsigned long long n = *value >= '0' && *value <= '9' && strlen(value) < 19 ? strtoull(value, &end, 10) : 0;
+
+	if (!end || *end || n < least || n > most)
+		FAIL(e, CONFIG, "a number from %llu to %llu is allowed", least, most);
+	return ERR_OK;
+}
+
+static enum err_code check_port(const char *value, struct err *e)
+{
+	return number_between(value, 1, 65535, e);
+}
+
+enum err_code config_address(const char *text, unsigned default_port, struct sockaddr_storage *ret, unsigned *ret_len, struct err *e)
+{
+	char host[64];
+	struct sockaddr_storage s = { 0 };
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&s;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&s;
+	const char *port = strrchr(text, ':');
+	bool bracket = text[0] == '[';
+	const char *host_end = bracket ? strchr(text, ']') : port ? port : text + strlen(text);
+
+	if (bracket && host_end && host_end[1] != ':')
+		port = NULL;
+	size_t n = host_end ? (size_t)(host_end - text) - bracket : sizeof host;
+	unsigned long number = port ? strtoul(port + 1, NULL, 10) : default_port;
+	if (n < sizeof host && number && (!port || check_port(port + 1, NULL) == ERR_OK)) {
+		memcpy(host, text + bracket, n);
+		host[n] = 0;
+		if (!bracket && inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+			v4->sin_family = AF_INET;
+			v4->sin_port = htons((uint16_t)number);
+			*ret = s;
+			*ret_len = sizeof *v4;
+			return ERR_OK;
+		}
+		if (bracket && inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+			v6->sin6_family = AF_INET6;
+			v6->sin6_port = htons((uint16_t)number);
+			*ret = s;
+			*ret_len = sizeof *v6;
+			return ERR_OK;
+		}
+	}
+	FAIL(e, CONFIG, "an address and a port: 192.0.2.1:443, [2001:db8::1]:443, or 0.0.0.0:443 and [::]:443 for all%s",
+	    default_port ? " (the port may be left out)" : "");
+}
+
+static enum err_code check_listen(const char *value, struct err *e)
+{
+	struct sockaddr_storage s;
+	unsigned len;
+
+	return config_address(value, 0, &s, &len, e);
+}
+
+static enum err_code check_resolver(const char *value, struct err *e)
+{
+	struct sockaddr_storage s;
+	unsigned len;
+
+	return config_address(value, 53, &s, &len, e);
+}
+
+static enum err_code check_cidr(const char *value, struct err *e)
+{
+	uint8_t raw[16];
+	char host[64];
+	const char *slash = strchr(value, '/');
+	size_t n = slash ? (size_t)(slash - value) : sizeof host;
+
+	if (n < sizeof host) {
+		memcpy(host, value, n);
+		host[n] = 0;
+		unsigned bits = inet_pton(AF_INET, host, raw) == 1 ? 32 : inet_pton(AF_INET6, host, raw) == 1 ? 128 : 0;
+		if (bits && number_between(slash + 1, 0, bits, NULL) == ERR_OK)
+			return ERR_OK;
+	}
+	FAIL(e, CONFIG, "an address range is address/bits: 10.0.0.0/8 or fd00::/8");
+}
+
+static enum err_code check_base_url(const char *value, struct err *e)
+{
+	struct bytes v = bytes_str(value), rest = bytes_slice(v, 8, v.len);
+
+	bool plain = rest.len > 0;
+	for (size_t i = 0; i < rest.len; i++)
+		plain = plain && rest.ptr[i] > ' ' && rest.ptr[i] < 127 && !strchr("/?#@\"<>\\", rest.ptr[i]);
+	if (!bytes_starts_with(v, BYTES_LIT("https://")) || !plain || v.len > 512)
+		FAIL(e, CONFIG, "an https URL of host and perhaps port, without a path and without a slash at its end: https://ca.example.org");
+	return ERR_OK;
+}
+
+static enum err_code check_domain(const char *value, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(1024, 4096);
+	struct identifier id;
+	struct err why = { 0 };
+
+	if (!a)
+		FAIL(e, NOMEM, "no memory");
+	if (identifier_parse(a, BYTES_LIT("dns"), bytes_str(value), &id, &why) != ERR_OK || id.wildcard)
+		FAIL(e, CONFIG, "a domain name like ca.example.org is due%s%s", *why.detail ? ": " : "", why.detail);
+	return ERR_OK;
+}
+
+static enum err_code check_url(const char *value, struct err *e)
+{
+	struct bytes v = bytes_str(value);
+
+	if (v.len && !bytes_starts_with(v, BYTES_LIT("https://")) && !bytes_starts_with(v, BYTES_LIT("http://")))
+		FAIL(e, CONFIG, "an http or https URL, or empty for none");
+	return ERR_OK;
+}
+
+static enum err_code check_format(const char *value, struct err *e)
+{
+	if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
+		FAIL(e, CONFIG, "text or json is allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_filled(const char *value, struct err *e)
+{
+	if (!*value)
+		FAIL(e, CONFIG, "it may not be empty");
+	return ERR_OK;
+}
+
+static enum err_code check_connections(const char *value, struct err *e)
+{
+	return number_between(value, 1, 1000000, e);
+}
+
+static enum err_code check_workers(const char *value, struct err *e)
+{
+	return number_between(value, 1, 256, e);
+}
+
+static enum err_code check_names(const char *value, struct err *e)
+{
+	return number_between(value, 1, 100, e);
+}
+
+static enum err_code check_duration(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	return config_seconds(value, &s, e);
+}
+
+static enum err_code check_order_lifetime(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s < 60 || s > 8 * 3600)
+		FAIL(e, CONFIG, "one minute to eight hours is allowed: a CAA answer may be no older at issuance");
+	return ERR_OK;
+}
+
+static enum err_code check_deadline(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s > 100)
+		FAIL(e, CONFIG, "1s to 100s is allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_backdate(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s > 48 * 3600)
+		FAIL(e, CONFIG, "at most 48h is allowed (Baseline Requirements 7.1.2.7)");
+	return ERR_OK;
+}
+
+static enum err_code check_segment(const char *value, struct err *e)
+{
+	return number_between(value, 65536, 1u << 30, e);
+}
+
+static enum err_code check_reserve(const char *value, struct err *e)
+{
+	return number_between(value, 0, 1ull << 40, e);
+}
+
+static const struct {
+	const char *section, *option;
+	enum err_code (*check)(const char *value, struct err *e);
+} checks[] = {
+	{ "", "base-url", check_base_url },
+	{ "", "caa-identity", check_domain },
+	{ "", "state-folder", check_filled },
+	{ "", "run-folder", check_filled },
+	{ "", "log-format", check_format },
+	{ "", "user-front", check_filled },
+	{ "", "user-validator", check_filled },
+	{ "", "user-signer", check_filled },
+	{ "", "operators-group", check_filled },
+	{ "front", "listen", check_listen },
+	{ "front", "tls-names", check_domain },
+	{ "front", "terms-of-service", check_url },
+	{ "front", "website", check_url },
+	{ "front", "connections-max", check_connections },
+	{ "front", "connections-per-address", check_connections },
+	{ "front", "workers", check_workers },
+	{ "front", "order-lifetime", check_order_lifetime },
+	{ "validator", "http-port", check_port },
+	{ "validator", "redirect-ports", check_port },
+	{ "validator", "allow-addresses", check_cidr },
+	{ "validator", "resolver", check_resolver },
+	{ "validator", "trust-anchors", check_filled },
+	{ "validator", "deadline", check_deadline },
+	{ "signer", "segment-size", check_segment },
+	{ "signer", "reserve", check_reserve },
+	{ "profile", "lifetime", check_duration },
+	{ "profile", "backdate", check_backdate },
+	{ "profile", "names", check_names },
+};
+
+enum err_code config_check(const char *section, const char *option, const char *value, struct err *e)
+{
+	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+		if (strcmp(checks[i].section, section) == 0 && strcmp(checks[i].option, option) == 0)
+			return checks[i].check(value, e);
+	FAIL(e, BUG, "the option %s has no check", option);
+}

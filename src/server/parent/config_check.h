@@ -1,0 +1,16 @@
+/* What a value of the configuration may be, each option by itself. */
+#ifndef CHANCERY_SERVER_PARENT_CONFIG_CHECK_H
+#define CHANCERY_SERVER_PARENT_CONFIG_CHECK_H
+
+#include "base/err.h"
+
+/* CONFIG: what is wrong and what is allowed. */
+enum err_code config_check(const char *section, const char *option, const char *value, struct err *e) MUST_USE;
+/* "90s", "10m", "8h", "47d" or plain seconds; at least 1 second, at most 10 years. */
+enum err_code config_seconds(const char *text, uint64_t *ret, struct err *e) MUST_USE;
+
+/* "192.0.2.1:443" or "[2001:db8::1]:443"; default_port 0: the port is required. */
+struct sockaddr_storage;
+enum err_code config_address(const char *text, unsigned default_port, struct sockaddr_storage *ret, unsigned *ret_len, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,240 @@
+#include "server/parent/members.h"
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "os/process.h"
+#include "server/parent/config_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BACKLOG          1024
+#define RESTART_FIRST_MS 100
+#define RESTART_MOST_MS  10000
+#define CALM_MS          30000 /* ready for so long counts as recovered */
+
+static const struct {
+	const char *executable;
+	enum message_type folder, settings, stop, peer;
+	unsigned reader;
+} kinds[PROCESS__MAX] = {
+	[PROCESS_FRONT] = { "chancery-ca-front", MESSAGE_FOLDER_FRONT, MESSAGE_SETTINGS_FRONT, MESSAGE_STOP_FRONT, MESSAGE_PEER_FRONT, SETTINGS_READER_F },
+	[PROCESS_VALIDATOR] = { "chancery-ca-validator", MESSAGE_FOLDER_VALIDATOR, MESSAGE_SETTINGS_VALIDATOR, MESSAGE_STOP_VALIDATOR, MESSAGE_PEER_VALIDATOR, SETTINGS_READER_V },
+	[PROCESS_SIGNER] = { "chancery-ca-signer", MESSAGE_FOLDER_SIGNER, MESSAGE_SETTINGS_SIGNER, MESSAGE_STOP_SIGNER, MESSAGE_PEER_SIGNER, SETTINGS_READER_S },
+};
+
+/* Which two talk to each other. */
+static const struct {
+	enum process a, b;
+} links[] = { { PROCESS_FRONT, PROCESS_VALIDATOR }, { PROCESS_FRONT, PROCESS_SIGNER } };
+
+/* --- before the start --- */
+
+/* A user by name or number. A number needs no entry in the user database; its group is then the same number. */
+static enum err_code find_user(struct bytes name, uid_t *ret_uid, gid_t *ret_gid, struct err *e)
+{
+	char text[64], *end;
+
+	if (name.len >= sizeof text)
+		FAIL(e, CONFIG, "a user's name of %zu characters", name.len);
+	(void)snprintf(text, sizeof text, "%.*s", BYTES_FMT(name));
+	unsigned long number = strtoul(text, &end, 10);
+	if (*text && !*end && number > 0 && number < 0x7fffffff) {
+		*ret_uid = (uid_t)number;
+		*ret_gid = (gid_t)number;
+		return ERR_OK;
+	}
+	struct passwd *p = getpwnam(text);
+	if (!p || p->pw_uid == 0)
+		FAIL(e, CONFIG, "there is no user \"%s\" (not root): make it with `adduser --system --group %s`, or name another in the configuration", text, text);
+	*ret_uid = p->pw_uid;
+	*ret_gid = p->pw_gid;
+	return ERR_OK;
+}
+
+static enum err_code check_owner(int folder, const char *path, uid_t uid, struct err *e)
+{
+	struct stat s;
+
+	if (fstat(folder, &s) != 0)
+		FAIL(e, IO, "%s: %s", path, strerror(errno));
+	if (s.st_uid != uid || (s.st_mode & 077))
+		FAIL(e, CONFIG, "%s must belong to user %u and be closed to all others (mode 0700); it belongs to %u with mode %04o", path,
+		    (unsigned)uid, (unsigned)s.st_uid, (unsigned)(s.st_mode & 07777));
+	return ERR_OK;
+}
+
+static enum err_code prepare_member(struct family *f, enum process who, struct bytes user, struct err *e)
+{
+	struct member *m = &f->members[who];
+	char path[4096];
+
+	m->who = who;
+	m->uid = getuid();
+	m->gid = getgid();
+	if (m->uid == 0)
+		TRY(find_user(user, &m->uid, &m->gid, e));
+	TRY(process_find(kinds[who].executable, CHANCERY_LIBEXEC, &m->executable, e));
+	(void)snprintf(path, sizeof path, "%.*s/%s", BYTES_FMT(f->settings->state_folder), process_name(who));
+	m->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->folder < 0)
+		FAIL(e, CONFIG, "%s: %s; `chancery-ca init` makes it", path, strerror(errno));
+	return check_owner(m->folder, path, m->uid, e);
+}
+
+static enum err_code listen_on(const char *address, int *ret, struct err *e)
+{
+	struct sockaddr_storage at;
+	unsigned len;
+	int one = 1;
+
+	TRY(config_address(address, 0, &at, &len, e));
+	CLEANUP(close_p) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		FAIL(e, IO, "cannot listen on %s: %s", address, strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, BACKLOG) != 0)
+		FAIL(e, CONFIG, "cannot listen on %s: %s%s", address, strerror(errno),
+		    errno == EADDRINUSE ? "; another program has this port: stop it, or choose another port (front.listen)" : "");
+	*ret = fd;
+	fd = -1;
+	return ERR_OK;
+}
+
+static enum err_code prepare_listeners(struct family *f, struct err *e)
+{
+	const struct settings_list *listen = &f->settings->listen;
+	char address[80];
+
+	if (listen->n == 0 || listen->n > LISTENERS_MAX)
+		FAIL(e, CONFIG, "front.listen names %zu addresses, 1 to %d are allowed", listen->n, LISTENERS_MAX);
+	for (size_t i = 0; i < listen->n; i++) {
+		(void)snprintf(address, sizeof address, "%.*s", BYTES_FMT(listen->v[i]));
+		TRY(listen_on(address, &f->listeners[f->n_listeners], e));
+		f->n_listeners++;
+	}
+	return ERR_OK;
+}
+
+enum err_code family_prepare(struct family *f, const struct settings *s, struct err *e)
+{
+	*f = (struct family){ .settings = s };
+	for (unsigned i = 0; i < PROCESS__MAX; i++)
+		f->members[i] = (struct member){ .who = (enum process)i, .executable = -1, .folder = -1 };
+	TRY(prepare_member(f, PROCESS_FRONT, s->user_front, e));
+	TRY(prepare_member(f, PROCESS_VALIDATOR, s->user_validator, e));
+	TRY(prepare_member(f, PROCESS_SIGNER, s->user_signer, e));
+	return prepare_listeners(f, e);
+}
+
+void family_free(struct family *f)
+{
+	for (size_t i = 0; i < f->n_listeners; i++)
+		close(f->listeners[i]);
+	for (unsigned i = 0; i < PROCESS__MAX; i++) {
+		struct member *m = &f->members[i];
+		if (m->channel)
+			channel_free(m->channel);
+		close_p(&m->executable);
+		close_p(&m->folder);
+	}
+	*f = (struct family){ 0 };
+}
+
+/* --- one child --- */
+
+enum err_code member_settings(struct family *f, enum process who, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf body = buf_new(CHANNEL_BODY_MAX);
+	struct member *m = &f->members[who];
+
+	wire_put_u64(&body, m->uid);
+	wire_put_u64(&body, m->gid);
+	settings_write(f->settings, kinds[who].reader, &body);
+	if (!buf_ok(&body))
+		FAIL(e, CONFIG, "the configuration is larger than %d bytes", CHANNEL_BODY_MAX);
+	return channel_send(m->channel, (uint16_t)kinds[who].settings, ++m->next_id, buf_bytes(&body), e);
+}
+
+static enum err_code send_listeners(struct family *f, struct err *e)
+{
+	for (size_t i = 0; i < f->n_listeners; i++)
+		TRY(channel_send_fd(f->members[PROCESS_FRONT].channel, MESSAGE_LISTENER, 0, f->settings->listen.v[i], f->listeners[i], e));
+	return ERR_OK;
+}
+
+/* A new pair of sockets between two that both run. The one who was there before drops its old end. */
+static enum err_code join(struct family *f, enum process a, enum process b, struct err *e)
+{
+	struct member *ma = &f->members[a], *mb = &f->members[b];
+	int pair[2];
+
+	if (!ma->channel || !mb->channel)
+		return ERR_OK;
+	TRY(channel_pair(pair, e));
+	CLEANUP(close_p) int end_a = pair[0], end_b = pair[1];
+	uint8_t of_b = (uint8_t)b, of_a = (uint8_t)a;
+	TRY(channel_send_fd(ma->channel, (uint16_t)kinds[a].peer, 0, (struct bytes){ &of_b, 1 }, end_a, e));
+	return channel_send_fd(mb->channel, (uint16_t)kinds[b].peer, 0, (struct bytes){ &of_a, 1 }, end_b, e);
+}
+
+static enum err_code give_everything(struct family *f, enum process who, struct err *e)
+{
+	struct member *m = &f->members[who];
+
+	TRY(channel_send_fd(m->channel, (uint16_t)kinds[who].folder, 0, BYTES_NONE, m->folder, e));
+	TRY(member_settings(f, who, e));
+	if (who == PROCESS_FRONT)
+		TRY(send_listeners(f, e));
+	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+		if (links[i].a == who || links[i].b == who)
+			TRY(join(f, links[i].a, links[i].b, e));
+	return ERR_OK;
+}
+
+enum err_code member_start(struct family *f, enum process who, struct err *e)
+{
+	struct member *m = &f->members[who];
+	int pair[2];
+
+	TRY(channel_pair(pair, e));
+	CLEANUP(close_p) int theirs = pair[1];
+	TRY(server_channel_new(pair[0], PROCESS_PARENT, who, &m->channel, e));
+	m->starts++;
+	m->start_at_ms = 0;
+	m->failure[0] = 0;
+	TRY(process_start(m->executable, kinds[who].executable, theirs, &m->pid, e));
+	m->state = MEMBER_STARTING;
+	return give_everything(f, who, e);
+}
+
+void member_stop(struct member *m)
+{
+	if (m->state == MEMBER_DOWN || m->state == MEMBER_STOPPING)
+		return;
+	m->state = MEMBER_STOPPING;
+	MAY_FAIL(channel_send(m->channel, (uint16_t)kinds[m->who].stop, 0, BYTES_NONE, NULL)); /* dead already: its end is told soon */
+}
+
+void member_ended(struct member *m, int64_t now_ms)
+{
+	if (m->channel)
+		channel_free(m->channel);
+	m->channel = NULL;
+	m->pid = 0;
+	if (m->state == MEMBER_READY && now_ms - m->ready_since_ms > CALM_MS)
+		m->starts = 0;
+	m->state = MEMBER_DOWN;
+	int64_t wait_ms = RESTART_FIRST_MS;
+	for (unsigned i = 1; i < m->starts && wait_ms < RESTART_MOST_MS; i++)
+		wait_ms *= 2;
+	m->start_at_ms = now_ms + (wait_ms < RESTART_MOST_MS ? wait_ms : RESTART_MOST_MS);
+}
