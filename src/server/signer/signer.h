@@ -52,7 +52,9 @@ enum err_code signer_round(struct signer *s, struct arena *a, struct signer_requ
 struct signer_counts {
 	uint64_t issued, repeated, tls, voided;
 	uint64_t refused[ERR__MAX]; /* by code */
-	uint64_t log_records, log_bytes, log_segments, syncs;
+	uint64_t checkpoints_ignored; /* not signed by us */
+	uint64_t log_records, log_bytes, log_segments; /* of the whole log */
+	uint64_t syncs;             /* of the log, since it was opened */
 };
 struct signer_counts signer_counts(const struct signer *s);
 

@@ -1,0 +1,36 @@
+/* What is asked of every CSR, whoever sends it. */
+#include "server/signer/state.h"
+
+#include <errno.h>
+
+/* A key has one use: an account's key or one of the CA's own in a certificate would let its signatures be taken for something
+ * else (RFC 8555 §11.1). */
+static enum err_code check_other_uses(const struct signer *s, struct bytes spki, const struct key *account, struct err *e)
+{
+	if (account && bytes_eq(spki, key_spki(account)))
+		FAIL(e, BAD_CSR, "the CSR's key is the account's: make a key of its own for the certificate");
+	for (size_t i = 0; i < s->n_own; i++)
+		if (bytes_eq(spki, s->own[i]))
+			FAIL(e, BAD_CSR, "the CSR's key is one of this CA's own");
+	return ERR_OK;
+}
+
+enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes der, const struct key *account, struct csr *ret,
+    enum key_type *ret_type, struct err *e)
+{
+	CLEANUP(key_free_p) struct key *k = NULL;
+	struct csr c;
+
+	errno = 0;
+	TRY(csr_parse(a, der, &c, e));
+	if (c.n_names == 0)
+		FAIL(e, BAD_CSR, "the CSR has no names");
+	if (c.must_staple)
+		FAIL(e, BAD_CSR, "the CSR asks for OCSP must-staple (RFC 7633), which this CA does not offer");
+	TRY(check_other_uses(s, c.spki, account, e));
+	TRY(csr_verify(&c, &k, e));
+	TRY(key_check_weak(k, e));
+	*ret_type = key_type(k);
+	*ret = c;
+	return ERR_OK;
+}

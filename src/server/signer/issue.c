@@ -1,0 +1,412 @@
+/* A round of issuances: intents durable -> sign -> results durable -> reply (DESIGN §2, §6). */
+#include "server/signer/state.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/event.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* What becomes of one request of the round. */
+enum job_kind {
+	JOB_REFUSED, /* also: not looked at yet */
+	JOB_REPEATED, /* its certificate is in the log already, or will be with this round: same order, same CSR */
+	JOB_NEW,
+};
+
+struct job {
+	enum job_kind kind;
+	bool tls;
+	struct signer_request *r;
+	uint8_t order[ORDER_ID_SIZE];
+	uint8_t thumbprint[THUMBPRINT_SIZE];
+	uint8_t csr_digest[SHA256_SIZE];
+	uint8_t serial[SERIAL_SIZE];
+	const struct profile *profile;
+	struct bytes evidence;      /* what the intent keeps */
+	struct bytes tbs;
+	struct leaf_request leaf;
+	struct bytes certificate;
+	uint64_t offset;            /* of the RESULT */
+	uint32_t segment;
+	const struct job *twin;     /* of this round, for JOB_REPEATED; NULL: in the log */
+};
+
+struct round {
+	struct signer *s;
+	struct arena *a;
+	int64_t now_ms;
+	struct job *jobs;
+	size_t n, n_new;
+};
+
+/* 0x01, 48 bits of time, 72 random ones: positive, 16 bytes, in the order of issuance, and more than the 64 unpredictable bits of
+ * the Baseline Requirements §7.1. */
+static void make_serial(int64_t now_ms, uint8_t out[SERIAL_SIZE])
+{
+	out[0] = 0x01;
+	for (int i = 0; i < 6; i++)
+		out[1 + i] = (uint8_t)((uint64_t)now_ms >> (40 - 8 * i));
+	random_bytes(out + 7, SERIAL_SIZE - 7);
+}
+
+/* One certificate for an order id, ever (DESIGN §2): known from the log, or of this very round. */
+static enum err_code find_earlier(const struct round *w, struct job *j, enum job_kind *ret, struct err *e)
+{
+	const struct order_done *d = orders_find(w->s->orders, j->order);
+	const uint8_t *csr_digest = NULL;
+
+	if (d) {
+		csr_digest = d->csr_digest;
+		j->segment = d->segment;
+		j->offset = d->offset;
+	}
+	for (const struct job *k = w->jobs; !d && k < j; k++)
+		if (k->kind == JOB_NEW && !k->tls && memcmp(k->order, j->order, sizeof j->order) == 0) {
+			csr_digest = k->csr_digest;
+			j->twin = k;
+		}
+	errno = 0;
+	if (csr_digest && memcmp(csr_digest, j->csr_digest, sizeof j->csr_digest) != 0)
+		FAIL(e, UNAUTHORIZED, "a certificate for another CSR has been issued for this order: make a new one");
+	*ret = csr_digest ? JOB_REPEATED : JOB_NEW;
+	return ERR_OK;
+}
+
+/* Writes the TBSCertificate and lints the very bytes that will be signed. */
+static enum err_code make_tbs(struct round *w, struct job *j, struct err *e)
+{
+	struct signer *s = w->s;
+
+	make_serial(w->now_ms, j->serial);
+	j->leaf.serial = j->serial;
+	buf_reset(&s->scratch);
+	cert_write_leaf_tbs(s->issuer, j->profile, &j->leaf, &s->scratch);
+	if (!buf_ok(&s->scratch))
+		FAIL(e, TOO_LARGE, "the certificate would be larger than %d bytes", CERT_SIZE_MAX);
+	j->tbs = arena_copy(w->a, buf_bytes(&s->scratch));
+	if (!j->tbs.ptr)
+		FAIL(e, NOMEM, "no memory for a certificate");
+	return lint_leaf_tbs(w->a, j->tbs, s->issuer, j->profile, &j->leaf, e);
+}
+
+static void set_leaf(struct job *j, const struct csr *csr, enum key_type type, int64_t before_s, int64_t after_s)
+{
+	j->leaf = (struct leaf_request){ .names = csr->names, .n_names = csr->n_names, .spki = csr->spki, .key_type = type,
+		.not_before_s = before_s, .not_after_s = after_s };
+}
+
+static enum err_code check_names(const struct evidence *v, const struct csr *csr, struct err *e)
+{
+	bool same = csr->n_names == v->n_ordered;
+
+	for (size_t i = 0; same && i < csr->n_names; i++)
+		same = san_cmp(&csr->names[i], &v->ordered[i]) == 0;
+	errno = 0;
+	if (!same)
+		FAIL(e, BAD_CSR, "the CSR's names are not exactly the order's identifiers (RFC 8555 section 7.4)");
+	if (csr->n_names > v->profile->names_max)
+		FAIL(e, BAD_CSR, "%zu names, at most %" PRIu32 " are allowed by this profile", csr->n_names, v->profile->names_max);
+	return ERR_OK;
+}
+
+static enum err_code prepare_order(struct round *w, struct job *j, struct err *e)
+{
+	struct issue i;
+	struct evidence v;
+	struct csr csr;
+	enum key_type type;
+	enum job_kind kind = JOB_REFUSED;
+
+	TRY(issue_read(w->a, j->r->body, &i, e));
+	TRY(evidence_read(w->s, w->a, &i, w->now_ms, &v, e));
+	memcpy(j->order, v.order, sizeof j->order);
+	memcpy(j->thumbprint, v.thumbprint, sizeof j->thumbprint);
+	memcpy(j->csr_digest, v.csr_digest, sizeof j->csr_digest);
+	TRY(find_earlier(w, j, &kind, e));
+	if (kind == JOB_NEW) {
+		TRY(csr_check(w->s, w->a, v.csr_der, v.account, &csr, &type, e));
+		TRY(check_names(&v, &csr, e));
+		TRY(receipts_check(w->s, w->a, &i, &v, &csr, w->now_ms, e));
+		j->profile = v.profile;
+		j->evidence = j->r->body;
+		set_leaf(j, &csr, type, v.not_before_s, v.not_after_s);
+		TRY(make_tbs(w, j, e));
+		TRY(orders_reserve(w->s->orders, j->order, SIGNER_BATCH_MAX, e));
+	}
+	j->kind = kind;
+	return ERR_OK;
+}
+
+static bool tls_in_round(const struct round *w, const struct job *j)
+{
+	for (const struct job *k = w->jobs; k < j; k++)
+		if (k->kind == JOB_NEW && k->tls)
+			return true;
+	return false;
+}
+
+static enum err_code prepare_tls(struct round *w, struct job *j, struct err *e)
+{
+	struct signer *s = w->s;
+	int64_t before_s, after_s;
+	enum key_type type;
+	struct csr csr;
+
+	j->profile = &s->settings.profiles[0];
+	j->evidence = j->r->body;
+	sha256_one(j->r->body, j->csr_digest);
+	if (tls_is_repeated(s, j->csr_digest, w->now_ms)) {
+		j->segment = s->tls.segment;
+		j->offset = s->tls.offset;
+		j->kind = JOB_REPEATED;
+		return ERR_OK;
+	}
+	TRY(tls_rate_check(s, w->now_ms, e));
+	errno = 0;
+	if (tls_in_round(w, j))
+		FAIL(e, RATE_LIMITED, "at most one TLS certificate an hour");
+	TRY(csr_check(s, w->a, j->r->body, NULL, &csr, &type, e));
+	TRY(tls_names_check(s, w->a, &csr, e));
+	TRY(validity_decide(s, j->profile, w->now_ms, w->now_ms, false, 0, false, 0, &before_s, &after_s, e));
+	set_leaf(j, &csr, type, before_s, after_s);
+	TRY(make_tbs(w, j, e));
+	j->kind = JOB_NEW;
+	return ERR_OK;
+}
+
+static void refuse(struct round *w, struct job *j, enum err_code code)
+{
+	j->kind = JOB_REFUSED;
+	j->r->code = code;
+	w->s->counts.refused[code]++;
+	event(EVENT_NOTICE, "issue.refused", EVENT_STR("code", err_name(code)), EVENT_STR("detail", j->r->why.detail));
+}
+
+/* What is in the log already may be had again also when nothing new can be made. */
+static void prepare(struct round *w, struct job *j, enum err_code ready, const struct err *not_ready)
+{
+	enum err_code rc = j->tls ? prepare_tls(w, j, &j->r->why) : prepare_order(w, j, &j->r->why);
+
+	if (rc == ERR_OK && j->kind == JOB_NEW && ready != ERR_OK) {
+		j->r->why = *not_ready;
+		rc = ready;
+	}
+	if (rc != ERR_OK)
+		refuse(w, j, rc);
+	else if (j->kind == JOB_NEW)
+		w->n_new++;
+}
+
+static enum err_code add_intent(struct round *w, const struct job *j, struct err *e)
+{
+	struct intent i = { .tls = j->tls, .profile = j->profile->name, .evidence = j->evidence };
+
+	memcpy(i.order, j->order, sizeof i.order);
+	memcpy(i.serial, j->serial, sizeof i.serial);
+	memcpy(i.csr_digest, j->csr_digest, sizeof i.csr_digest);
+	memcpy(i.thumbprint, j->thumbprint, sizeof i.thumbprint);
+	sha256_one(j->tbs, i.tbs_digest);
+	intent_write(&i, log_begin(w->s->log));
+	return log_end(w->s->log, j->tls ? LOG_TLS_INTENT : LOG_INTENT, w->now_ms, NULL, e);
+}
+
+/* A key that does not sign leaves an intent that will never have a result. */
+static enum err_code add_void(struct round *w, struct job *j, enum err_code code, struct err *e)
+{
+	struct voided v = { .reason = bytes_str(err_name(code)) };
+
+	memcpy(v.serial, j->serial, sizeof v.serial);
+	memcpy(v.order, j->order, sizeof v.order);
+	void_write(&v, log_begin(w->s->log));
+	TRY(log_end(w->s->log, LOG_VOID, w->now_ms, NULL, e));
+	w->s->counts.voided++;
+	refuse(w, j, code);
+	return ERR_OK;
+}
+
+static enum err_code sign(struct round *w, struct job *j, struct err *e)
+{
+	buf_reset(&w->s->scratch);
+	TRY(cert_sign(w->s->issuer->key, j->tbs, &w->s->scratch, e));
+	if (!buf_ok(&w->s->scratch))
+		FAIL(e, TOO_LARGE, "the certificate would be larger than %d bytes", CERT_SIZE_MAX);
+	j->certificate = arena_copy(w->a, buf_bytes(&w->s->scratch));
+	if (!j->certificate.ptr)
+		FAIL(e, NOMEM, "no memory for a certificate");
+	return ERR_OK;
+}
+
+static enum err_code add_result(struct round *w, struct job *j, struct err *e)
+{
+	struct result v = { .certificate = j->certificate };
+
+	memcpy(v.serial, j->serial, sizeof v.serial);
+	result_write(&v, log_begin(w->s->log));
+	return log_end(w->s->log, LOG_RESULT, w->now_ms, &j->offset, e);
+}
+
+/* The certificate exists durably: from here on it is the order's only one. */
+static enum err_code settle(struct round *w, struct job *j, struct err *e)
+{
+	struct signer *s = w->s;
+
+	j->r->issued.serial = arena_copy(w->a, BYTES_ARRAY(j->serial));
+	j->r->issued.certificate = j->certificate;
+	j->r->issued.not_before_s = j->leaf.not_before_s;
+	j->r->issued.not_after_s = j->leaf.not_after_s;
+	j->segment = log_position(s->log).segment;
+	if (j->tls) {
+		struct log_entry n = { .tls = true, .time_ms = w->now_ms, .segment = j->segment, .offset = j->offset };
+		memcpy(n.csr_digest, j->csr_digest, sizeof n.csr_digest);
+		tls_remember(s, &n);
+		s->counts.tls++;
+	} else {
+		struct order_done d = { .segment = j->segment, .offset = j->offset };
+		memcpy(d.order, j->order, sizeof d.order);
+		memcpy(d.csr_digest, j->csr_digest, sizeof d.csr_digest);
+		orders_add(s->orders, &d);
+		s->counts.issued++;
+	}
+	if (!j->r->issued.serial.ptr)
+		FAIL(e, NOMEM, "no memory for an answer: ask again");
+	return ERR_OK;
+}
+
+/* The same bytes as before, from the log. */
+static enum err_code repeat(struct round *w, struct job *j, struct err *e)
+{
+	struct record r;
+	struct result v;
+	struct cert c;
+
+	TRY(log_read(w->s->log, w->a, j->segment, j->offset, &r, e));
+	errno = 0;
+	if (r.type != LOG_RESULT)
+		FAIL(e, IO, "segment %u of the log has no result at offset %" PRIu64, j->segment, j->offset);
+	TRY(result_read(&r, &v, e));
+	TRY(cert_parse(w->a, v.certificate, &c, e));
+	j->r->issued = (struct issued){ .serial = arena_copy(w->a, BYTES_ARRAY(v.serial)), .certificate = v.certificate,
+		.not_before_s = c.not_before_s, .not_after_s = c.not_after_s };
+	if (!j->r->issued.serial.ptr)
+		FAIL(e, NOMEM, "no memory for an answer: ask again");
+	return ERR_OK;
+}
+
+static void answer(struct round *w, struct job *j)
+{
+	struct signer_request *r = j->r;
+	enum err_code rc = ERR_OK;
+
+	if (j->kind == JOB_NEW) {
+		rc = settle(w, j, &r->why);
+	} else if (j->kind == JOB_REPEATED && j->twin && j->twin->kind == JOB_REFUSED) {
+		r->why = j->twin->r->why;
+		rc = j->twin->r->code;
+	} else if (j->kind == JOB_REPEATED) {
+		rc = repeat(w, j, &r->why);
+		w->s->counts.repeated += rc == ERR_OK;
+	}
+	if (rc != ERR_OK)
+		refuse(w, j, rc);
+	if (j->kind != JOB_REFUSED) {
+		r->issued.chain = signer_chain(w->s);
+		r->code = ERR_OK;
+	}
+}
+
+/* Whether anything new may be made now: the clock has not gone back, and there is room to log it. Space is kept free for
+ * revocations. */
+static enum err_code check_ready(struct round *w, struct err *e)
+{
+	struct signer *s = w->s;
+	struct statvfs fs;
+
+	errno = 0;
+	int64_t last_ms = log_position(s->log).chain.time_ms;
+	if (w->now_ms < last_ms)
+		FAIL(e, BUSY, "the clock stands %" PRId64 " ms before the log's last record", last_ms - w->now_ms);
+	if (fstatvfs(s->log_dir, &fs) != 0)
+		FAIL(e, IO, "cannot look at the free space of the log's folder");
+	if ((uint64_t)fs.f_bavail * fs.f_frsize < s->settings.reserve)
+		FAIL(e, BUSY, "less space is free than the reserve of %" PRIu64 " bytes", s->settings.reserve);
+	return ERR_OK;
+}
+
+/* Intents, one sync, signatures, results, one sync. */
+static enum err_code make_certificates(struct round *w, struct err *e)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->jobs[i].kind == JOB_NEW)
+			TRY(add_intent(w, &w->jobs[i], e));
+	TRY(log_commit(w->s->log, e));
+	for (size_t i = 0; i < w->n; i++) {
+		struct job *j = &w->jobs[i];
+		if (j->kind != JOB_NEW)
+			continue;
+		enum err_code rc = sign(w, j, &j->r->why);
+		if (rc == ERR_OK)
+			TRY(add_result(w, j, e));
+		else
+			TRY(add_void(w, j, rc, e));
+	}
+	TRY(log_commit(w->s->log, e));
+	for (size_t i = 0; i < w->n; i++) /* a twin's place in the log is known now */
+		if (w->jobs[i].twin) {
+			w->jobs[i].segment = log_position(w->s->log).segment;
+			w->jobs[i].offset = w->jobs[i].twin->offset;
+		}
+	return ERR_OK;
+}
+
+static enum err_code run(struct round *w, struct err *e)
+{
+	struct err not_ready = { 0 };
+	enum err_code ready = check_ready(w, &not_ready);
+
+	if (ready == ERR_OK)
+		TRY(log_rotate(w->s->log, w->s->settings.segment_size, w->now_ms, e));
+	for (size_t i = 0; i < w->n; i++)
+		prepare(w, &w->jobs[i], ready, &not_ready);
+	if (w->n_new > 0)
+		TRY(make_certificates(w, e));
+	for (size_t i = 0; i < w->n; i++)
+		answer(w, &w->jobs[i]);
+	return ERR_OK;
+}
+
+/* No answer of a failed round may leave: whether its certificates exist is for the next start to find out. */
+static void fail_all(struct signer_request *r, size_t n, const struct err *why, enum err_code code)
+{
+	for (size_t i = 0; i < n; i++) {
+		r[i].code = code;
+		r[i].issued = (struct issued){ 0 };
+		if (why)
+			r[i].why = *why;
+	}
+}
+
+enum err_code signer_round(struct signer *s, struct arena *a, struct signer_request *r, size_t n, struct err *e)
+{
+	struct round w = { .s = s, .a = a, .now_ms = clock_wall_ms(), .n = n };
+
+	errno = 0;
+	fail_all(r, n, NULL, ERR_IO);
+	if (log_poisoned(s->log))
+		FAIL(e, IO, "the log has failed before: only a new start may go on");
+	if (n > SIGNER_BATCH_MAX)
+		FAIL(e, BUG, "%zu requests in a round, at most %d", n, SIGNER_BATCH_MAX);
+	w.jobs = arena_array(a, n + 1, sizeof *w.jobs);
+	if (!w.jobs)
+		FAIL(e, NOMEM, "no memory for a round");
+	for (size_t i = 0; i < n; i++)
+		w.jobs[i] = (struct job){ .r = &r[i], .tls = r[i].tls };
+	enum err_code rc = run(&w, e);
+	if (rc != ERR_OK)
+		fail_all(r, n, e, rc);
+	return rc;
+}

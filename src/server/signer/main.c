@@ -1,0 +1,356 @@
+/* chancery-ca-signer: the process that holds the CA's key. Two channels, one poll(2) loop, nothing else: everything that it decides
+ * is in the library beside this file. Whatever the front sends can at worst be refused; only a log that cannot be trusted any more
+ * ends this process (DESIGN §2). */
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/json.h"
+#include "crypto/digest.h"
+#include "server/child.h"
+#include "server/signer/signer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ROUND_ARENA        (256u << 10)
+#define ROUND_ARENA_MAX    (64u << 20)
+#define CHECKPOINT_RECORDS 1000
+#define CHECKPOINT_MS      60000
+
+struct server {
+	struct child child;
+	struct signer *signer;
+	struct channel *front;        /* NULL: there is none now */
+	bool hello;                   /* the front has said HELLO on this channel */
+	bool stop;
+	struct arena *arena;          /* of a round */
+	struct signer_request batch[SIGNER_BATCH_MAX];
+	uint32_t ids[SIGNER_BATCH_MAX];
+	size_t n;
+	uint64_t refused_turn;        /* requests before HELLO */
+	uint64_t checkpoint_records;  /* in the log at the last checkpoint */
+	int64_t checkpoint_due_ms;    /* monotonic; 0: nothing new since */
+};
+
+static void drop_front(struct server *v)
+{
+	if (v->front)
+		channel_free(v->front);
+	v->front = NULL;
+	v->hello = false;
+}
+
+/* A front that does not take its answers has only itself to blame: it is gone, or its queue is full. */
+static void send_front(struct server *v, uint16_t type, uint32_t id, struct bytes body)
+{
+	struct err e = { 0 };
+
+	if (!v->front || channel_send(v->front, type, id, body, &e) == ERR_OK)
+		return;
+	event_error(EVENT_WARNING, "front.send", &e);
+	if (e.code == ERR_CLOSED)
+		drop_front(v);
+}
+
+static void send_refused(struct server *v, uint32_t id, enum err_code code, const char *detail)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(4096);
+
+	problem_write(code, bytes_str(detail), &out);
+	send_front(v, MESSAGE_REFUSED, id, buf_bytes(&out));
+}
+
+static void send_issued(struct server *v, const struct signer_request *r, uint32_t id)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
+
+	issued_write(&r->issued, &out);
+	if (buf_ok(&out))
+		send_front(v, r->tls ? MESSAGE_ISSUED_TLS : MESSAGE_ISSUED, id, buf_bytes(&out));
+	else
+		send_refused(v, id, ERR_NOMEM, "no memory for an answer");
+}
+
+static enum err_code make_checkpoint(struct server *v, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
+
+	TRY(signer_checkpoint(v->signer, &out, e));
+	v->checkpoint_records = signer_counts(v->signer).log_records;
+	v->checkpoint_due_ms = 0;
+	if (v->hello)
+		send_front(v, MESSAGE_CHECKPOINT, 0, buf_bytes(&out));
+	return ERR_OK;
+}
+
+/* Every CHECKPOINT_RECORDS records, or CHECKPOINT_MS after the first one that no checkpoint has seen. */
+static enum err_code checkpoint_if_due(struct server *v, struct err *e)
+{
+	uint64_t fresh = signer_counts(v->signer).log_records - v->checkpoint_records;
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (fresh == 0)
+		return ERR_OK;
+	if (v->checkpoint_due_ms == 0)
+		v->checkpoint_due_ms = now_ms + CHECKPOINT_MS;
+	return fresh >= CHECKPOINT_RECORDS || now_ms >= v->checkpoint_due_ms ? make_checkpoint(v, e) : ERR_OK;
+}
+
+/* What waits is done together: one sync for all intents, one for all results. */
+static enum err_code run_round(struct server *v, struct err *e)
+{
+	if (v->n == 0)
+		return ERR_OK;
+	enum err_code rc = signer_round(v->signer, v->arena, v->batch, v->n, e);
+	for (size_t i = 0; rc == ERR_OK && i < v->n; i++) {
+		const struct signer_request *r = &v->batch[i];
+		if (r->code == ERR_OK)
+			send_issued(v, r, v->ids[i]);
+		else
+			send_refused(v, v->ids[i], r->code, r->why.detail);
+	}
+	v->n = 0;
+	arena_reset(v->arena);
+	return rc;
+}
+
+/* The front's newest checkpoint has come with it. A log that is shorter has lost certificates: then nothing more is issued. */
+static enum err_code on_hello(struct server *v, const struct message *m, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(65536);
+
+	TRY(signer_compare(v->signer, m->body, e));
+	v->hello = true;
+	wire_put_fixed(&out, (struct bytes){ signer_instance(v->signer), INSTANCE_SIZE });
+	wire_put_bytes(&out, signer_chain(v->signer));
+	send_front(v, MESSAGE_HELLO_OK, m->id, buf_bytes(&out));
+	return ERR_OK;
+}
+
+/* The message's bytes live only until the next one is received. */
+static void enqueue(struct server *v, const struct message *m, bool tls)
+{
+	struct signer_request *r = &v->batch[v->n];
+
+	*r = (struct signer_request){ .tls = tls, .body = arena_copy(v->arena, m->body) };
+	if (!r->body.ptr) {
+		send_refused(v, m->id, ERR_NOMEM, "no memory for a request");
+		return;
+	}
+	v->ids[v->n++] = m->id;
+}
+
+static enum err_code on_front_message(struct server *v, const struct message *m, struct err *e)
+{
+	if (m->type == MESSAGE_HELLO)
+		return on_hello(v, m, e);
+	if (!v->hello) {
+		v->refused_turn++;
+		send_refused(v, m->id, ERR_UNAUTHORIZED, "HELLO must be the first message on a channel");
+	} else if (m->type == MESSAGE_ISSUE || m->type == MESSAGE_ISSUE_TLS) {
+		enqueue(v, m, m->type == MESSAGE_ISSUE_TLS);
+	}
+	return ERR_OK;
+}
+
+/* Takes what waits, at most a round's worth: the parent's messages have their turn in between. */
+static enum err_code serve_front(struct server *v, struct err *e)
+{
+	for (size_t i = 0; v->front && i < SIGNER_BATCH_MAX; i++) {
+		struct message m;
+		struct err why = { 0 };
+		enum err_code rc = channel_receive(v->front, &m, &why);
+		if (rc == ERR_AGAIN)
+			break;
+		if (rc != ERR_OK) {
+			event_error(EVENT_NOTICE, "front.gone", &why);
+			drop_front(v);
+			v->n = 0; /* whoever asked is gone */
+			arena_reset(v->arena);
+			break;
+		}
+		TRY(on_front_message(v, &m, e));
+	}
+	return run_round(v, e);
+}
+
+static void put_counts(struct server *v, struct json_out *w)
+{
+	struct signer_counts c = signer_counts(v->signer);
+
+	json_put_member_uint(w, "issued", c.issued);
+	json_put_member_uint(w, "repeated", c.repeated);
+	json_put_member_uint(w, "tls", c.tls);
+	json_put_member_uint(w, "voided", c.voided);
+	json_put_member_uint(w, "checkpoints_ignored", c.checkpoints_ignored);
+	json_put_member_uint(w, "log_records", c.log_records);
+	json_put_member_uint(w, "log_bytes", c.log_bytes);
+	json_put_member_uint(w, "log_segments", c.log_segments);
+	json_put_member_uint(w, "syncs", c.syncs);
+	json_put_member_uint(w, "refused_turn", v->refused_turn);
+	json_put_key(w, "refused");
+	json_put_object(w);
+	for (unsigned i = 0; i < ERR__MAX; i++)
+		if (c.refused[i] > 0)
+			json_put_member_uint(w, err_name((enum err_code)i), c.refused[i]);
+	json_end_object(w);
+}
+
+static void put_channel(const struct channel *c, struct json_out *w)
+{
+	struct channel_counts n = channel_counts(c);
+
+	json_put_key(w, "front_channel");
+	json_put_object(w);
+	json_put_member_uint(w, "received", n.received);
+	json_put_member_uint(w, "sent", n.sent);
+	json_put_member_uint(w, "refused_size", n.refused_size);
+	json_put_member_uint(w, "refused_type", n.refused_type);
+	json_put_member_uint(w, "refused_turn", n.refused_turn);
+	json_put_member_uint(w, "refused_credit", n.refused_credit);
+	json_end_object(w);
+}
+
+static enum err_code on_status(struct server *v, uint32_t id, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(32768);
+	struct json_out w = json_out_to(&out);
+
+	json_put_object(&w);
+	put_counts(v, &w);
+	json_put_member_bool(&w, "front", v->hello);
+	if (v->front)
+		put_channel(v->front, &w);
+	json_end_object(&w);
+	return channel_send(v->child.parent, MESSAGE_SIGNER_STATUS, id, buf_bytes(&out), e);
+}
+
+/* A channel to a new front, in the place of the one that died. */
+static void on_peer(struct server *v, const struct message *m)
+{
+	struct err e = { 0 };
+
+	if (m->body.len != 1 || m->body.ptr[0] != PROCESS_FRONT) {
+		if (m->fd >= 0)
+			close(m->fd);
+		return;
+	}
+	drop_front(v);
+	if (server_channel_new(m->fd, PROCESS_SIGNER, PROCESS_FRONT, &v->front, &e) != ERR_OK)
+		event_error(EVENT_ERROR, "front.channel", &e);
+}
+
+/* Settings that do not hold leave the old in force. */
+static enum err_code on_settings(struct server *v, const struct message *m, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (child_settings(&v->child, m, &why) == ERR_OK && signer_settings(v->signer, &v->child.settings, &why) == ERR_OK)
+		return child_ready(&v->child, e);
+	child_failed(&v->child, &why);
+	return ERR_OK;
+}
+
+static enum err_code on_parent_message(struct server *v, const struct message *m, struct err *e)
+{
+	if (m->type == MESSAGE_SETTINGS_SIGNER)
+		return on_settings(v, m, e);
+	if (m->type == MESSAGE_STATUS_SIGNER)
+		return on_status(v, m->id, e);
+	if (m->type == MESSAGE_STOP_SIGNER)
+		v->stop = true;
+	else if (m->type == MESSAGE_PEER_SIGNER)
+		on_peer(v, m);
+	else if (m->fd >= 0)
+		close(m->fd);
+	return ERR_OK;
+}
+
+static enum err_code serve_parent(struct server *v, struct err *e)
+{
+	for (;;) {
+		struct message m;
+		enum err_code rc = channel_receive(v->child.parent, &m, e);
+		if (rc == ERR_AGAIN)
+			return ERR_OK;
+		if (rc == ERR_CLOSED) { /* without a parent there is nobody to serve */
+			v->stop = true;
+			return ERR_OK;
+		}
+		TRY(rc);
+		TRY(on_parent_message(v, &m, e));
+	}
+}
+
+static int poll_timeout(const struct server *v)
+{
+	if (v->checkpoint_due_ms == 0)
+		return -1;
+	int64_t left = v->checkpoint_due_ms - clock_monotonic_ms();
+	return left < 0 ? 0 : (int)left;
+}
+
+static short wanted(const struct channel *c)
+{
+	return channel_wants_write(c) ? POLLIN | POLLOUT : POLLIN;
+}
+
+static enum err_code flush(struct server *v, struct err *e)
+{
+	if (channel_wants_write(v->child.parent))
+		TRY(channel_flush(v->child.parent, e));
+	if (v->front && channel_wants_write(v->front) && channel_flush(v->front, NULL) == ERR_CLOSED)
+		drop_front(v);
+	return ERR_OK;
+}
+
+static enum err_code serve(struct server *v, struct err *e)
+{
+	while (!v->stop) {
+		struct pollfd p[2] = { { .fd = channel_fd(v->child.parent), .events = wanted(v->child.parent) } };
+		if (v->front)
+			p[1] = (struct pollfd){ .fd = channel_fd(v->front), .events = wanted(v->front) };
+		int n = poll(p, v->front ? 2 : 1, poll_timeout(v));
+		if (n < 0 && errno != EINTR)
+			FAIL(e, IO, "cannot wait for messages");
+		TRY(flush(v, e));
+		TRY(serve_front(v, e));
+		TRY(serve_parent(v, e));
+		TRY(checkpoint_if_due(v, e));
+	}
+	return make_checkpoint(v, e);
+}
+
+/* Keys and log are opened before the jail; in it, only the folder is left (DESIGN §2). */
+static enum err_code start(struct server *v, struct err *e)
+{
+	TRY(child_start(PROCESS_SIGNER, &v->child, e));
+	v->arena = arena_new(ROUND_ARENA, ROUND_ARENA_MAX);
+	if (!v->arena)
+		FAIL(e, NOMEM, "no memory to start");
+	TRY(signer_open(v->child.folder, &v->child.settings, &v->signer, e));
+	v->checkpoint_records = signer_counts(v->signer).log_records;
+	(void)mlockall(MCL_CURRENT); /* keys stay out of swap where the limit allows it */
+	TRY(child_jail(&v->child, e));
+	TRY(jail_seccomp_signer(&v->child.layers, e));
+	return child_ready(&v->child, e);
+}
+
+int main(void)
+{
+	static struct server v;
+	struct err e = { 0 };
+
+	enum err_code rc = start(&v, &e);
+	if (rc == ERR_OK)
+		rc = serve(&v, &e);
+	if (rc != ERR_OK)
+		child_failed(&v.child, &e);
+	drop_front(&v);
+	signer_close(v.signer);
+	arena_free(v.arena);
+	child_free(&v.child);
+	return rc == ERR_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}

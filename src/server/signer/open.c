@@ -1,0 +1,159 @@
+/* Opening and closing a signer, its settings and counters. */
+#include "server/signer/state.h"
+
+#include "base/clock.h"
+#include "base/seam.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTINGS_MAX (1u << 20)
+
+static enum err_code check_profiles(const struct settings *s, struct err *e)
+{
+	errno = 0;
+	if (s->n_profiles == 0)
+		FAIL(e, CONFIG, "there is no profile");
+	for (size_t i = 0; i < s->n_profiles; i++)
+		if (s->profiles[i].name.len == 0 || s->profiles[i].lifetime_s == 0 || s->profiles[i].names_max == 0)
+			FAIL(e, CONFIG, "profile %zu has no name, no lifetime or no names", i + 1);
+	return ERR_OK;
+}
+
+static enum err_code check_settings(const struct settings *s, struct err *e)
+{
+	errno = 0;
+	if (s->base_url.len == 0 || s->base_url.ptr[s->base_url.len - 1] == '/')
+		FAIL(e, CONFIG, "base-url must be there and end without a slash");
+	if (s->caa_identity.len == 0)
+		FAIL(e, CONFIG, "caa-identity must be there");
+	if (s->order_lifetime == 0 || s->order_lifetime > ORDER_LIFETIME_MAX_S)
+		FAIL(e, CONFIG, "order-lifetime must be at most %d s", ORDER_LIFETIME_MAX_S);
+	if (s->segment_size < SEGMENT_SIZE_MIN || s->segment_size > SEGMENT_SIZE_MAX)
+		FAIL(e, CONFIG, "segment-size must be between %u and %u bytes", SEGMENT_SIZE_MIN, SEGMENT_SIZE_MAX);
+	return check_profiles(s, e);
+}
+
+/* A copy of our own, by the way that they came: nobody else's memory is relied on, and a bad change leaves the old in force. */
+enum err_code signer_settings(struct signer *s, const struct settings *settings, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, SETTINGS_MAX);
+	CLEANUP(buf_free_p) struct buf wire = buf_new(SETTINGS_MAX);
+	struct settings copy;
+
+	TRY(check_settings(settings, e));
+	settings_write(settings, SETTINGS_READER_S, &wire);
+	if (!a || !buf_ok(&wire))
+		FAIL(e, NOMEM, "no memory for the settings");
+	TRY(settings_read(a, buf_bytes(&wire), SETTINGS_READER_S, &copy, e));
+	arena_free(s->settings_arena);
+	s->settings_arena = TAKE(a);
+	s->settings = copy;
+	return ERR_OK;
+}
+
+/* What the log knows of the last hours. */
+static enum err_code found(void *ctx, const struct log_entry *n, struct err *e)
+{
+	struct signer *s = ctx;
+	int64_t oldest_ms = clock_wall_ms() - ORDER_LIFETIME_MAX_S * INT64_C(1000) - ORDER_SLACK_MS - ORDER_SKEW_MS;
+
+	if (n->tls) {
+		tls_remember(s, n);
+		return ERR_OK;
+	}
+	if (order_id_time_ms(n->order) < oldest_ms)
+		return ERR_OK;
+	struct order_done d = { .segment = n->segment, .offset = n->offset };
+	memcpy(d.order, n->order, sizeof d.order);
+	memcpy(d.csr_digest, n->csr_digest, sizeof d.csr_digest);
+	TRY(orders_reserve(s->orders, d.order, 1, e));
+	orders_add(s->orders, &d);
+	return ERR_OK;
+}
+
+static enum err_code open_log(struct signer *s, struct err *e)
+{
+	struct log_open_request q = { .instance = s->identity.instance, .since_ms = clock_wall_ms() - DAY_MS - ORDER_SKEW_MS,
+		.found = found, .ctx = s };
+
+	s->log_dir = seam->openat(s->dir, FOLDER_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (s->log_dir < 0)
+		FAIL(e, IO, "cannot open the signer's folder \"%s\"", FOLDER_LOG);
+	TRY(log_open(s->log_dir, &q, &s->log, e));
+	errno = 0;
+	if (log_position(s->log).chain.sequence == 0)
+		FAIL(e, IO, "the log has no first record: \"chancery-ca init\" was interrupted");
+	s->counts.voided = log_counts(s->log).voided;
+	return checkpoint_check_file(s, e);
+}
+
+enum err_code signer_open(int dir, const struct settings *settings, struct signer **ret, struct err *e)
+{
+	CLEANUP(signer_close_p) struct signer *s = calloc(1, sizeof *s);
+
+	if (!s)
+		FAIL(e, NOMEM, "no memory for the signer");
+	s->dir = s->log_dir = -1;
+	s->chain = buf_new(CHAIN_SIZE_MAX);
+	s->scratch = buf_new(CERT_SIZE_MAX);
+	s->arena = arena_new(16384, SETTINGS_MAX);
+	s->orders = orders_new();
+	if (!s->arena || !s->orders)
+		FAIL(e, NOMEM, "no memory for the signer");
+	s->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	if (s->dir < 0)
+		FAIL(e, IO, "no descriptor for the signer's folder");
+	TRY(signer_settings(s, settings, e));
+	TRY(signer_load(s, e));
+	TRY(open_log(s, e));
+	*ret = TAKE(s);
+	return ERR_OK;
+}
+
+void signer_close(struct signer *s)
+{
+	if (!s)
+		return;
+	if (s->log)
+		log_close(s->log);
+	for (size_t i = 0; i < KEY_CACHE_SIZE; i++)
+		key_free(s->keys[i].key);
+	if (s->issuer)
+		issuer_free(s->issuer);
+	key_free(s->log_key);
+	orders_free(s->orders);
+	buf_free(&s->chain);
+	buf_free(&s->scratch);
+	arena_free(s->settings_arena);
+	arena_free(s->arena);
+	close_p(&s->log_dir);
+	close_p(&s->dir);
+	crypto_wipe(&s->identity, sizeof s->identity);
+	free(s);
+}
+
+struct bytes signer_chain(const struct signer *s)
+{
+	return buf_bytes(&s->chain);
+}
+
+const uint8_t *signer_instance(const struct signer *s)
+{
+	return s->identity.instance;
+}
+
+struct signer_counts signer_counts(const struct signer *s)
+{
+	struct signer_counts c = s->counts;
+	struct log_counts l = log_counts(s->log);
+
+	c.log_records = log_position(s->log).chain.sequence;
+	c.log_bytes = l.bytes;
+	c.log_segments = l.segments;
+	c.syncs = l.syncs;
+	return c;
+}

@@ -1,0 +1,140 @@
+/* Receipts: the validator's word, and nobody else's, that the account controls each name and that CAA allows it. */
+#include "server/signer/state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a control receipt covers: identifier type x method x scope (DESIGN §2). A web server's answer speaks for its very name
+ * and for nothing below it (Baseline Requirements §3.2.2.4.19). */
+static const bool covers[IDENTIFIER__MAX][CHALLENGE_TYPE__MAX][SCOPE_WILDCARD + 1] = {
+	[IDENTIFIER_DNS] = { [CHALLENGE_TYPE_HTTP_01] = { [SCOPE_EXACT] = true } },
+};
+_Static_assert(CHALLENGE_TYPE__MAX <= 32, "methods fit a word");
+
+/* By which methods a name of the CSR has what it needs; bit: method. */
+struct covered {
+	uint32_t control, caa;
+};
+
+struct check {
+	const struct signer *s;
+	const struct evidence *v;
+	const struct csr *csr;
+	struct covered *covered; /* as many as names */
+	int64_t now_ms;
+};
+
+/* The CSR's names are sorted. */
+static size_t find_name(const struct csr *csr, const struct san *name)
+{
+	size_t from = 0, to = csr->n_names;
+
+	while (from < to) {
+		size_t i = from + (to - from) / 2;
+		int c = san_cmp(&csr->names[i], name);
+		if (c == 0)
+			return i;
+		if (c < 0)
+			from = i + 1;
+		else
+			to = i;
+	}
+	return csr->n_names;
+}
+
+/* Ours, for this account, of now. */
+static enum err_code check_common(const struct check *k, const struct receipt *r, struct err *e)
+{
+	int64_t age_ms = k->now_ms - r->time_ms;
+	int64_t most_ms = r->kind == RECEIPT_CAA ? CAA_AGE_MAX_MS : (int64_t)k->s->settings.order_lifetime * 1000;
+
+	if (r->key_id != k->s->identity.key_id || memcmp(r->instance, k->s->identity.instance, INSTANCE_SIZE) != 0)
+		FAIL(e, CONFIRM, "a receipt for another CA");
+	if (memcmp(r->thumbprint, k->v->thumbprint, sizeof r->thumbprint) != 0 || !bytes_eq(r->account_url, k->v->account_url))
+		FAIL(e, CONFIRM, "a receipt for another account");
+	if (age_ms < -RECEIPT_SKEW_MS)
+		FAIL(e, CONFIRM, "a receipt from the future");
+	if (age_ms > most_ms)
+		FAIL(e, CONFIRM, "a %s receipt that is %" PRId64 " s old, at most %" PRId64 " s are allowed",
+		    r->kind == RECEIPT_CAA ? "CAA" : "control", age_ms / 1000, most_ms / 1000);
+	return ERR_OK;
+}
+
+static enum err_code check_kind(const struct check *k, const struct receipt *r, struct err *e)
+{
+	if (r->kind == RECEIPT_CAA) {
+		if (!bytes_eq(r->issuer_domain, k->s->settings.caa_identity))
+			FAIL(e, CONFIRM, "a CAA receipt for another issuer domain");
+		return ERR_OK;
+	}
+	if (!covers[r->identifier.type][r->method][r->scope])
+		FAIL(e, CONFIRM, "a control receipt of a scope that its method does not cover");
+	if (!bytes_eq(r->domain, r->identifier.value))
+		FAIL(e, CONFIRM, "a control receipt whose authorization domain is not its name");
+	return ERR_OK;
+}
+
+/* The name in the certificate that a receipt speaks for: the exact one, or the wildcard directly below it. */
+static enum err_code receipt_name(struct arena *a, const struct receipt *r, struct san *ret, struct err *e)
+{
+	struct bytes value = r->identifier.value;
+
+	if (r->scope == SCOPE_WILDCARD) {
+		value = arena_fmt(a, "*.%.*s", BYTES_FMT(r->identifier.value));
+		if (!value.ptr)
+			FAIL(e, NOMEM, "no memory for a name");
+	}
+	*ret = (struct san){ .type = SAN_DNS, .value = value };
+	return ERR_OK;
+}
+
+/* Every receipt given must hold and be of use: an honest front sends no other. */
+static enum err_code take_receipt(struct check *k, struct arena *a, struct bytes in, struct err *e)
+{
+	struct bytes key = BYTES_ARRAY(k->s->identity.receipt_key);
+	struct receipt r;
+	struct san name;
+
+	if (receipt_read(in, key, &r, NULL) != ERR_OK)
+		FAIL(e, CONFIRM, "a receipt that the validator did not make");
+	TRY(check_common(k, &r, e));
+	TRY(check_kind(k, &r, e));
+	TRY(receipt_name(a, &r, &name, e));
+	size_t i = find_name(k->csr, &name);
+	if (i == k->csr->n_names)
+		FAIL(e, CONFIRM, "a receipt for a name that is not in the CSR");
+	if (r.kind == RECEIPT_CAA)
+		k->covered[i].caa |= UINT32_C(1) << r.method;
+	else
+		k->covered[i].control |= UINT32_C(1) << r.method;
+	return ERR_OK;
+}
+
+/* CAA was looked at for the very method that showed control (RFC 8657 §4). */
+static enum err_code check_covered(const struct check *k, size_t i, struct err *e)
+{
+	struct bytes name = k->csr->names[i].type == SAN_DNS ? k->csr->names[i].value : BYTES_LIT("an IP address");
+
+	if (k->covered[i].control == 0)
+		FAIL(e, CONFIRM, "no control receipt for %.*s", BYTES_FMT(name));
+	if ((k->covered[i].control & k->covered[i].caa) == 0)
+		FAIL(e, CONFIRM, "no CAA receipt for %.*s by the method of its control receipt", BYTES_FMT(name));
+	return ERR_OK;
+}
+
+enum err_code receipts_check(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,
+    const struct csr *csr, int64_t now_ms, struct err *e)
+{
+	struct check k = { .s = s, .v = v, .csr = csr, .now_ms = now_ms, .covered = arena_array(a, csr->n_names, sizeof *k.covered) };
+
+	errno = 0;
+	if (!k.covered)
+		FAIL(e, NOMEM, "no memory for receipts");
+	for (size_t n = 0; n < i->n_receipts; n++)
+		TRY(take_receipt(&k, a, i->receipts[n], e));
+	for (size_t n = 0; n < csr->n_names; n++)
+		TRY(check_covered(&k, n, e));
+	return ERR_OK;
+}

@@ -1,0 +1,110 @@
+/* The signer's inside, shared by its files; nobody outside this folder includes it. */
+#ifndef CHANCERY_SERVER_SIGNER_STATE_H
+#define CHANCERY_SERVER_SIGNER_STATE_H
+
+#include "jose/jwk.h"
+#include "jose/jws.h"
+#include "pki/csr.h"
+#include "server/signer/log.h"
+#include "server/signer/orders.h"
+#include "server/signer/signer.h"
+
+#define FILE_ROOT       "root.pem"
+#define FILE_ISSUER     "issuer.pem"
+#define FILE_ISSUER_KEY "issuer.key"
+#define FILE_LOG_KEY    "log.key"
+#define FILE_CHECKPOINT "checkpoint"
+#define FOLDER_LOG      "log"
+
+#define OWN_KEYS_MAX    8
+#define CHAIN_SIZE_MAX  16384
+#define KEY_CACHE_SIZE  1024 /* account keys kept ready: parsing one costs 7 us and a point decompression's worth of checks */
+
+#define ORDER_LIFETIME_MAX_S (8 * 3600)
+#define ORDER_SLACK_MS       (5 * 60 * INT64_C(1000)) /* for a finalize that was under way when its order ended */
+#define ORDER_SKEW_MS        (5 * 60 * INT64_C(1000)) /* between the front's clock and ours */
+#define RECEIPT_SKEW_MS      INT64_C(5000)
+#define CAA_AGE_MAX_MS       (8 * 3600 * INT64_C(1000)) /* Baseline Requirements §3.2.2.8 */
+
+#define TLS_PER_DAY          24
+#define TLS_EACH_MS          (3600 * INT64_C(1000))
+#define DAY_MS               (86400 * INT64_C(1000))
+
+/* The newest certificates of the TLS template, a ring. */
+struct tls_past {
+	int64_t time_ms[TLS_PER_DAY];
+	size_t n;                        /* how many there ever were */
+	uint8_t csr_digest[SHA256_SIZE]; /* of the newest */
+	uint32_t segment;                /* where its RESULT is; 0: there is none */
+	uint64_t offset;
+};
+
+struct cached_key {
+	uint8_t thumbprint[THUMBPRINT_SIZE];
+	struct key *key;                 /* NULL: an empty place */
+};
+
+struct signer {
+	int dir, log_dir;
+	struct identity identity;
+	struct arena *arena;             /* what lives as long as the signer: certificates, keys of this CA */
+	struct issuer *issuer;
+	struct key *log_key;
+	struct bytes own[OWN_KEYS_MAX];  /* SubjectPublicKeyInfos that nobody else may have certified */
+	size_t n_own;
+	struct buf chain;
+	struct arena *settings_arena;
+	struct settings settings;        /* a copy of our own */
+	struct log *log;
+	struct orders *orders;
+	struct tls_past tls;
+	struct cached_key keys[KEY_CACHE_SIZE];
+	struct buf scratch;              /* a TBSCertificate or certificate in the making */
+	struct signer_counts counts;
+};
+
+/* keys.c: the folder's keys and certificates. */
+enum err_code signer_load(struct signer *s, struct err *e) MUST_USE;
+/* CONFIG when this CA cannot be: key and certificates do not belong together. `own` gets the public keys, in the arena. */
+enum err_code signer_check_ca(struct arena *a, struct bytes root_pem, struct bytes issuer_pem, struct bytes issuer_key_pem,
+    struct issuer **ret, struct buf *chain, struct bytes own[OWN_KEYS_MAX], size_t *ret_n_own, struct err *e) MUST_USE;
+
+/* evidence.c: what the client itself has signed. */
+struct evidence {
+	uint8_t order[ORDER_ID_SIZE];
+	uint8_t thumbprint[THUMBPRINT_SIZE];
+	struct bytes account_url;
+	const struct key *account;       /* borrowed from the cache until the next evidence */
+	struct bytes csr_der;
+	uint8_t csr_digest[SHA256_SIZE];
+	struct san *ordered;             /* the names of newOrder, sorted */
+	size_t n_ordered;
+	const struct profile *profile;
+	int64_t not_before_s, not_after_s;
+};
+/* The client's two requests: whose, for which order, with which CSR. Afterwards they are known to be authentic, and nothing else. */
+enum err_code evidence_read(struct signer *s, struct arena *a, const struct issue *i, int64_t now_ms, struct evidence *ret, struct err *e) MUST_USE;
+/* Profile and validity, from newOrder as far as it asks for any. */
+enum err_code validity_decide(const struct signer *s, const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before,
+    int64_t before_s, bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e) MUST_USE;
+
+/* receipts.c: control and CAA for every name of the CSR. CONFIRM when a receipt is missing or any one given does not hold. */
+enum err_code receipts_check(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,
+    const struct csr *csr, int64_t now_ms, struct err *e) MUST_USE;
+
+/* csr_check.c: the CSR's signature, its key's hygiene. account: NULL for the TLS template. */
+enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes der, const struct key *account, struct csr *ret,
+    enum key_type *ret_type, struct err *e) MUST_USE;
+
+/* tls.c: the fixed template. */
+enum err_code tls_names_check(const struct signer *s, struct arena *a, const struct csr *csr, struct err *e) MUST_USE;
+/* RATE_LIMITED when there were too many lately. */
+enum err_code tls_rate_check(const struct signer *s, int64_t now_ms, struct err *e) MUST_USE;
+/* Whether this CSR is the one of the newest certificate, made within the hour: the same answer once more. */
+bool tls_is_repeated(const struct signer *s, const uint8_t csr_digest[SHA256_SIZE], int64_t now_ms);
+void tls_remember(struct signer *s, const struct log_entry *n);
+
+/* checkpoint.c: looks at the folder's own file. */
+enum err_code checkpoint_check_file(struct signer *s, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,109 @@
+#include "server/signer/test_world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct test_seam test_seam;
+
+/* Counts, notes what writes, and says whether this one is to fail. */
+static bool fails(enum test_op op)
+{
+	struct test_seam *t = &test_seam;
+
+	t->ops++;
+	if (op != OP_OPEN && op != OP_PREAD && t->n_trace < sizeof t->trace / sizeof *t->trace)
+		t->trace[t->n_trace++] = op;
+	if (t->fail_at == 0 || (t->ops != t->fail_at && !(t->fail_all_after && t->ops > t->fail_at)))
+		return false;
+	t->failed = true;
+	errno = EIO;
+	return true;
+}
+
+static int64_t wall_ms(void)
+{
+	return test_seam.wall_ms;
+}
+
+static int fail_open(const char *path, int flags, mode_t mode)
+{
+	return fails(OP_OPEN) ? -1 : open(path, flags, mode);
+}
+
+static int fail_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	return fails(OP_OPEN) ? -1 : openat(dir, path, flags, mode);
+}
+
+static ssize_t fail_pread(int fd, void *p, size_t n, off_t at)
+{
+	return fails(OP_PREAD) ? -1 : pread(fd, p, n, at);
+}
+
+static ssize_t fail_write(int fd, const void *p, size_t n)
+{
+	if (!fails(OP_WRITE))
+		return write(fd, p, n);
+	if (test_seam.tear && write(fd, p, n / 2) < 0)
+		return -1;
+	errno = EIO;
+	return -1;
+}
+
+static ssize_t fail_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	if (!fails(OP_PWRITE))
+		return pwrite(fd, p, n, at);
+	if (test_seam.tear && pwrite(fd, p, n / 2, at) < 0)
+		return -1;
+	errno = EIO;
+	return -1;
+}
+
+static int fail_fsync(int fd)
+{
+	return fails(OP_FSYNC) ? -1 : test_seam.real_sync ? fsync(fd) : 0;
+}
+
+static int fail_fdatasync(int fd)
+{
+	return fails(OP_FDATASYNC) ? -1 : test_seam.real_sync ? fdatasync(fd) : 0;
+}
+
+static int fail_truncate(int fd, off_t n)
+{
+	return fails(OP_TRUNCATE) ? -1 : ftruncate(fd, n);
+}
+
+static int fail_rename(int from_dir, const char *from, int to_dir, const char *to)
+{
+	return fails(OP_RENAME) ? -1 : renameat(from_dir, from, to_dir, to);
+}
+
+void test_seam_install(void)
+{
+	static struct seam s;
+
+	s = seam_libc;
+	s.wall_ms = wall_ms;
+	s.open = fail_open;
+	s.openat = fail_openat;
+	s.pread = fail_pread;
+	s.write = fail_write;
+	s.pwrite = fail_pwrite;
+	s.fsync = fail_fsync;
+	s.fdatasync = fail_fdatasync;
+	s.ftruncate = fail_truncate;
+	s.renameat = fail_rename;
+	seam = &s;
+}
+
+void test_seam_reset(void)
+{
+	int64_t now_ms = test_seam.wall_ms;
+
+	test_seam = (struct test_seam){ .wall_ms = now_ms };
+}
