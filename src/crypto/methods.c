@@ -23,23 +23,25 @@ void crypto_die(const char *what)
 	abort();
 }
 
-enum err_code crypto_err(struct err *e, const char *file, int line, const char *what)
-{
-	char reason[160] = "";
-	unsigned long first = ERR_peek_last_error();
-	bool memory = ERR_GET_REASON(first) == ERR_R_MALLOC_FAILURE;
-
-	ERR_error_string_n(first, reason, sizeof reason);
-	ERR_clear_error();
-	return err_set(e, memory ? ERR_NOMEM : ERR_CRYPTO, file, line, "%s: %s", what, first ? reason : "no reason given");
-}
-
 bool crypto_failed_for_memory(void)
 {
-	bool memory = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+	bool memory = false;
+	unsigned long code;
 
-	ERR_clear_error();
+	/* Seldom the last one: whoever called malloc's caller adds a complaint of its own. */
+	while ((code = ERR_get_error()) != 0)
+		memory = memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
 	return memory;
+}
+
+enum err_code crypto_err(struct err *e, const char *file, int line, const char *what)
+{
+	char reason[160] = "no reason given";
+	unsigned long last = ERR_peek_last_error();
+
+	if (last != 0)
+		ERR_error_string_n(last, reason, sizeof reason);
+	return err_set(e, crypto_failed_for_memory() ? ERR_NOMEM : ERR_CRYPTO, file, line, "%s: %s", what, reason);
 }
 
 static EVP_MD *fetch_digest(const char *name)
