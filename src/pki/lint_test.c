@@ -1,0 +1,477 @@
+/* Every rule is tripped once at least: by bytes that differ from a good request's, or by a request that asks for what is forbidden
+ * and bytes that agree with it. */
+#include "pki/der.h"
+#include "pki/test_support.h"
+
+static struct arena *arena;
+static struct chain chain;
+
+static int setup(void **state)
+{
+	arena = arena_new(65536, 1 << 20);
+	if (!arena || test_setup(state) != 0)
+		return -1;
+	chain_make(KEY_EC_P384, KEY_EC_P256, &chain);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	chain_free(&chain);
+	arena_free(arena);
+	return test_teardown(state);
+}
+
+/* A TBSCertificate in pieces. */
+enum piece { VERSION, SERIAL, ALGORITHM, ISSUER, VALIDITY, SUBJECT, KEY, AKI, KU, EKU, SAN, CP, BC, AFTER, PIECES };
+
+struct tbs {
+	struct bytes piece[PIECES]; /* the extensions each with its header */
+};
+
+static void take_apart(struct bytes in, struct tbs *ret)
+{
+	struct der d = der_of(in), s = der_enter(&d, DER_SEQUENCE);
+
+	for (unsigned i = VERSION; i <= KEY; i++)
+		ret->piece[i] = der_get_element(&s);
+	struct der outer = der_enter(&s, DER_CONTEXT_CONSTRUCTED(3)), list = der_enter(&outer, DER_SEQUENCE);
+	for (unsigned i = AKI; i <= BC; i++)
+		ret->piece[i] = der_get_element(&list);
+	ret->piece[AFTER] = BYTES_NONE;
+	assert_int_equal(der_end(&list, ERR_BUG, "extensions", NULL), ERR_OK);
+	assert_int_equal(der_end(&s, ERR_BUG, "tbs", NULL), ERR_OK);
+}
+
+static void put_together(const struct tbs *t, struct buf *out)
+{
+	struct der_mark whole = der_open(out, DER_SEQUENCE);
+
+	for (unsigned i = VERSION; i <= KEY; i++)
+		buf_add(out, t->piece[i]);
+	struct der_mark outer = der_open(out, DER_CONTEXT_CONSTRUCTED(3)), list = der_open(out, DER_SEQUENCE);
+	for (unsigned i = AKI; i <= BC; i++)
+		buf_add(out, t->piece[i]);
+	der_close(out, list);
+	der_close(out, outer);
+	buf_add(out, t->piece[AFTER]);
+	der_close(out, whole);
+	assert_true(buf_ok(out));
+}
+
+static void write_good(enum key_type t, struct leaf_request *r, struct buf *out)
+{
+	leaf_make(t, r);
+	cert_write_leaf_tbs(chain.issuer, &test_profile, r, out);
+	assert_true(buf_ok(out));
+}
+
+static enum err_code lint(struct bytes tbs, const struct leaf_request *r, struct err *e)
+{
+	return lint_leaf_tbs(arena, tbs, chain.issuer, &test_profile, r, e);
+}
+
+static void good_bytes_pass(void **state)
+{
+	(void)state;
+	for (unsigned t = 0; t < KEY__MAX; t++) {
+		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX), again CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+		struct leaf_request r;
+		struct tbs parts;
+		struct err e;
+		write_good((enum key_type)t, &r, &b);
+		if (lint(buf_bytes(&b), &r, &e) != ERR_OK)
+			fail_msg("%s", e.detail);
+		take_apart(buf_bytes(&b), &parts);
+		put_together(&parts, &again);
+		assert_true(bytes_eq(buf_bytes(&b), buf_bytes(&again)));
+	}
+}
+
+#define KU_OK      "300e 0603551d0f 0101ff 0404 03020780"
+#define EKU_OK     "3013 0603551d25 040c 300a 06082b06010505070301"
+#define CP_OK      "3013 0603551d20 040c 300a 3008 0606 67810c010201"
+#define BC_OK      "300c 0603551d13 0101ff 0402 3000"
+#define SAN_OF(len3, len2, len1, names) "30" len3 "0603551d11 0101ff 04" len2 "30" len1 names
+
+static const struct {
+	enum piece piece;
+	const char *hex, *why;
+} altered[] = {
+	{ VERSION, "", "version" },
+	{ VERSION, "a003020101", "version" },
+	{ VERSION, "a0060201020201 02", "version" },
+	{ VERSION, "020102", "version" },
+	{ SERIAL, "020f 5a0001020304050607080910111213", "serial: it is no INTEGER of 16 bytes" },
+	{ SERIAL, "0211 5a000102030405060708090a0b0c0dff00", "serial: it is no INTEGER of 16 bytes" },
+	{ SERIAL, "0410 5a000102030405060708090a0b0c0dff", "serial: it is no INTEGER of 16 bytes" },
+	{ SERIAL, "0210 00a0000102030405060708090a0b0c0d", "serial: its first byte" },
+	{ SERIAL, "0210 80000102030405060708090a0b0c0dff", "serial: its first byte" },
+	{ SERIAL, "0210 5a000102030405060708090a0b0c0dfe", "serial: it is not the request's" },
+	{ ALGORITHM, "300a06082a8648ce3d040303", "algorithm" },
+	{ ALGORITHM, "300c06082a8648ce3d0403020500", "algorithm" },
+	{ ALGORITHM, "", "algorithm" },
+	{ ISSUER, "3000", "issuer" },
+	/* The same text in another string type is another name. */
+	{ ISSUER, "3018 3116 3014 0603550403 130d 4578616d706c65204341204531", "issuer" },
+	{ VALIDITY, "3000", "validity: it is no pair of times" },
+	{ VALIDITY, "301e 170d3236313132333233303030305a 170d3237303232313232353935385a", "validity: it is not the request's" },
+	{ VALIDITY, "301e 170d3236313132333233303030315a 170d3237303232313232353935395a", "validity: it is not the request's" },
+	/* A date before 2050 as GeneralizedTime: the right moment in the wrong form. */
+	{ VALIDITY, "3020 170d3236313132333233303030305a 180f32303237303232313232353935395a", "validity: it is no pair of times" },
+	{ VALIDITY, "302d 170d3236313132333233303030305a 170d3237303232313232353935395a 170d3237303232313232353935395a",
+		"validity: it is no pair of times" },
+	{ SUBJECT, "3016 3114 3012 0603550403 0c0b 6578616d706c652e6f7267", "subject" },
+	{ SUBJECT, "3100", "subject" },
+	{ KEY, "302a 300506032b6570 032100 d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "public key: it is not the request's" },
+	{ AFTER, "0500", "structure: something follows" },
+	/* Extensions: missing, ... */
+	{ AKI, "", "authorityKeyIdentifier is missing" },
+	{ KU, "", "keyUsage is missing" },
+	{ EKU, "", "extKeyUsage is missing" },
+	{ SAN, "", "subjectAltName is missing" },
+	{ CP, "", "certificatePolicies is missing" },
+	{ BC, "", "basicConstraints is missing" },
+	/* ... twice, ... */
+	{ KU, KU_OK KU_OK, "keyUsage is there twice" },
+	{ EKU, EKU_OK EKU_OK, "extKeyUsage is there twice" },
+	{ CP, CP_OK CP_OK, "certificatePolicies is there twice" },
+	{ BC, BC_OK BC_OK, "basicConstraints is there twice" },
+	/* ... with the wrong flag, ... */
+	{ AKI, "3012 0603551d23 0101ff 0408 3006 8004 01020304", "authorityKeyIdentifier must not be critical" },
+	{ KU, "300b 0603551d0f 0404 03020780", "keyUsage must be critical" },
+	{ EKU, "3016 0603551d25 0101ff 040c 300a 06082b06010505070301", "extKeyUsage must not be critical" },
+	{ SAN, "3016 0603551d11 040f 300d 820b 6578616d706c652e6f7267", "subjectAltName must be critical" },
+	{ CP, "3016 0603551d20 0101ff 040c 300a 3008 0606 67810c010201", "certificatePolicies must not be critical" },
+	{ BC, "3009 0603551d13 0402 3000", "basicConstraints must be critical" },
+	{ EKU, "3016 0603551d25 010100 040c 300a 06082b06010505070301", "one is not the DER of an Extension" },
+	{ KU, "300e 0603551d0f 010101 0404 03020780", "one is not the DER of an Extension" },
+	{ KU, "3010 0603551d0f 0101ff 0404 03020780 0500", "one is not the DER of an Extension" },
+	{ KU, "0500", "one is not the DER of an Extension" },
+	{ BC, "300c 0603551d13 0101ff 0402 30", "one is not the DER of an Extension" },
+	/* ... of others, ... */
+	{ BC, BC_OK "300d 0603551d0e 0406 0404 01020304", "not of the allowed set" },
+	{ BC, BC_OK "3011 06082b06010505070118 0405 3003 020105", "not of the allowed set" },
+	{ BC, BC_OK "300b 0603551e13 0404 03020780", "not of the allowed set" },
+	{ BC, BC_OK "300a 0602551d 0404 03020780", "not of the allowed set" },
+	/* ... and with the wrong value. */
+	{ AKI, "300f 0603551d23 0408 3006 8004 01020304", "authorityKeyIdentifier: it is not the issuer's key" },
+	{ AKI, "3009 0603551d23 0402 3000", "authorityKeyIdentifier: it has not a keyIdentifier alone" },
+	{ AKI, "300b 0603551d23 0404 3002 8000", "authorityKeyIdentifier: it has not a keyIdentifier alone" },
+	{ AKI, "3012 0603551d23 040b 3009 8004 01020304 820101", "authorityKeyIdentifier: it has not a keyIdentifier alone" },
+	{ KU, "300e 0603551d0f 0101ff 0404 030205a0", "keyUsage" },
+	{ KU, "300e 0603551d0f 0101ff 0404 03020106", "keyUsage" },
+	{ KU, "300e 0603551d0f 0101ff 0404 03020080", "keyUsage" },
+	{ KU, "300f 0603551d0f 0101ff 0405 0303078000", "keyUsage" },
+	{ EKU, "3013 0603551d25 040c 300a 06082b06010505070302", "extKeyUsage" },
+	{ EKU, "301d 0603551d25 0416 3014 06082b06010505070301 06082b06010505070302", "extKeyUsage" },
+	{ EKU, "300d 0603551d25 0406 3004 0602 2a03", "extKeyUsage" },
+	{ EKU, "3009 0603551d25 0402 3000", "extKeyUsage" },
+	{ SAN, SAN_OF("0c", "02", "00", ""), "names are not the request's" },
+	{ SAN, SAN_OF("19", "0f", "0d", "820b 6578616d706c652e6f7267"), "names are not the request's" },
+	{ SAN, SAN_OF("28", "1e", "1c", "820d 2a2e6578616d706c652e6f7267 820b 6578616d706c652e6f7267"), "names are not the request's" },
+	{ SAN, SAN_OF("28", "1e", "1c", "820b 6578616d706c652e6f7267 820d 2a2e6578616d706c652e6f7267"), "names are not the request's" },
+	{ SAN, SAN_OF("15", "0b", "09", "8107 614062632e6465"), "neither dNSName nor iPAddress" },
+	{ SAN, SAN_OF("19", "0f", "0d", "160b 6578616d706c652e6f7267"), "neither dNSName nor iPAddress" },
+	{ SAN, SAN_OF("19", "0f", "0d", "820b 4578616d706c652e6f7267"), "none that a certificate may carry" },
+	{ SAN, SAN_OF("1a", "10", "0e", "820c 6578616d706c652e6f72672e"), "none that a certificate may carry" },
+	{ SAN, SAN_OF("0e", "04", "02", "8200"), "none that a certificate may carry" },
+	{ SAN, SAN_OF("12", "08", "06", "8704 01020304"), "names are not the request's" },
+	{ SAN, SAN_OF("13", "09", "07", "8705 0102030405"), "has not 4 or 16 bytes" },
+	{ SAN, SAN_OF("0e", "04", "02", "8201"), "subjectAltName" },
+	{ SAN, "300c 0603551d11 0101ff 0402 0500", "it is no list of names" },
+	{ CP, "3011 0603551d20 040a 3008 3006 0604 551d2000", "certificatePolicies" },
+	{ CP, "3013 0603551d20 040c 300a 3008 0606 67810c010202", "certificatePolicies" },
+	{ CP, "301d 0603551d20 0416 3014 3008 0606 67810c010201 3008 0606 67810c010201", "certificatePolicies" },
+	{ CP, "3015 0603551d20 040e 300c 300a 0606 67810c010201 3000", "certificatePolicies" },
+	{ CP, "3009 0603551d20 0402 3000", "certificatePolicies" },
+	{ BC, "300f 0603551d13 0101ff 0405 3003 0101ff", "basicConstraints" },
+	{ BC, "300f 0603551d13 0101ff 0405 3003 010100", "basicConstraints" },
+	{ BC, "300f 0603551d13 0101ff 0405 3003 020100", "basicConstraints" },
+};
+
+static void altered_bytes_are_refused(void **state)
+{
+	struct buf good CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+	struct leaf_request r;
+
+	(void)state;
+	write_good(KEY_EC_P256, &r, &good);
+	for (size_t i = 0; i < sizeof altered / sizeof *altered; i++) {
+		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+		struct err e = { 0 };
+		struct tbs t;
+		take_apart(buf_bytes(&good), &t);
+		t.piece[altered[i].piece] = test_hex(altered[i].hex);
+		put_together(&t, &b);
+		if (lint(buf_bytes(&b), &r, &e) != ERR_BUG || !strstr(e.detail, altered[i].why))
+			fail_msg("row %zu (%s): %s", i, altered[i].why, e.detail);
+	}
+}
+
+/* Twice: those whose bytes are not constants. */
+static void repeated_extensions_are_refused(void **state)
+{
+	struct buf good CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+	struct leaf_request r;
+
+	(void)state;
+	write_good(KEY_EC_P256, &r, &good);
+	for (unsigned i = AKI; i <= BC; i++) {
+		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX), twice CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+		struct err e = { 0 };
+		struct tbs t;
+		take_apart(buf_bytes(&good), &t);
+		buf_add(&twice, t.piece[i]);
+		buf_add(&twice, t.piece[i]);
+		t.piece[i] = buf_bytes(&twice);
+		put_together(&t, &b);
+		assert_int_equal(lint(buf_bytes(&b), &r, &e), ERR_BUG);
+		assert_non_null(strstr(e.detail, "is there twice"));
+	}
+}
+
+/* A good certificate has one encoding: no bit of it may be another, no byte of it missing, none more. */
+static void every_bit_counts(void **state)
+{
+	(void)state;
+	for (unsigned t = KEY_EC_P256; t < KEY__MAX; t++) {
+		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+		struct leaf_request r;
+		write_good((enum key_type)t, &r, &b);
+		for (size_t bit = 0; bit < b.len * 8; bit++) {
+			b.ptr[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			assert_int_equal(lint(buf_bytes(&b), &r, NULL), ERR_BUG);
+			b.ptr[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+		for (size_t n = 0; n < b.len; n++)
+			assert_int_equal(lint((struct bytes){ b.ptr, n }, &r, NULL), ERR_BUG);
+		assert_int_equal(lint(buf_bytes(&b), &r, NULL), ERR_OK);
+		buf_add_u8(&b, 0);
+		struct err e;
+		assert_int_equal(lint(buf_bytes(&b), &r, &e), ERR_BUG);
+		assert_string_equal(e.detail, "lint: structure: it is not the DER of one TBSCertificate");
+	}
+}
+
+/* ---- requests for what is forbidden, and bytes that agree with them ---- */
+
+struct asked {
+	struct leaf_request request;
+	struct profile profile;
+	struct issuer issuer;
+};
+
+static void serial_zero(struct asked *a)
+{
+	static const uint8_t serial[SERIAL_SIZE] = { 0, 0x80 };
+	a->request.serial = serial;
+}
+
+static void serial_short(struct asked *a)
+{
+	static const uint8_t serial[SERIAL_SIZE] = { 0, 1 };
+	a->request.serial = serial;
+}
+
+static void serial_negative(struct asked *a)
+{
+	static const uint8_t serial[SERIAL_SIZE] = { 0x80 };
+	a->request.serial = serial;
+}
+
+static void backwards(struct asked *a)
+{
+	a->request.not_after_s = a->request.not_before_s - 1;
+}
+
+static void no_time_at_all(struct asked *a)
+{
+	a->request.not_after_s = a->request.not_before_s;
+}
+
+static void a_second_too_long(struct asked *a)
+{
+	a->request.not_after_s++;
+}
+
+static void begin_at(struct asked *a, int64_t at)
+{
+	a->request.not_before_s = at;
+	a->request.not_after_s = at + DAY_S;
+}
+
+static void too_early(struct asked *a)
+{
+	begin_at(a, TEST_NOW_S - 48 * 3600 - 1);
+}
+
+static void just_early(struct asked *a)
+{
+	begin_at(a, TEST_NOW_S - 48 * 3600);
+}
+
+static void too_late(struct asked *a)
+{
+	begin_at(a, TEST_NOW_S + 48 * 3600 + 1);
+}
+
+static void just_late(struct asked *a)
+{
+	begin_at(a, TEST_NOW_S + 48 * 3600);
+}
+
+static void outlives_issuer(struct asked *a)
+{
+	a->issuer.not_after_s = a->request.not_after_s - 1;
+}
+
+static void ends_with_issuer(struct asked *a)
+{
+	a->issuer.not_after_s = a->request.not_after_s;
+}
+
+static void other_key_type(struct asked *a)
+{
+	a->request.key_type = KEY_EC_P384;
+}
+
+static void no_key_type(struct asked *a)
+{
+	a->request.key_type = KEY__MAX;
+}
+
+static void rsa_claimed(struct asked *a)
+{
+	a->request.key_type = KEY_RSA;
+}
+
+static void key_of_sequence(struct asked *a)
+{
+	a->request.spki = BYTES_LIT("\x30\x15\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07");
+}
+
+static void no_issuer_key_id(struct asked *a)
+{
+	a->issuer.key_id = BYTES_LIT("");
+}
+
+static void no_issuer_name(struct asked *a)
+{
+	a->issuer.subject = BYTES_LIT("");
+}
+
+static void too_many_names(struct asked *a)
+{
+	a->profile.names_max = 3;
+}
+
+static void as_many_names(struct asked *a)
+{
+	a->profile.names_max = 4;
+}
+
+static void ask_names(struct asked *a, const struct san *v, size_t n)
+{
+	a->request.names = v;
+	a->request.n_names = n;
+}
+
+static void no_names(struct asked *a)
+{
+	ask_names(a, NULL, 0);
+}
+
+#define ASK_NAMES(fn, ...)                                            \
+	static void fn(struct asked *a)                               \
+	{                                                             \
+		static const struct san v[] = { __VA_ARGS__ };        \
+		ask_names(a, v, sizeof v / sizeof *v);                \
+	}
+#define DNS(s) { SAN_DNS, { (const uint8_t *)(s), sizeof(s) - 1 } }
+#define IP(s)  { SAN_IP, { (const uint8_t *)(s), sizeof(s) - 1 } }
+ASK_NAMES(unsorted, DNS("b.org"), DNS("a.org"))
+ASK_NAMES(repeated, DNS("a.org"), DNS("a.org"))
+ASK_NAMES(address_first, IP("\x01\x02\x03\x04"), DNS("a.org"))
+ASK_NAMES(star_within, DNS("a.*.org"))
+ASK_NAMES(star_part, DNS("*a.org"))
+ASK_NAMES(star_twice, DNS("*.*.org"))
+ASK_NAMES(star_alone, DNS("*"))
+ASK_NAMES(star_dot, DNS("*."))
+ASK_NAMES(upper_case, DNS("A.org"))
+ASK_NAMES(an_address_as_name, DNS("192.0.2.1"))
+ASK_NAMES(final_dot, DNS("a.org."))
+ASK_NAMES(nul_within, DNS("a.org\0.b.org"))
+ASK_NAMES(empty_name, DNS(""))
+ASK_NAMES(short_address, IP("\x01\x02\x03"))
+
+static void forbidden_requests_are_refused(void **state)
+{
+	static const struct {
+		void (*ask)(struct asked *a);
+		const char *why; /* NULL: allowed */
+	} rows[] = {
+		{ serial_zero, "serial" }, { serial_short, "serial" }, { serial_negative, "serial" },
+		{ backwards, "validity: it ends before it begins" }, { no_time_at_all, "validity: it ends before it begins" },
+		{ a_second_too_long, "lifetime: 7776001 s are more than the profile's 7776000" },
+		{ too_early, "notBefore" }, { just_early, NULL }, { too_late, "notBefore" }, { just_late, NULL },
+		{ outlives_issuer, "notAfter" }, { ends_with_issuer, NULL },
+		{ other_key_type, "public key: its algorithm" }, { no_key_type, "public key: its algorithm" },
+		{ rsa_claimed, "public key: its algorithm" }, { key_of_sequence, "public key: it is no SubjectPublicKeyInfo" },
+		{ no_issuer_key_id, "authorityKeyIdentifier" }, { no_issuer_name, "issuer" },
+		{ too_many_names, "subjectAltName: 4 names are more than the profile's 3" }, { as_many_names, NULL },
+		{ no_names, "names are not the request's" },
+		{ unsorted, "not sorted and unique" }, { repeated, "not sorted and unique" }, { address_first, "not sorted and unique" },
+		{ star_within, "a wildcard is not a whole first label" }, { star_part, "a wildcard is not a whole first label" },
+		{ star_twice, "a wildcard is not a whole first label" }, { star_alone, "a wildcard is not a whole first label" },
+		{ star_dot, "a wildcard is not a whole first label" },
+		{ upper_case, "none that a certificate may carry" }, { an_address_as_name, "none that a certificate may carry" },
+		{ final_dot, "none that a certificate may carry" }, { nul_within, "none that a certificate may carry" },
+		{ empty_name, "none that a certificate may carry" }, { short_address, "has not 4 or 16 bytes" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+		struct asked a = { .profile = test_profile, .issuer = *chain.issuer };
+		struct err e = { 0 };
+		leaf_make(KEY_EC_P256, &a.request);
+		rows[i].ask(&a);
+		cert_write_leaf_tbs(&a.issuer, &a.profile, &a.request, &b);
+		assert_true(buf_ok(&b));
+		enum err_code rc = lint_leaf_tbs(arena, buf_bytes(&b), &a.issuer, &a.profile, &a.request, &e);
+		if (rc != (rows[i].why ? ERR_BUG : ERR_OK) || (rows[i].why && !strstr(e.detail, rows[i].why)))
+			fail_msg("row %zu: %s: %s", i, err_name(rc), e.detail);
+	}
+}
+
+/* digitalSignature alone under an RSA key. */
+static void rsa_usage_is_looked_at(void **state)
+{
+	struct buf good CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX), b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+	struct leaf_request r;
+	struct err e;
+	struct tbs t;
+
+	(void)state;
+	write_good(KEY_RSA, &r, &good);
+	take_apart(buf_bytes(&good), &t);
+	t.piece[KU] = test_hex(KU_OK);
+	put_together(&t, &b);
+	assert_int_equal(lint(buf_bytes(&b), &r, &e), ERR_BUG);
+	assert_string_equal(e.detail, "lint: keyUsage: it is not digitalSignature and keyEncipherment alone");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_bytes_pass),
+		cmocka_unit_test(altered_bytes_are_refused),
+		cmocka_unit_test(repeated_extensions_are_refused),
+		cmocka_unit_test(every_bit_counts),
+		cmocka_unit_test(forbidden_requests_are_refused),
+		cmocka_unit_test(rsa_usage_is_looked_at),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
