@@ -5,7 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
+/* Under the address sanitizer (GCC and Clang tell it differently) what is not handed out may not be touched. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_POISONS
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ARENA_POISONS
+#endif
+#ifdef ARENA_POISONS
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
@@ -59,10 +67,12 @@ struct arena *arena_new(size_t first, size_t max)
 	}
 	a->total = first;
 	a->max = max > first ? max : first;
+	if (a->max > PTRDIFF_MAX) /* no malloc gives more, and sums below cannot overflow */
+		a->max = PTRDIFF_MAX;
 	return a;
 }
 
-/* Room for n (aligned) bytes in a fresh chunk. */
+/* A fresh chunk with room for n (aligned) bytes: twice the last one if the maximum leaves that much. */
 static bool arena_grow(struct arena *a, size_t n)
 {
 	size_t cap = a->current->cap * 2 > n ? a->current->cap * 2 : n, left = a->max - a->total;
@@ -82,11 +92,11 @@ void *arena_alloc(struct arena *a, size_t n)
 {
 	if (n > a->max)
 		return NULL;
-	n = n ? (n + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1) : ALIGNMENT;
-	if (n > a->current->cap - a->current->used && !arena_grow(a, n))
+	size_t step = n ? (n + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1) : ALIGNMENT;
+	if (step > a->current->cap - a->current->used && !arena_grow(a, step))
 		return NULL;
 	uint8_t *p = a->current->mem + a->current->used;
-	a->current->used += n;
+	a->current->used += step;
 	UNPOISON(p, n);
 	memset(p, 0, n);
 	return p;

@@ -107,15 +107,15 @@ struct bytes buf_bytes(const struct buf *b)
 	return (struct bytes){ b->ptr ? b->ptr : (const uint8_t *)"", b->len };
 }
 
-/* Not realloc: it might leave a secret behind in memory that we no longer own. */
+/* Not realloc: it might leave a secret behind in memory that we no longer own. need <= max. */
 static bool grow(struct buf *b, size_t need)
 {
 	size_t cap = b->cap ? b->cap : FIRST_CAPACITY;
 
 	while (cap < need)
-		cap *= 2;
+		cap = cap > b->max / 2 ? b->max : cap * 2;
 	cap = cap < b->max ? cap : b->max;
-	uint8_t *p = malloc(cap);
+	uint8_t *p = malloc(cap ? cap : 1);
 	if (!p)
 		return false;
 	if (b->len)
@@ -128,11 +128,11 @@ static bool grow(struct buf *b, size_t need)
 
 uint8_t *buf_extend(struct buf *b, size_t n)
 {
-	if (b->failed || n > b->max - b->len || (b->len + n > b->cap && !grow(b, b->len + n))) {
+	if (b->failed || n > b->max - b->len || ((b->len + n > b->cap || !b->ptr) && !grow(b, b->len + n))) {
 		b->failed = true;
 		return NULL;
 	}
-	uint8_t *p = b->ptr ? b->ptr + b->len : NULL;
+	uint8_t *p = b->ptr + b->len;
 	b->len += n;
 	return p;
 }
@@ -155,21 +155,37 @@ void buf_add_u8(struct buf *b, uint8_t c)
 	buf_add(b, (struct bytes){ &c, 1 });
 }
 
+/* Through memory of its own, for vsnprintf writes a NUL that the buffer may have no room for. */
+static PRINTF(3, 0) void add_formatted(struct buf *b, size_t n, const char *fmt, va_list ap)
+{
+	char *p = n <= b->max - b->len ? malloc(n + 1) : NULL;
+
+	if (!p) {
+		b->failed = true;
+		return;
+	}
+	(void)vsnprintf(p, n + 1, fmt, ap);
+	buf_add(b, (struct bytes){ (const uint8_t *)p, n });
+	give_back((uint8_t *)p, n, b->secret);
+}
+
 void buf_add_fmt(struct buf *b, const char *fmt, ...)
 {
 	va_list ap, again;
+	size_t room = (b->cap < b->max ? b->cap : b->max) - b->len;
 
+	if (b->failed)
+		return;
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
-	/* one more for vsnprintf's NUL, which is then taken back */
-	uint8_t *p = n >= 0 ? buf_extend(b, (size_t)n + 1) : NULL;
-	if (p) {
-		(void)vsnprintf((char *)p, (size_t)n + 1, fmt, again);
-		b->len--;
-	} else {
+	/* Right behind the content, where it nearly always fits. */
+	int n = vsnprintf(room ? (char *)b->ptr + b->len : NULL, room, fmt, ap);
+	if (n < 0)
 		b->failed = true;
-	}
+	else if ((size_t)n < room)
+		b->len += (size_t)n;
+	else
+		add_formatted(b, (size_t)n, fmt, again);
 	va_end(again);
 	va_end(ap);
 }

@@ -2,9 +2,12 @@
 
 #include "base/seam.h"
 
+#include <errno.h>
 #include <stdio.h>
 
-#define DAY_S 86400
+#define DAY_S        86400
+#define YEAR_0_S     INT64_C(-62167219200)
+#define YEAR_10000_S INT64_C(253402300800)
 
 int64_t clock_wall_ms(void)
 {
@@ -16,8 +19,8 @@ int64_t clock_monotonic_ms(void)
 	return seam->monotonic_ms();
 }
 
-/* Days since 1970-01-01 of a proleptic Gregorian date: years begin in March, so that the leap day is a year's last, and 400 years
- * (146,097 days) repeat exactly. */
+/* Days since 1970-01-01 of a proleptic Gregorian date, and the way back: years begin in March, so that the leap day is a
+ * year's last, and 400 years (146,097 days) repeat exactly (H. Hinnant, "chrono-compatible low-level date algorithms"). */
 static int64_t days_from_civil(int64_t year, int month, int day)
 {
 	year -= month <= 2;
@@ -42,8 +45,11 @@ struct civil civil_from_unix(int64_t unix_s)
 	int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t m = (5 * day_of_year + 2) / 153;
-	struct civil c = { .day = (int)(day_of_year - (153 * m + 2) / 5 + 1), .month = (int)(m < 10 ? m + 3 : m - 9),
-		.hour = (int)(rest / 3600), .minute = (int)(rest % 3600 / 60), .second = (int)(rest % 60) };
+	struct civil c = { .day = (int)(day_of_year - (153 * m + 2) / 5 + 1),
+		.month = (int)(m < 10 ? m + 3 : m - 9),
+		.hour = (int)(rest / 3600),
+		.minute = (int)(rest % 3600 / 60),
+		.second = (int)(rest % 60) };
 	c.year = (int)(year_of_era + era * 400 + (c.month <= 2));
 	return c;
 }
@@ -52,8 +58,8 @@ bool civil_to_unix(struct civil c, int64_t *ret_unix_s)
 {
 	static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 
-	if (c.year < 1 || c.year > 9999 || c.month < 1 || c.month > 12 || c.hour < 0 || c.hour > 23 || c.minute < 0 || c.minute > 59 ||
-	    c.second < 0 || c.second > 59)
+	if (c.year < 0 || c.year > 9999 || c.month < 1 || c.month > 12 || c.hour < 0 || c.hour > 23 || c.minute < 0 ||
+	    c.minute > 59 || c.second < 0 || c.second > 59)
 		return false;
 	bool leap = (c.year % 4 == 0 && c.year % 100 != 0) || c.year % 400 == 0;
 	if (c.day < 1 || c.day > lengths[c.month - 1] + (leap && c.month == 2))
@@ -64,10 +70,10 @@ bool civil_to_unix(struct civil c, int64_t *ret_unix_s)
 
 void rfc3339_format(int64_t unix_s, char out[RFC3339_SIZE])
 {
+	/* what has no four-digit year becomes the nearest time that has one */
+	unix_s = unix_s < YEAR_0_S ? YEAR_0_S : unix_s < YEAR_10000_S ? unix_s : YEAR_10000_S - 1;
 	struct civil c = civil_from_unix(unix_s);
 
-	if (c.year < 0 || c.year > 9999)
-		c = (struct civil){ 9999, 12, 31, 23, 59, 59 };
 	/* each field modulo its width, so that the compiler sees that it fits */
 	(void)snprintf(out, RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)c.year % 10000u, (unsigned)c.month % 100u,
 	    (unsigned)c.day % 100u, (unsigned)c.hour % 100u, (unsigned)c.minute % 100u, (unsigned)c.second % 100u);
@@ -126,18 +132,38 @@ static bool fraction(const uint8_t **p, const uint8_t *end)
 	return true;
 }
 
+/* Fields and offset to a Unix time. A leap second is the last second of a month in UTC (RFC 3339 §5.7); Unix time has none, so
+ * it is the first one after it. */
+static bool moment(struct civil c, int64_t offset_s, int64_t *ret_unix_s)
+{
+	bool leap = c.second == 60;
+	int64_t unix_s;
+
+	c.second -= leap;
+	if (!civil_to_unix(c, &unix_s))
+		return false;
+	unix_s += leap - offset_s;
+	struct civil utc = civil_from_unix(unix_s);
+	if (leap && (utc.day != 1 || utc.hour || utc.minute || utc.second))
+		return false;
+	*ret_unix_s = unix_s;
+	return true;
+}
+
 enum err_code rfc3339_parse(struct bytes in, int64_t *ret_unix_s, struct err *e)
 {
 	const uint8_t *p = in.ptr, *end = in.ptr + in.len;
 	struct civil c;
 	int64_t unix_s, off;
 
-	bool ok = in.len > 0 && in.len < 64 && digits(&p, end, 4, &c.year) && literal(&p, end, '-') && digits(&p, end, 2, &c.month) &&
-	    literal(&p, end, '-') && digits(&p, end, 2, &c.day) && literal(&p, end, 'T') && digits(&p, end, 2, &c.hour) &&
-	    literal(&p, end, ':') && digits(&p, end, 2, &c.minute) && literal(&p, end, ':') && digits(&p, end, 2, &c.second) &&
-	    fraction(&p, end) && offset(&p, end, &off) && p == end && civil_to_unix(c, &unix_s);
+	bool ok = in.len > 0 && digits(&p, end, 4, &c.year) && literal(&p, end, '-') && digits(&p, end, 2, &c.month) &&
+		  literal(&p, end, '-') && digits(&p, end, 2, &c.day) && literal(&p, end, 'T') && digits(&p, end, 2, &c.hour) &&
+		  literal(&p, end, ':') && digits(&p, end, 2, &c.minute) && literal(&p, end, ':') &&
+		  digits(&p, end, 2, &c.second) && fraction(&p, end) && offset(&p, end, &off) && p == end &&
+		  moment(c, off, &unix_s);
+	errno = 0;
 	if (!ok)
 		FAIL(e, MALFORMED, "not an RFC 3339 time like 2026-11-23T08:00:00Z");
-	*ret_unix_s = unix_s - off;
+	*ret_unix_s = unix_s;
 	return ERR_OK;
 }

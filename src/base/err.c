@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,12 +19,25 @@ static const struct {
 #undef X
 };
 
-/* Whatever a peer sent us may be quoted in a detail: control characters must not reach a log or a terminal. */
-static void make_printable(char *s)
+/* A caller may quote in a detail what a peer sent: nothing of it may forge a line of a log or steer a terminal, and the
+ * detail goes into a problem document, which is UTF-8. What is not printable becomes a question mark; a character that the
+ * end of the buffer cut is dropped. */
+static void copy_printable(char *out, const char *in, size_t n, bool cut)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 127)
-			*s = '?';
+	const uint8_t *p = (const uint8_t *)in, *end = p + n;
+
+	while (p < end) {
+		uint32_t c = 0;
+		size_t len = utf8_get(p, end, &c);
+		if (len && utf8_is_printable(c)) {
+			memcpy(out, p, len);
+			out += len;
+		} else if (len || !cut || end - p > 3) {
+			*out++ = '?';
+		}
+		p += len ? len : 1;
+	}
+	*out = 0;
 }
 
 enum err_code err_set(struct err *e, enum err_code code, const char *file, int line, const char *fmt, ...)
@@ -39,10 +54,10 @@ enum err_code err_set(struct err *e, enum err_code code, const char *file, int l
 	/* Through a buffer of our own: an argument may be e->detail itself, wrapped in more words. */
 	char detail[sizeof e->detail];
 	va_start(ap, fmt);
-	(void)vsnprintf(detail, sizeof detail, fmt, ap);
+	int n = vsnprintf(detail, sizeof detail, fmt, ap);
 	va_end(ap);
-	make_printable(detail);
-	memcpy(e->detail, detail, sizeof detail);
+	bool cut = n < 0 || (size_t)n >= sizeof detail;
+	copy_printable(e->detail, detail, n < 0 ? 0 : cut ? sizeof detail - 1 : (size_t)n, cut);
 	return code;
 }
 

@@ -1,12 +1,15 @@
 #include "base/event.h"
 
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES  4096 /* PIPE_BUF: up to it, a write(2) to a pipe is whole (pipe(7)) */
+#define VALUE_MAX_BYTES 1024 /* more of one value is cut off */
+#define END_BYTES       32   /* kept back for `truncated` and the newline */
 
 static event_sink *sink;
 static void *sink_ctx;
@@ -31,7 +34,8 @@ void event_error(enum event_level level, const char *name, const struct err *e)
 
 	(void)snprintf(place, sizeof place, "%s:%d", e->file ? e->file : "?", e->line);
 	(void)snprintf(sys, sizeof sys, "%d", e->sys);
-	event(level, name, EVENT_STR("code", err_name(e->code)), EVENT_STR("detail", e->detail), EVENT_STR("errno", sys), EVENT_STR("at", place));
+	event(level, name, EVENT_STR("code", err_name(e->code)), EVENT_STR("detail", e->detail), EVENT_STR("errno", sys),
+	    EVENT_STR("at", place));
 }
 
 static const char *level_name(enum event_level level)
@@ -41,22 +45,35 @@ static const char *level_name(enum event_level level)
 	return (unsigned)level < sizeof names / sizeof *names ? names[level] : "?";
 }
 
-/* A string in double quotes; what could break the line or a terminal is escaped, so that nobody can forge a log line. */
-static void put_quoted(struct buf *b, struct bytes v)
+static void put_time(struct buf *b)
 {
-	buf_add_u8(b, '"');
-	for (size_t i = 0; i < v.len; i++) {
-		uint8_t c = v.ptr[i];
-		if (c == '"' || c == '\\')
-			buf_add_fmt(b, "\\%c", c);
-		else if (c < ' ' || c == 127)
-			buf_add_fmt(b, "\\u%04x", c);
-		else
-			buf_add_u8(b, c);
-	}
-	buf_add_u8(b, '"');
+	int64_t now_ms = clock_wall_ms();
+	char text[RFC3339_SIZE];
+
+	rfc3339_format(now_ms / 1000, text);
+	buf_add_fmt(b, "%.19s.%03uZ", text, (unsigned)(now_ms % 1000) % 1000u);
 }
 
+/* A character that a quoted value cannot hold as it is; returns behind it. */
+static const uint8_t *put_special(struct buf *b, const uint8_t *p, const uint8_t *end)
+{
+	uint32_t c = 0;
+	size_t n = utf8_get(p, end, &c);
+
+	if (n == 0)
+		buf_add_fmt(b, "\\x%02x", *p);
+	else if (c == '"' || c == '\\')
+		buf_add_fmt(b, "\\%c", (int)c);
+	else if (c == '\n' || c == '\r' || c == '\t')
+		buf_add_str(b, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t");
+	else if (utf8_is_printable(c))
+		buf_add(b, (struct bytes){ p, n });
+	else
+		buf_add_fmt(b, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+	return p + (n ? n : 1);
+}
+
+/* Whether a value needs no quotes: printable ASCII without what logfmt gives a meaning. */
 static bool is_plain(struct bytes v)
 {
 	for (size_t i = 0; i < v.len; i++)
@@ -65,55 +82,98 @@ static bool is_plain(struct bytes v)
 	return v.len > 0;
 }
 
-static void put_time(struct buf *b)
+static void put_text_value(struct buf *b, struct bytes v)
 {
-	int64_t now_ms = clock_wall_ms();
-	char text[RFC3339_SIZE];
-
-	rfc3339_format(now_ms / 1000, text);
-	buf_add_fmt(b, "%.19s.%03dZ", text, (int)(now_ms % 1000));
+	if (is_plain(v)) {
+		buf_add(b, v);
+		return;
+	}
+	buf_add_u8(b, '"');
+	for (const uint8_t *p = v.ptr, *end = v.ptr + v.len; p < end;)
+		p = put_special(b, p, end);
+	buf_add_u8(b, '"');
 }
 
-static void put_text(struct buf *b, const struct event_lines *lines, enum event_level level, const char *name, const struct event_field *fields, size_t n)
+/* The part of a value that is logged, without half a character at its end. */
+static struct bytes clip(struct bytes v)
+{
+	size_t n = VALUE_MAX_BYTES;
+
+	if (v.len <= n)
+		return v;
+	while (n > VALUE_MAX_BYTES - 3 && (v.ptr[n] & 0xc0) == 0x80)
+		n--;
+	return bytes_slice(v, 0, n);
+}
+
+/* Takes back a field that did not fit whole; false then. */
+static bool keep(struct buf *b, size_t before)
+{
+	if (b->failed)
+		b->len = before;
+	return !b->failed;
+}
+
+static void put_text(struct buf *b, const struct event_lines *lines, enum event_level level, const char *name,
+    const struct event_field *fields, size_t n)
 {
 	put_time(b);
 	buf_add_fmt(b, " %s %s %s", level_name(level), lines->process, name);
 	for (size_t i = 0; i < n; i++) {
+		size_t before = b->len;
 		buf_add_fmt(b, " %s=", fields[i].key);
-		if (is_plain(fields[i].value))
-			buf_add(b, fields[i].value);
-		else
-			put_quoted(b, fields[i].value);
+		put_text_value(b, clip(fields[i].value));
+		if (!keep(b, before))
+			break;
+	}
+	b->max = LINE_MAX_BYTES - 1;
+	if (b->failed) {
+		b->failed = false;
+		buf_add_str(b, " truncated=true");
 	}
 }
 
-static void put_json(struct buf *b, const struct event_lines *lines, enum event_level level, const char *name, const struct event_field *fields, size_t n)
+static void put_json(struct buf *b, const struct event_lines *lines, enum event_level level, const char *name,
+    const struct event_field *fields, size_t n)
 {
-	buf_add_str(b, "{\"time\":\"");
+	struct json_out w = json_out_to(b);
+
+	json_put_object(&w);
+	json_put_key(&w, "time");
+	buf_add_u8(b, '"');
 	put_time(b);
-	buf_add_fmt(b, "\",\"level\":\"%s\",\"process\":\"%s\",\"event\":\"%s\"", level_name(level), lines->process, name);
+	buf_add_u8(b, '"');
+	w.comma = true;
+	json_put_member_str(&w, "level", level_name(level));
+	json_put_member_str(&w, "process", lines->process);
+	json_put_member_str(&w, "event", name);
 	for (size_t i = 0; i < n; i++) {
-		buf_add_fmt(b, ",\"%s\":", fields[i].key);
-		put_quoted(b, fields[i].value);
+		size_t before = b->len;
+		json_put_member(&w, fields[i].key, clip(fields[i].value));
+		if (!keep(b, before))
+			break;
 	}
-	buf_add_u8(b, '}');
+	b->max = LINE_MAX_BYTES - 1;
+	if (b->failed) {
+		b->failed = false;
+		json_put_member_bool(&w, "truncated", true);
+	}
+	json_end_object(&w);
 }
 
 void event_lines_sink(void *ctx, enum event_level level, const char *name, const struct event_field *fields, size_t n_fields)
 {
 	const struct event_lines *lines = ctx;
-	struct buf b = buf_new(LINE_MAX_BYTES);
+	/* On the stack: an event may tell that there is no memory. The mark of a cut line and the newline have room kept back. */
+	uint8_t room[LINE_MAX_BYTES];
+	struct buf b = { .ptr = room, .cap = sizeof room, .max = sizeof room - END_BYTES };
 
 	if (lines->json)
 		put_json(&b, lines, level, name, fields, n_fields);
 	else
 		put_text(&b, lines, level, name, fields, n_fields);
-	buf_add_u8(&b, '\n');
-	if (b.failed && b.len && b.len < b.cap) { /* an event that is too long is cut, but stays one line */
-		b.failed = false;
-		b.ptr[b.len - 1] = '\n';
-	}
-	if (write(lines->fd, b.ptr, b.len) < 0)
-		b.failed = true; /* nowhere to tell that there is nowhere to tell it */
-	buf_free(&b);
+	room[b.len++] = '\n';
+	/* One write a line, so that the lines of several processes do not mix; and where it fails there is nowhere to say so. */
+	ssize_t written = write(lines->fd, room, b.len);
+	(void)written;
 }

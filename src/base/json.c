@@ -1,280 +1,338 @@
-#include "base/json.h"
-
 #include "base/json_scan.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#define UINT_MAX_JSON (UINT64_C(1) << 53) /* RFC 8259 §6: integers that every implementation reads alike */
-#define DIGITS_MAX    16
+#define UINT_MAX_JSON (UINT64_C(1) << 53) /* RFC 8259 §6: beyond it, readers that use doubles differ */
+#define FIELDS_MAX    64                  /* one bit each in `seen` */
 
-static struct json_scan scan_of(struct bytes in)
+/* What json_read() works on. */
+struct reader {
+	struct json_scan scan;
+	struct arena *arena;
+	const char *what;
+	struct err *e;
+};
+
+/* What a field may hold, for people, and in which units its limit counts. */
+static const struct {
+	const char *noun, *unit;
+} kinds[] = {
+	[JSON_STRING] = { "a string", "bytes" },
+	[JSON_BOOL] = { "true or false", NULL },
+	[JSON_UINT] = { "an integer from 0 to 9007199254740992", NULL },
+	[JSON_OBJECT] = { "an object", NULL },
+	[JSON_ARRAY] = { "an array", "elements" },
+	[JSON_STRINGS] = { "an array", "strings" },
+	[JSON_ANY] = { "a JSON value", NULL },
+};
+
+static size_t field_max(const struct json_field *f)
 {
-	return (struct json_scan){ in.ptr, in.ptr + in.len, 0 };
+	if (f->max && kinds[f->kind].unit)
+		return f->max;
+	return f->kind == JSON_STRINGS ? JSON_ARRAY_MAX : SIZE_MAX;
 }
 
-static enum err_code text_value(struct arena *a, const struct json_text *t, struct bytes *ret, struct err *e)
+/* Says what is allowed there, limit and all, whatever was wrong. */
+static enum err_code refuse(const struct reader *r, const struct json_field *f, const char *problem)
 {
-	if (t->nul)
-		FAIL(e, MALFORMED, "a string with U+0000");
-	if (!t->escapes) {
-		*ret = t->raw;
+	size_t max = field_max(f);
+
+	errno = 0;
+	if (max == SIZE_MAX)
+		FAIL(r->e, MALFORMED, "%s: \"%s\" %s %s", r->what, f->name, problem, kinds[f->kind].noun);
+	FAIL(r->e, MALFORMED, "%s: \"%s\" %s %s of at most %zu %s", r->what, f->name, problem, kinds[f->kind].noun, max,
+	    kinds[f->kind].unit);
+}
+
+/* The value of a string: a view where it has no escapes. */
+static enum err_code text_value(struct arena *a, struct json_text t, const char *what, struct bytes *ret, struct err *e)
+{
+	if (t.len == t.raw.len) {
+		*ret = t.raw;
 		return ERR_OK;
 	}
-	uint8_t *out = arena_alloc(a, t->raw.len);
+	uint8_t *out = arena_alloc(a, t.len);
 	if (!out)
-		FAIL(e, NOMEM, "no memory for a string");
-	*ret = (struct bytes){ out, json_unescape(t->raw, out) };
+		FAIL(e, NOMEM, "%s: no memory for a string of %zu bytes", what, t.len);
+	if (!json_unescape(t, out)) {
+		errno = 0;
+		FAIL(e, MALFORMED, "%s: a string must not contain U+0000", what);
+	}
+	*ret = (struct bytes){ out, t.len };
 	return ERR_OK;
 }
 
-static bool text_is(const struct json_text *t, const char *name)
+static enum err_code read_string(struct reader *r, const struct json_field *f, size_t max, struct bytes *ret)
 {
-	uint8_t plain[JSON_KEY_MAX];
-
-	if (!t->escapes)
-		return bytes_eq_str(t->raw, name);
-	return bytes_eq_str((struct bytes){ plain, json_unescape(t->raw, plain) }, name);
-}
-
-/* Where a value's text has been scanned already. */
-static enum err_code read_string(struct arena *a, struct bytes text, struct bytes *ret, struct err *e)
-{
-	struct json_scan s = scan_of(text);
 	struct json_text t;
+	char what[160];
 
-	TRY(json_scan_string(&s, &t, e));
-	return text_value(a, &t, ret, e);
+	if (json_scan_peek(&r->scan) != '"')
+		return refuse(r, f, "must be");
+	TRY(json_scan_string(&r->scan, &t));
+	if (t.len > max)
+		return refuse(r, f, "must be");
+	if (t.len == t.raw.len) { /* spares the common case the printing */
+		*ret = t.raw;
+		return ERR_OK;
+	}
+	(void)snprintf(what, sizeof what, "%s: \"%s\"", r->what, f->name);
+	return text_value(r->arena, t, what, ret, r->e);
 }
 
-static bool read_uint(struct bytes text, uint64_t *ret)
+static enum err_code read_bool(struct reader *r, const struct json_field *f, struct json_bool *ret)
 {
+	uint8_t c = json_scan_peek(&r->scan);
+	struct bytes text;
+
+	if (c != 't' && c != 'f')
+		return refuse(r, f, "must be");
+	TRY(json_scan_value(&r->scan, &text));
+	*ret = (struct json_bool){ true, c == 't' };
+	return ERR_OK;
+}
+
+static enum err_code read_uint(struct reader *r, const struct json_field *f, struct json_uint *ret)
+{
+	struct bytes text;
 	uint64_t v = 0;
 
-	if (text.len == 0 || text.len > DIGITS_MAX)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return false;
+	TRY(json_scan_value(&r->scan, &text));
+	/* The scan has refused leading zeros: one number has one text, and a 17th digit is past 2^53. */
+	bool good = text.len <= 16;
+	for (size_t i = 0; good && i < text.len; i++) {
+		good = text.ptr[i] >= '0' && text.ptr[i] <= '9';
 		v = v * 10 + (uint64_t)(text.ptr[i] - '0');
 	}
-	*ret = v;
-	return v <= UINT_MAX_JSON;
-}
-
-static enum err_code read_strings(struct arena *a, struct bytes text, size_t max, struct json_strings *ret, struct err *e)
-{
-	struct json_strings strings = { .set = true };
-	struct bytes *texts;
-
-	TRY(json_elements(a, text, max, &texts, &strings.n, e));
-	strings.v = arena_array(a, strings.n, sizeof *strings.v);
-	if (!strings.v)
-		FAIL(e, NOMEM, "no memory for strings");
-	for (size_t i = 0; i < strings.n; i++) {
-		if (texts[i].ptr[0] != '"')
-			FAIL(e, MALFORMED, "an element is not a string");
-		TRY(read_string(a, texts[i], &strings.v[i], e));
-	}
-	*ret = strings;
+	if (!good || v > UINT_MAX_JSON)
+		return refuse(r, f, "must be");
+	*ret = (struct json_uint){ true, v };
 	return ERR_OK;
 }
 
-static const char *kind_words(enum json_kind kind)
+static enum err_code read_object(struct reader *r, const struct json_field *f, struct bytes *ret)
 {
-	switch (kind) {
-	case JSON_STRING:
-		return "a string";
-	case JSON_BOOL:
-		return "true or false";
-	case JSON_UINT:
-		return "an integer from 0 to 2^53";
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRINGS:
-		return "an array of strings";
-	case JSON_ANY:
-		break;
-	}
-	return "a value";
+	if (json_scan_peek(&r->scan) != '{')
+		return refuse(r, f, "must be");
+	return json_scan_value(&r->scan, ret);
 }
 
-/* Whether the value's first character fits the kind. */
-static bool kind_fits(enum json_kind kind, uint8_t first)
+/* Goes over the array here; stops within it at the first element past max, and *ret_n is max + 1. */
+static enum err_code count_elements(struct json_scan *s, size_t max, size_t *ret_n)
 {
-	switch (kind) {
-	case JSON_STRING:
-		return first == '"';
-	case JSON_BOOL:
-		return first == 't' || first == 'f';
-	case JSON_UINT:
-		return first >= '0' && first <= '9';
-	case JSON_OBJECT:
-		return first == '{';
-	case JSON_ARRAY:
-	case JSON_STRINGS:
-		return first == '[';
-	case JSON_ANY:
-		break;
-	}
-	return true;
-}
-
-static enum err_code store_value(struct arena *a, struct bytes text, const struct json_field *f, void *at, struct err *e)
-{
-	struct json_uint *number = at;
-
-	switch (f->kind) {
-	case JSON_STRING:
-		TRY(read_string(a, text, at, e));
-		if (f->max && ((struct bytes *)at)->len > f->max)
-			FAIL(e, MALFORMED, "it has %zu bytes, at most %zu are allowed", ((struct bytes *)at)->len, f->max);
-		return ERR_OK;
-	case JSON_BOOL:
-		*(struct json_bool *)at = (struct json_bool){ true, text.ptr[0] == 't' };
-		return ERR_OK;
-	case JSON_UINT:
-		number->set = true;
-		if (!read_uint(text, &number->value))
-			FAIL(e, MALFORMED, "it must be %s", kind_words(f->kind));
-		return ERR_OK;
-	case JSON_STRINGS:
-		return read_strings(a, text, f->max ? f->max : JSON_ARRAY_MAX, at, e);
-	case JSON_OBJECT:
-	case JSON_ARRAY:
-	case JSON_ANY:
-		break;
-	}
-	*(struct bytes *)at = text;
-	return ERR_OK;
-}
-
-static enum err_code read_member(struct arena *a, struct bytes text, const char *what, const struct json_field *f, void *out, struct err *e)
-{
-	struct err why = { 0 };
-
-	if (!kind_fits(f->kind, text.ptr[0]))
-		FAIL(e, MALFORMED, "%s: \"%s\" must be %s", what, f->name, kind_words(f->kind));
-	enum err_code rc = store_value(a, text, f, (char *)out + f->offset, &why);
-	if (rc != ERR_OK)
-		return err_set(e, rc, __FILE__, __LINE__, "%s: \"%s\": %s", what, f->name, why.detail);
-	return ERR_OK;
-}
-
-static enum err_code read_members(struct arena *a, struct json_scan *s, const char *what, const struct json_field *fields, size_t n_fields,
-    void *out, uint64_t *ret_seen, struct err *e)
-{
-	struct json_keys keys = { .n = 0 };
-	struct json_text key;
-	struct bytes value;
+	struct json_level l;
+	struct bytes text;
 	bool more;
 
+	TRY(json_scan_enter(s, &l));
 	for (;;) {
-		TRY(json_scan_key(s, &keys, &key, &more, e));
-		if (!more)
-			return ERR_OK;
-		TRY(json_scan_value(s, &value, e));
-		for (size_t i = 0; i < n_fields; i++)
-			if (text_is(&key, fields[i].name)) {
-				TRY(read_member(a, value, what, &fields[i], out, e));
-				*ret_seen |= UINT64_C(1) << i;
-				break;
-			}
+		TRY(json_scan_element(s, &l, &more));
+		if (!more || l.n > max)
+			break;
+		TRY(json_scan_value(s, &text));
 	}
-}
-
-static enum err_code scan_end(struct json_scan *s, struct err *e)
-{
-	json_scan_space(s);
-	if (s->p != s->end)
-		FAIL(e, MALFORMED, "not valid JSON: something follows behind its end");
+	*ret_n = l.n;
 	return ERR_OK;
 }
 
-enum err_code json_read(struct arena *a, struct bytes in, const char *what, const struct json_field *fields, size_t n_fields, void *out,
-    struct err *e)
+static enum err_code read_array(struct reader *r, const struct json_field *f, struct bytes *ret)
 {
-	struct json_scan s = scan_of(in);
-	struct err why = { 0 };
+	const uint8_t *from = r->scan.p;
+	size_t n;
+
+	if (json_scan_peek(&r->scan) != '[')
+		return refuse(r, f, "must be");
+	TRY(count_elements(&r->scan, field_max(f), &n));
+	if (n > field_max(f))
+		return refuse(r, f, "must be");
+	*ret = (struct bytes){ from, (size_t)(r->scan.behind - from) };
+	return ERR_OK;
+}
+
+static enum err_code read_strings(struct reader *r, const struct json_field *f, struct json_strings *ret)
+{
+	struct json_scan ahead = r->scan;
+	struct json_strings out = { .set = true };
+	struct json_level l;
+	bool more;
+
+	if (json_scan_peek(&ahead) != '[')
+		return refuse(r, f, "must be");
+	TRY(count_elements(&ahead, field_max(f), &out.n));
+	if (out.n > field_max(f))
+		return refuse(r, f, "must be");
+	out.v = arena_array(r->arena, out.n, sizeof *out.v);
+	if (!out.v)
+		FAIL(r->e, NOMEM, "%s: no memory for \"%s\"", r->what, f->name);
+	TRY(json_scan_enter(&r->scan, &l));
+	for (size_t i = 0; i < out.n; i++) {
+		TRY(json_scan_element(&r->scan, &l, &more));
+		TRY(read_string(r, f, SIZE_MAX, &out.v[i]));
+	}
+	TRY(json_scan_element(&r->scan, &l, &more)); /* the end, as counted */
+	*ret = out;
+	return ERR_OK;
+}
+
+static enum err_code read_field(struct reader *r, const struct json_field *f, void *at)
+{
+	switch (f->kind) {
+	case JSON_STRING:
+		return read_string(r, f, field_max(f), at);
+	case JSON_BOOL:
+		return read_bool(r, f, at);
+	case JSON_UINT:
+		return read_uint(r, f, at);
+	case JSON_OBJECT:
+		return read_object(r, f, at);
+	case JSON_ARRAY:
+		return read_array(r, f, at);
+	case JSON_STRINGS:
+		return read_strings(r, f, at);
+	case JSON_ANY:
+		break;
+	}
+	return json_scan_value(&r->scan, at);
+}
+
+static void set_absent(const struct json_field *f, void *at)
+{
+	switch (f->kind) {
+	case JSON_BOOL:
+		*(struct json_bool *)at = (struct json_bool){ 0 };
+		return;
+	case JSON_UINT:
+		*(struct json_uint *)at = (struct json_uint){ 0 };
+		return;
+	case JSON_STRINGS:
+		*(struct json_strings *)at = (struct json_strings){ 0 };
+		return;
+	case JSON_STRING:
+	case JSON_OBJECT:
+	case JSON_ARRAY:
+	case JSON_ANY:
+		break;
+	}
+	*(struct bytes *)at = BYTES_NONE;
+}
+
+static bool is_named(struct json_text key, const char *name)
+{
+	struct bytes b = bytes_str(name);
+
+	return json_text_eq(key, (struct json_text){ b, b.len });
+}
+
+static enum err_code read_members(
+    struct reader *r, const struct json_field *fields, size_t n_fields, void *out, uint64_t *ret_seen)
+{
+	struct json_level l;
+	struct json_text key;
+	struct bytes skipped;
+	bool more;
+
+	TRY(json_scan_enter(&r->scan, &l));
+	for (;;) {
+		size_t i = 0;
+		TRY(json_scan_key(&r->scan, &l, &key, &more));
+		if (!more)
+			return json_scan_end(&r->scan);
+		while (i < n_fields && !is_named(key, fields[i].name))
+			i++;
+		if (i == n_fields) {
+			TRY(json_scan_value(&r->scan, &skipped));
+			continue;
+		}
+		TRY(read_field(r, &fields[i], (uint8_t *)out + fields[i].offset));
+		*ret_seen |= UINT64_C(1) << i;
+	}
+}
+
+enum err_code json_read(struct arena *a, struct bytes in, const char *what, const struct json_field *fields, size_t n_fields,
+    void *out, struct err *e)
+{
+	struct reader r = { json_scan_of(in, what, e), a, what, e };
 	uint64_t seen = 0;
 
-	json_scan_space(&s);
-	if (s.p == s.end || *s.p != '{')
+	errno = 0;
+	if (n_fields > FIELDS_MAX)
+		FAIL(e, BUG, "%s: a table of %zu fields", what, n_fields);
+	if (json_scan_peek(&r.scan) != '{')
 		FAIL(e, MALFORMED, "%s must be a JSON object", what);
-	s.p++;
-	s.depth = 1;
-	enum err_code rc = read_members(a, &s, what, fields, n_fields, out, &seen, &why);
-	if (rc == ERR_OK)
-		rc = scan_end(&s, &why);
-	if (rc != ERR_OK) {
-		bool named = strncmp(why.detail, what, strlen(what)) == 0;
-		return err_set(e, rc, __FILE__, __LINE__, "%s%s%s", named ? "" : what, named ? "" : ": ", why.detail);
-	}
+	for (size_t i = 0; i < n_fields; i++)
+		set_absent(&fields[i], (uint8_t *)out + fields[i].offset);
+	TRY(read_members(&r, fields, n_fields, out, &seen));
 	for (size_t i = 0; i < n_fields; i++)
 		if (fields[i].required && !(seen >> i & 1))
-			FAIL(e, MALFORMED, "%s: \"%s\" is missing; it must be %s", what, fields[i].name, kind_words(fields[i].kind));
+			return refuse(&r, &fields[i], "is missing; it must be");
 	return ERR_OK;
 }
 
 enum err_code json_elements(struct arena *a, struct bytes array, size_t max, struct bytes **ret_v, size_t *ret_n, struct err *e)
 {
-	struct json_scan s = scan_of(array);
-	size_t n = 0, cap = 8;
-	struct bytes *v = arena_array(a, cap, sizeof *v);
+	struct json_scan s = json_scan_of(array, "the array", e), ahead = s;
+	struct json_level l;
+	size_t n;
 	bool more;
 
-	TRY(json_scan_char(&s, '[', e));
-	s.depth = 1;
-	for (;;) {
-		TRY(json_scan_element(&s, n == 0, &more, e));
-		if (!more)
-			break;
-		if (n == max)
-			FAIL(e, MALFORMED, "more than %zu elements", max);
-		if (n == cap) {
-			struct bytes *wider = arena_array(a, cap * 2, sizeof *v);
-			if (wider)
-				memcpy(wider, v, n * sizeof *v);
-			v = wider;
-			cap *= 2;
-		}
-		if (!v)
-			FAIL(e, NOMEM, "no memory for an array");
-		TRY(json_scan_value(&s, &v[n++], e));
-	}
-	TRY(scan_end(&s, e));
+	errno = 0;
+	if (json_scan_peek(&s) != '[')
+		return json_scan_fail(&s, "an array is due");
+	TRY(count_elements(&ahead, max, &n));
+	if (n > max)
+		FAIL(e, MALFORMED, "an array has more than %zu elements", max);
+	TRY(json_scan_end(&ahead));
+	struct bytes *v = arena_array(a, n, sizeof *v);
 	if (!v)
-		FAIL(e, NOMEM, "no memory for an array");
+		FAIL(e, NOMEM, "no memory for an array of %zu elements", n);
+	TRY(json_scan_enter(&s, &l));
+	for (size_t i = 0; i < n; i++) {
+		TRY(json_scan_element(&s, &l, &more));
+		TRY(json_scan_value(&s, &v[i]));
+	}
 	*ret_v = v;
 	*ret_n = n;
 	return ERR_OK;
 }
 
-enum err_code json_members(struct arena *a, struct bytes object, size_t max, struct json_member **ret_v, size_t *ret_n, struct err *e)
+/* All members into v, which has room for max of them. */
+static enum err_code split_members(struct arena *a, struct json_scan *s, size_t max, struct json_member *v, size_t *ret_n)
 {
-	struct json_scan s = scan_of(object);
-	struct json_keys keys = { .n = 0 };
-	struct json_member *v = arena_array(a, JSON_MEMBERS_MAX, sizeof *v);
+	struct json_level l;
 	struct json_text key;
-	size_t n = 0;
 	bool more;
 
-	if (!v)
-		FAIL(e, NOMEM, "no memory for an object");
-	TRY(json_scan_char(&s, '{', e));
-	s.depth = 1;
-	for (;;) {
-		TRY(json_scan_key(&s, &keys, &key, &more, e));
-		if (!more)
-			break;
-		if (n == max)
-			FAIL(e, MALFORMED, "more than %zu members", max);
-		TRY(text_value(a, &key, &v[n].key, e));
-		TRY(json_scan_value(&s, &v[n].value, e));
-		n++;
+	TRY(json_scan_enter(s, &l));
+	for (size_t i = 0;; i++) {
+		TRY(json_scan_key(s, &l, &key, &more));
+		if (!more) {
+			*ret_n = i;
+			return json_scan_end(s);
+		}
+		if (i == max)
+			FAIL(s->e, MALFORMED, "an object has more than %zu members", max);
+		TRY(text_value(a, key, "a member's name", &v[i].key, s->e));
+		TRY(json_scan_value(s, &v[i].value));
 	}
-	TRY(scan_end(&s, e));
+}
+
+enum err_code json_members(
+    struct arena *a, struct bytes object, size_t max, struct json_member **ret_v, size_t *ret_n, struct err *e)
+{
+	struct json_scan s = json_scan_of(object, "the object", e);
+	size_t n;
+
+	errno = 0;
+	if (json_scan_peek(&s) != '{')
+		return json_scan_fail(&s, "an object is due");
+	max = max < JSON_MEMBERS_MAX ? max : JSON_MEMBERS_MAX;
+	struct json_member *v = arena_array(a, max, sizeof *v);
+	if (!v)
+		FAIL(e, NOMEM, "no memory for the members of an object");
+	TRY(split_members(a, &s, max, v, &n));
 	*ret_v = v;
 	*ret_n = n;
 	return ERR_OK;
@@ -282,16 +340,21 @@ enum err_code json_members(struct arena *a, struct bytes object, size_t max, str
 
 enum err_code json_string(struct arena *a, struct bytes text, struct bytes *ret, struct err *e)
 {
-	if (text.len == 0 || text.ptr[0] != '"')
-		FAIL(e, MALFORMED, "not a JSON string");
-	return read_string(a, text, ret, e);
+	struct json_scan s = json_scan_of(text, "the string", e);
+	struct json_text t;
+
+	if (json_scan_peek(&s) != '"')
+		return json_scan_fail(&s, "a string is due");
+	TRY(json_scan_string(&s, &t));
+	TRY(json_scan_end(&s));
+	return text_value(a, t, "the string", ret, e);
 }
 
 enum err_code json_check(struct bytes in, struct err *e)
 {
-	struct json_scan s = scan_of(in);
+	struct json_scan s = json_scan_of(in, "the JSON text", e);
 	struct bytes value;
 
-	TRY(json_scan_value(&s, &value, e));
-	return scan_end(&s, e);
+	TRY(json_scan_value(&s, &value));
+	return json_scan_end(&s);
 }

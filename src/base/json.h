@@ -40,13 +40,15 @@ struct json_field {
 	enum json_kind kind;
 	bool required;
 	size_t offset; /* of the member in the structure that json_read() fills */
-	size_t max;    /* most bytes of a string or elements of an array; 0: no limit but the input's own size */
+	/* Most bytes of a string or elements of an array. 0: JSON_ARRAY_MAX for JSON_STRINGS, else the input's own size. */
+	size_t max;
 };
 #define JSON_FIELD(T, member, name, kind, required, max) { (name), (kind), (required), offsetof(T, member), (max) }
 
 /* Reads one object and nothing else. `what` names it in the error ("the protected header"). Views point into `in`, or
  * into the arena for strings with escapes. MALFORMED with the member's name and what is allowed there; then *out may be
- * partly filled and must not be used. A member whose value is null is an error, but for JSON_ANY. */
+ * partly filled and must not be used. Fields that the object lacks are set to absent. A member whose value is null is an
+ * error, but for JSON_ANY. */
 enum err_code json_read(struct arena *a, struct bytes in, const char *what, const struct json_field *fields, size_t n_fields,
     void *out, struct err *e) MUST_USE;
 

@@ -1,4 +1,5 @@
-#include "base/json.h"
+#include "base/json_scan.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 
@@ -47,55 +48,45 @@ void json_end_array(struct json_out *w)
 	close_level(w, ']');
 }
 
-/* How many bytes at p are one well-formed UTF-8 character beyond ASCII; 0: none. */
-static size_t utf8_at(const uint8_t *p, size_t left)
+/* UTF-16, as JSON writes it (RFC 8259 §7). */
+static void put_escape(struct buf *b, uint32_t c)
 {
-	size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-
-	if (*p < 0xc2 || *p > 0xf4 || left < n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
+	if (c < 0x10000)
+		buf_add_fmt(b, "\\u%04x", c);
+	else
+		buf_add_fmt(b, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
 }
 
-static bool is_plain(uint8_t c)
+/* One character that cannot stand as it is, or is beyond ASCII; returns behind it. What is not printable is escaped although
+ * JSON would allow most of it, for problem documents and logs end up on terminals. */
+static const uint8_t *put_special(struct buf *b, const uint8_t *p, const uint8_t *end)
 {
-	return c >= ' ' && c < 127 && c != '"' && c != '\\';
-}
+	static const uint8_t letters[128] = {
+		['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
+	};
+	uint32_t c = 0;
+	size_t n = utf8_get(p, end, &c);
 
-/* One character that cannot stand as it is; returns how many bytes it takes. */
-static size_t put_special(struct buf *b, const uint8_t *p, size_t left)
-{
-	if (*p == '"' || *p == '\\') {
-		buf_add_fmt(b, "\\%c", *p);
-		return 1;
-	}
-	if (*p < 0x80) {
-		buf_add_fmt(b, "\\u%04x", *p);
-		return 1;
-	}
-	size_t n = utf8_at(p, left);
-	if (n)
+	if (n == 0)
+		buf_add_str(b, "\xef\xbf\xbd"); /* U+FFFD */
+	else if (n == 1 && letters[c])
+		buf_add(b, (struct bytes){ (const uint8_t[]){ '\\', letters[c] }, 2 });
+	else if (utf8_is_printable(c))
 		buf_add(b, (struct bytes){ p, n });
 	else
-		buf_add_str(b, "\xef\xbf\xbd"); /* U+FFFD */
-	return n ? n : 1;
+		put_escape(b, c);
+	return p + (n ? n : 1);
 }
 
 static void put_text(struct buf *b, struct bytes v)
 {
+	const uint8_t *p = v.ptr, *end = v.ptr + v.len;
+
 	buf_add_u8(b, '"');
-	for (size_t i = 0; i < v.len;) {
-		size_t from = i;
-		while (i < v.len && is_plain(v.ptr[i]))
-			i++;
-		buf_add(b, bytes_slice(v, from, i));
-		if (i < v.len)
-			i += put_special(b, v.ptr + i, v.len - i);
+	while (p < end) {
+		const uint8_t *q = json_skip_plain(p, end);
+		buf_add(b, (struct bytes){ p, (size_t)(q - p) });
+		p = q < end ? put_special(b, q, end) : q;
 	}
 	buf_add_u8(b, '"');
 }

@@ -1,226 +1,201 @@
 #include "base/json_scan.h"
 
+#include "base/utf8.h"
+
+#include <errno.h>
 #include <string.h>
 
-void json_scan_space(struct json_scan *s)
+#define NAME_SHOWN_MAX   48
+#define IN_EVERY_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+enum err_code json_scan_fail(const struct json_scan *s, const char *problem)
 {
+	errno = 0;
+	FAIL(s->e, MALFORMED, "%s, byte %zu: %s", s->what, (size_t)(s->p - s->start), problem);
+}
+
+/* Behind each token, once. */
+static void skip_space(struct json_scan *s)
+{
+	s->behind = s->p;
 	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r'))
 		s->p++;
 }
 
-enum err_code json_scan_char(struct json_scan *s, char c, struct err *e)
+struct json_scan json_scan_of(struct bytes in, const char *what, struct err *e)
 {
-	json_scan_space(s);
-	if (s->p == s->end || *s->p != (uint8_t)c)
-		FAIL(e, MALFORMED, "not valid JSON: '%c' is missing", c);
-	s->p++;
-	return ERR_OK;
+	if (!in.ptr)
+		in = BYTES_LIT("");
+	struct json_scan s = { .p = in.ptr, .start = in.ptr, .end = in.ptr + in.len, .what = what, .e = e };
+	skip_space(&s);
+	return s;
 }
 
-static int hex_digit(uint8_t c)
+uint8_t json_scan_peek(const struct json_scan *s)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return s->p < s->end ? *s->p : 0;
 }
 
-/* Four hex digits at p. */
-static int hex4(const uint8_t *p, const uint8_t *end)
+enum err_code json_scan_end(const struct json_scan *s)
+{
+	return s->p == s->end ? ERR_OK : json_scan_fail(s, "something follows the value");
+}
+
+/* ---- strings ---- */
+
+const uint8_t *json_skip_plain(const uint8_t *p, const uint8_t *end)
+{
+	uint64_t w;
+
+	/* Eight at a time: a byte that becomes 0 by the exclusive or, or is below 0x20, borrows its top bit. A borrow can also
+	 * reach the bytes above it, which costs a closer look and no more. */
+	for (; end - p >= 8; p += 8) {
+		memcpy(&w, p, 8);
+		uint64_t stop = w | (w - IN_EVERY_BYTE(0x20)) | ((w ^ IN_EVERY_BYTE('"')) - IN_EVERY_BYTE(1)) |
+				((w ^ IN_EVERY_BYTE('\\')) - IN_EVERY_BYTE(1));
+		if (stop & IN_EVERY_BYTE(0x80))
+			break;
+	}
+	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
+static int hex4(const uint8_t *p)
 {
 	int v = 0;
 
-	if (end - p < 4)
-		return -1;
 	for (int i = 0; i < 4; i++) {
-		int d = hex_digit(p[i]);
-		if (d < 0)
+		int c = p[i] | 0x20;
+		if (p[i] >= '0' && p[i] <= '9')
+			v = v << 4 | (p[i] - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (c - 'a' + 10);
+		else
 			return -1;
-		v = v << 4 | d;
 	}
 	return v;
 }
 
-static bool is_high(int v)
+/* The length of the escape at p, which is a backslash, or 0 when it is none. A surrogate without its other half names no
+ * character: RFC 8259 §8.2 leaves to each reader what it makes of one, and we must not differ from our peers. */
+static size_t read_escape(const uint8_t *p, const uint8_t *end, uint32_t *ret_c)
 {
-	return v >= 0xd800 && v <= 0xdbff;
+	static const uint8_t simple[128] = {
+		['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'
+	};
+
+	if (end - p < 2)
+		return 0;
+	if (p[1] < 128 && simple[p[1]]) {
+		*ret_c = simple[p[1]];
+		return 2;
+	}
+	int high = p[1] == 'u' && end - p >= 6 ? hex4(p + 2) : -1;
+	if (high < 0 || (high >= 0xdc00 && high <= 0xdfff))
+		return 0;
+	*ret_c = (uint32_t)high;
+	if (high < 0xd800 || high > 0xdbff)
+		return 6;
+	int low = end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8) : -1;
+	if (low < 0xdc00 || low > 0xdfff)
+		return 0;
+	*ret_c = 0x10000 + (((uint32_t)high & 0x3ff) << 10) + ((uint32_t)low & 0x3ff);
+	return 12;
 }
 
-static bool is_low(int v)
+/* What stands at s->p where json_skip_plain() stopped; *len grows by its unescaped length. */
+static enum err_code scan_special(struct json_scan *s, size_t *len)
 {
-	return v >= 0xdc00 && v <= 0xdfff;
-}
+	uint8_t out[4];
+	uint32_t c;
+	size_t n;
 
-/* Behind a backslash. Passes the escape; a surrogate must have its other half (RFC 8259 §8.2: else behaviour is unpredictable). */
-static enum err_code scan_escape(struct json_scan *s, struct json_text *t, struct err *e)
-{
 	if (s->p == s->end)
-		FAIL(e, MALFORMED, "not valid JSON: a string has no end");
-	uint8_t c = *s->p++;
-	if (c && strchr("\"\\/bfnrt", c))
-		return ERR_OK;
-	int v = c == 'u' ? hex4(s->p, s->end) : -1;
-	if (v < 0)
-		FAIL(e, MALFORMED, "not valid JSON: a string has an unknown escape");
-	s->p += 4;
-	t->nul = t->nul || v == 0;
-	if (is_low(v))
-		FAIL(e, MALFORMED, "not valid JSON: half a surrogate pair");
-	if (!is_high(v))
-		return ERR_OK;
-	if (s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u' || !is_low(hex4(s->p + 2, s->end)))
-		FAIL(e, MALFORMED, "not valid JSON: half a surrogate pair");
-	s->p += 6;
-	return ERR_OK;
-}
-
-/* The length of the UTF-8 sequence at p, 0 when it is none (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
-static size_t utf8_length(const uint8_t *p, const uint8_t *end)
-{
-	size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-
-	if (*p < 0xc2 || *p > 0xf4 || (size_t)(end - p) < n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-enum err_code json_scan_string(struct json_scan *s, struct json_text *ret, struct err *e)
-{
-	struct json_text t = { 0 };
-
-	TRY(json_scan_char(s, '"', e));
-	const uint8_t *from = s->p;
-	for (;;) {
-		while (s->p < s->end && *s->p >= ' ' && *s->p < 0x80 && *s->p != '"' && *s->p != '\\')
-			s->p++;
-		if (s->p == s->end)
-			FAIL(e, MALFORMED, "not valid JSON: a string has no end");
-		if (*s->p == '"')
-			break;
-		if (*s->p == '\\') {
-			s->p++;
-			t.escapes = true;
-			TRY(scan_escape(s, &t, e));
-			continue;
-		}
-		size_t n = *s->p >= 0x80 ? utf8_length(s->p, s->end) : 0;
+		return json_scan_fail(s, "a string without its closing quotation mark");
+	if (*s->p < 0x20)
+		return json_scan_fail(s, "a control character in a string");
+	if (*s->p == '\\') {
+		n = read_escape(s->p, s->end, &c);
 		if (n == 0)
-			FAIL(e, MALFORMED, "not valid JSON: a string has %s", *s->p < ' ' ? "a control character" : "bytes that are not UTF-8");
-		s->p += n;
+			return json_scan_fail(s, "an escape that names no character");
+		*len += utf8_put(c, out);
+	} else {
+		n = utf8_get(s->p, s->end, NULL);
+		if (n == 0)
+			return json_scan_fail(s, "not UTF-8");
+		*len += n;
 	}
-	t.raw = (struct bytes){ from, (size_t)(s->p - from) };
-	s->p++;
-	*ret = t;
-	return ERR_OK;
-}
-
-static size_t put_utf8(uint32_t c, uint8_t *out)
-{
-	if (c < 0x80) {
-		out[0] = (uint8_t)c;
-		return 1;
-	}
-	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	for (size_t i = n - 1; i > 0; i--, c >>= 6)
-		out[i] = (uint8_t)(0x80 | (c & 0x3f));
-	out[0] = (uint8_t)((n == 2 ? 0xc0 : n == 3 ? 0xe0 : 0xf0) | c);
-	return n;
-}
-
-size_t json_unescape(struct bytes raw, uint8_t *out)
-{
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	const uint8_t *p = raw.ptr, *end = raw.ptr + raw.len;
-	size_t n = 0;
-
-	while (p < end) {
-		if (*p != '\\') {
-			out[n++] = *p++;
-			continue;
-		}
-		if (p[1] != 'u') {
-			out[n++] = (uint8_t)to[strchr(from, p[1]) - from];
-			p += 2;
-			continue;
-		}
-		uint32_t c = (uint32_t)hex4(p + 2, end);
-		p += 6;
-		if (is_high((int)c)) {
-			c = 0x10000 + ((c - 0xd800) << 10) + ((uint32_t)hex4(p + 2, end) - 0xdc00);
-			p += 6;
-		}
-		n += put_utf8(c, out + n);
-	}
-	return n;
-}
-
-static bool same_key(const struct json_text *a, const struct json_text *b)
-{
-	uint8_t plain_a[JSON_KEY_MAX], plain_b[JSON_KEY_MAX];
-
-	if (!a->escapes && !b->escapes)
-		return bytes_eq(a->raw, b->raw);
-	size_t na = json_unescape(a->raw, plain_a), nb = json_unescape(b->raw, plain_b);
-	return bytes_eq((struct bytes){ plain_a, na }, (struct bytes){ plain_b, nb });
-}
-
-enum err_code json_scan_key(struct json_scan *s, struct json_keys *keys, struct json_text *ret, bool *ret_more, struct err *e)
-{
-	struct json_text key;
-
-	json_scan_space(s);
-	if (s->p < s->end && *s->p == '}') {
-		s->p++;
-		*ret_more = false;
-		return ERR_OK;
-	}
-	if (keys->n > 0)
-		TRY(json_scan_char(s, ',', e));
-	TRY(json_scan_string(s, &key, e));
-	if (key.raw.len > JSON_KEY_MAX)
-		FAIL(e, MALFORMED, "a member's name has %zu bytes, at most %d are allowed", key.raw.len, JSON_KEY_MAX);
-	if (keys->n == JSON_MEMBERS_MAX)
-		FAIL(e, MALFORMED, "an object has more than %d members", JSON_MEMBERS_MAX);
-	for (size_t i = 0; i < keys->n; i++)
-		if (same_key(&keys->v[i], &key))
-			FAIL(e, MALFORMED, "an object has two members of the same name");
-	keys->v[keys->n++] = key;
-	TRY(json_scan_char(s, ':', e));
-	*ret = key;
-	*ret_more = true;
-	return ERR_OK;
-}
-
-enum err_code json_scan_element(struct json_scan *s, bool first, bool *ret_more, struct err *e)
-{
-	json_scan_space(s);
-	if (s->p < s->end && *s->p == ']') {
-		s->p++;
-		*ret_more = false;
-		return ERR_OK;
-	}
-	if (!first)
-		TRY(json_scan_char(s, ',', e));
-	*ret_more = true;
-	return ERR_OK;
-}
-
-static enum err_code scan_literal(struct json_scan *s, const char *word, struct err *e)
-{
-	size_t n = strlen(word);
-
-	if ((size_t)(s->end - s->p) < n || memcmp(s->p, word, n) != 0)
-		FAIL(e, MALFORMED, "not valid JSON: a value that is neither string, number, object, array, true, false nor null");
 	s->p += n;
 	return ERR_OK;
 }
 
-static size_t scan_digits(struct json_scan *s)
+enum err_code json_scan_string(struct json_scan *s, struct json_text *ret)
+{
+	const uint8_t *from = ++s->p;
+	size_t len = 0;
+
+	for (;;) {
+		const uint8_t *q = json_skip_plain(s->p, s->end);
+		len += (size_t)(q - s->p);
+		s->p = q;
+		if (q < s->end && *q == '"')
+			break;
+		TRY(scan_special(s, &len));
+	}
+	*ret = (struct json_text){ { from, (size_t)(s->p - from) }, len };
+	s->p++;
+	skip_space(s);
+	return ERR_OK;
+}
+
+bool json_unescape(struct json_text t, uint8_t *out)
+{
+	const uint8_t *p = t.raw.ptr, *end = t.raw.ptr + t.raw.len;
+	uint32_t c = 0;
+	bool nul = false;
+
+	while (p < end) {
+		const uint8_t *q = memchr(p, '\\', (size_t)(end - p));
+		size_t n = (size_t)((q ? q : end) - p);
+		memcpy(out, p, n);
+		out += n;
+		p += n;
+		if (p < end) {
+			p += read_escape(p, end, &c);
+			out += utf8_put(c, out);
+			nul = nul || c == 0;
+		}
+	}
+	return !nul;
+}
+
+static uint32_t next_character(const uint8_t **p, const uint8_t *end)
+{
+	uint32_t c = 0;
+
+	*p += **p == '\\' ? read_escape(*p, end, &c) : utf8_get(*p, end, &c);
+	return c;
+}
+
+bool json_text_eq(struct json_text a, struct json_text b)
+{
+	const uint8_t *pa = a.raw.ptr, *pb = b.raw.ptr;
+
+	if (a.len != b.len)
+		return false;
+	if (a.raw.len == a.len && b.raw.len == b.len)
+		return bytes_eq(a.raw, b.raw);
+	/* Equal lengths once unescaped: the ends are reached together unless a character differs before. */
+	while (pa < a.raw.ptr + a.raw.len && pb < b.raw.ptr + b.raw.len)
+		if (next_character(&pa, a.raw.ptr + a.raw.len) != next_character(&pb, b.raw.ptr + b.raw.len))
+			return false;
+	return true;
+}
+
+/* ---- numbers and words ---- */
+
+static size_t skip_digits(struct json_scan *s)
 {
 	const uint8_t *from = s->p;
 
@@ -229,93 +204,150 @@ static size_t scan_digits(struct json_scan *s)
 	return (size_t)(s->p - from);
 }
 
-static enum err_code scan_number(struct json_scan *s, struct err *e)
+/* RFC 8259 §6. A digit after a leading zero is left over and refused by whoever looks for the next mark. */
+static enum err_code scan_number(struct json_scan *s)
 {
+	bool good = true;
+
 	if (*s->p == '-')
 		s->p++;
-	const uint8_t *from = s->p;
-	size_t n = scan_digits(s);
-	bool good = n > 0 && (n == 1 || *from != '0');
-	if (good && s->p < s->end && *s->p == '.') {
+	if (json_scan_peek(s) == '0')
 		s->p++;
-		good = scan_digits(s) > 0;
+	else
+		good = skip_digits(s) > 0;
+	if (good && json_scan_peek(s) == '.') {
+		s->p++;
+		good = skip_digits(s) > 0;
 	}
-	if (good && s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
+	if (good && (json_scan_peek(s) == 'e' || json_scan_peek(s) == 'E')) {
 		s->p++;
-		if (s->p < s->end && (*s->p == '+' || *s->p == '-'))
+		if (json_scan_peek(s) == '+' || json_scan_peek(s) == '-')
 			s->p++;
-		good = scan_digits(s) > 0;
+		good = skip_digits(s) > 0;
 	}
 	if (!good)
-		FAIL(e, MALFORMED, "not valid JSON: a number that is none");
+		return json_scan_fail(s, "a number lacks a digit");
+	skip_space(s);
 	return ERR_OK;
 }
 
-static enum err_code scan_object(struct json_scan *s, struct err *e)
+static enum err_code scan_word(struct json_scan *s, struct bytes word)
 {
-	struct json_keys keys = { .n = 0 };
+	if (!bytes_starts_with((struct bytes){ s->p, (size_t)(s->end - s->p) }, word))
+		return json_scan_fail(s, "neither a string, a number, an object, an array, true, false nor null");
+	s->p += word.len;
+	skip_space(s);
+	return ERR_OK;
+}
+
+/* ---- objects and arrays ---- */
+
+enum err_code json_scan_enter(struct json_scan *s, struct json_level *l)
+{
+	if (s->depth == JSON_DEPTH_MAX)
+		return json_scan_fail(s, "objects and arrays nested too deep");
+	s->depth++;
+	l->close = *s->p == '{' ? '}' : ']';
+	l->n = 0;
+	s->p++;
+	skip_space(s);
+	return ERR_OK;
+}
+
+/* To the next member or element: over the comma, or out of the level. */
+static enum err_code next(struct json_scan *s, struct json_level *l, bool *ret_more)
+{
+	uint8_t c = json_scan_peek(s);
+
+	*ret_more = c != l->close;
+	if (c == l->close) {
+		s->depth--;
+	} else if (l->n++ == 0) {
+		return ERR_OK;
+	} else if (c != ',') {
+		return json_scan_fail(s, l->close == '}' ? "',' or '}' is due" : "',' or ']' is due");
+	}
+	s->p++;
+	skip_space(s);
+	return ERR_OK;
+}
+
+enum err_code json_scan_element(struct json_scan *s, struct json_level *l, bool *ret_more)
+{
+	return next(s, l, ret_more);
+}
+
+/* The name as it is written, shortened: err_set() makes a character that is cut there printable. */
+static enum err_code fail_twice(const struct json_scan *s, struct bytes name)
+{
+	bool whole = name.len <= NAME_SHOWN_MAX;
+	struct bytes shown = bytes_slice(name, 0, NAME_SHOWN_MAX);
+
+	errno = 0;
+	FAIL(s->e, MALFORMED, "%s: an object with two members \"%.*s%s\"", s->what, BYTES_FMT(shown), whole ? "" : "...");
+}
+
+enum err_code json_scan_key(struct json_scan *s, struct json_level *l, struct json_text *ret_key, bool *ret_more)
+{
 	struct json_text key;
-	struct bytes value;
-	bool more;
 
+	TRY(next(s, l, ret_more));
+	if (!*ret_more)
+		return ERR_OK;
+	if (json_scan_peek(s) != '"')
+		return json_scan_fail(s, "a member's name is due");
+	if (l->n > JSON_MEMBERS_MAX)
+		return json_scan_fail(s, "an object with too many members");
+	TRY(json_scan_string(s, &key));
+	for (size_t i = 0; i < l->n - 1; i++)
+		if (json_text_eq(l->keys[i], key))
+			return fail_twice(s, key.raw);
+	l->keys[l->n - 1] = key;
+	if (json_scan_peek(s) != ':')
+		return json_scan_fail(s, "':' is due");
 	s->p++;
-	for (;;) {
-		TRY(json_scan_key(s, &keys, &key, &more, e));
-		if (!more)
-			return ERR_OK;
-		TRY(json_scan_value(s, &value, e));
-	}
+	skip_space(s);
+	*ret_key = key;
+	return ERR_OK;
 }
 
-static enum err_code scan_array(struct json_scan *s, struct err *e)
+static enum err_code scan_value(struct json_scan *s);
+
+/* Recursion ends at JSON_DEPTH_MAX, which json_scan_enter() keeps. */
+static enum err_code scan_level(struct json_scan *s)
 {
-	struct bytes value;
+	struct json_level l;
+	struct json_text key;
 	bool more;
 
-	s->p++;
-	for (bool first = true;; first = false) {
-		TRY(json_scan_element(s, first, &more, e));
+	TRY(json_scan_enter(s, &l));
+	for (;;) {
+		TRY(l.close == '}' ? json_scan_key(s, &l, &key, &more) : json_scan_element(s, &l, &more));
 		if (!more)
 			return ERR_OK;
-		TRY(json_scan_value(s, &value, e));
+		TRY(scan_value(s));
 	}
 }
 
-static enum err_code scan_one(struct json_scan *s, struct err *e)
+static enum err_code scan_value(struct json_scan *s)
 {
 	struct json_text text;
+	uint8_t c = json_scan_peek(s);
 
-	switch (*s->p) {
-	case '{':
-		return scan_object(s, e);
-	case '[':
-		return scan_array(s, e);
-	case '"':
-		return json_scan_string(s, &text, e);
-	case 't':
-		return scan_literal(s, "true", e);
-	case 'f':
-		return scan_literal(s, "false", e);
-	case 'n':
-		return scan_literal(s, "null", e);
-	default:
-		if (*s->p == '-' || (*s->p >= '0' && *s->p <= '9'))
-			return scan_number(s, e);
-		return scan_literal(s, "null", e);
-	}
+	if (c == '"')
+		return json_scan_string(s, &text);
+	if (c == '{' || c == '[')
+		return scan_level(s);
+	if (c == '-' || (c >= '0' && c <= '9'))
+		return scan_number(s);
+	return scan_word(s, c == 't' ? BYTES_LIT("true") : c == 'f' ? BYTES_LIT("false") : BYTES_LIT("null"));
 }
 
-enum err_code json_scan_value(struct json_scan *s, struct bytes *ret, struct err *e)
+enum err_code json_scan_value(struct json_scan *s, struct bytes *ret)
 {
-	json_scan_space(s);
-	if (s->p == s->end)
-		FAIL(e, MALFORMED, "not valid JSON: it ends where a value is due");
-	if (s->depth == JSON_DEPTH_MAX)
-		FAIL(e, MALFORMED, "JSON nested deeper than %d levels", JSON_DEPTH_MAX);
 	const uint8_t *from = s->p;
-	s->depth++;
-	TRY(scan_one(s, e));
-	s->depth--;
-	*ret = (struct bytes){ from, (size_t)(s->p - from) };
+
+	TRY(scan_value(s));
+	*ret = (struct bytes){ from, (size_t)(s->behind - from) };
 	return ERR_OK;
 }

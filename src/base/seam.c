@@ -34,7 +34,17 @@ static int openat_libc(int dir, const char *path, int flags, mode_t mode)
 	return openat(dir, path, flags, mode);
 }
 
-const struct seam seam_libc = { .wall_ms = wall_ms, .monotonic_ms = monotonic_ms, .open = open_libc, .openat = openat_libc,
-	.pread = pread, .write = write, .pwrite = pwrite, .fsync = fsync, .fdatasync = fdatasync, .ftruncate = ftruncate,
-	.renameat = renameat, .sendmsg = sendmsg, .recvmsg = recvmsg };
+const struct seam seam_libc = { .wall_ms = wall_ms,
+	.monotonic_ms = monotonic_ms,
+	.open = open_libc,
+	.openat = openat_libc,
+	.pread = pread,
+	.write = write,
+	.pwrite = pwrite,
+	.fsync = fsync,
+	.fdatasync = fdatasync,
+	.ftruncate = ftruncate,
+	.renameat = renameat,
+	.sendmsg = sendmsg,
+	.recvmsg = recvmsg };
 const struct seam *seam = &seam_libc;

@@ -1,6 +1,6 @@
 #include "base/wire.h"
 
-#include <string.h>
+#include <errno.h>
 
 static void put_integer(struct buf *b, uint64_t v, unsigned n)
 {
@@ -105,6 +105,7 @@ struct bytes wire_bytes(struct wire *w, size_t max)
 
 enum err_code wire_end(const struct wire *w, const char *what, struct err *e)
 {
+	errno = 0;
 	if (w->failed)
 		FAIL(e, MALFORMED, "%s is cut short or has a field that is too long", what);
 	if (w->rest.len)
