@@ -1,0 +1,123 @@
+#include "os/process.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FIRST_FREE_FD (PROCESS_CHANNEL_FD + 1)
+
+/* In the child, between fork and exec: only async-signal-safe calls. */
+static void become(int executable_fd, const char *name, int channel_fd, pid_t parent)
+{
+	char *const argv[] = { (char *)(uintptr_t)name, NULL };
+	char lc[] = "LC_ALL=C", tz[] = "TZ=UTC";
+	char *const envp[] = { lc, tz, NULL };
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(126);
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* both out of the way of the numbers that they will have */
+	int channel = fcntl(channel_fd, F_DUPFD, FIRST_FREE_FD + 1), executable = fcntl(executable_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD + 2);
+	int null = open("/dev/null", O_RDWR);
+	if (channel < 0 || executable < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(channel, PROCESS_CHANNEL_FD) < 0 ||
+	    dup2(executable, FIRST_FREE_FD) < 0 || fcntl(FIRST_FREE_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+	    syscall(SYS_close_range, FIRST_FREE_FD + 1, ~0u, 0) != 0)
+		_exit(126);
+	fexecve(FIRST_FREE_FD, argv, envp);
+	_exit(127);
+}
+
+enum err_code process_start(int executable_fd, const char *name, int channel_fd, pid_t *ret_pid, struct err *e)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		FAIL(e, IO, "cannot start %s: %s", name, strerror(errno));
+	if (pid == 0)
+		become(executable_fd, name, channel_fd, parent);
+	*ret_pid = pid;
+	return ERR_OK;
+}
+
+/* bin/PROGRAM's neighbour libexec/chancery/NAME, in the build tree as in an installed one under another prefix. */
+static bool beside_us(const char *name, char out[PATH_MAX])
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (n <= 0)
+		return false;
+	self[n] = 0;
+	char *slash = strrchr(self, '/');
+	if (!slash)
+		return false;
+	*slash = 0;
+	int len = snprintf(out, PATH_MAX, "%s/../libexec/chancery/%s", self, name);
+	return len > 0 && len < PATH_MAX;
+}
+
+enum err_code process_find(const char *name, const char *compiled_folder, int *ret_fd, struct err *e)
+{
+	char near[PATH_MAX] = "", compiled[PATH_MAX];
+
+	int fd = beside_us(name, near) ? open(near, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0) {
+		(void)snprintf(compiled, sizeof compiled, "%s/%s", compiled_folder, name);
+		fd = open(compiled, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		FAIL(e, NOT_FOUND, "%s is neither at %s nor in %s: is the installation complete?", name, near, compiled_folder);
+	*ret_fd = fd;
+	return ERR_OK;
+}
+
+enum err_code wait_fd(int fd, bool for_write, int64_t deadline_ms, struct err *e)
+{
+	struct pollfd p = { .fd = fd, .events = for_write ? POLLOUT : POLLIN };
+
+	for (;;) {
+		int64_t left = deadline_ms - clock_monotonic_ms();
+		int n = poll(&p, 1, left > 0 ? (int)(left < INT_MAX ? left : INT_MAX) : 0);
+		if (n > 0)
+			return ERR_OK;
+		if (n < 0 && errno != EINTR)
+			FAIL(e, IO, "poll: %s", strerror(errno));
+		if (n == 0)
+			FAIL(e, TIMEOUT, "nothing came before the deadline");
+	}
+}
+
+/* sd_notify(3)'s protocol: one datagram to the socket that NOTIFY_SOCKET names; '@' stands for the abstract namespace. */
+void service_notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof at.sun_path)
+		return;
+	memcpy(at.sun_path, path, strlen(path));
+	if (at.sun_path[0] == '@')
+		at.sun_path[0] = 0;
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&at, len) < 0)
+		errno = 0; /* a service manager that does not listen is no reason to stop */
+}

