@@ -3,6 +3,7 @@
 #include "http/thread.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 
 struct task {
@@ -10,38 +11,40 @@ struct task {
 	void *ctx;
 };
 
+/* A semaphore and not a condition variable: whoever wakes from one takes its mutex as a contended one (glibc), which is a
+ * system call more for each request. */
 struct workers {
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	sem_t work;          /* one for each task, and at the end one for each thread */
 	bool stopping;
-	unsigned n_threads, idle;
+	unsigned n_threads;
 	size_t head, n, max; /* the ring: first task, how many, room */
 	struct task *ring;
 	pthread_t threads[];
 };
 
+static bool take_task(struct workers *w, struct task *ret)
+{
+	while (sem_wait(&w->work) != 0)
+		; /* EINTR */
+	pthread_mutex_lock(&w->lock);
+	bool any = w->n > 0;
+	if (any) {
+		*ret = w->ring[w->head];
+		w->head = (w->head + 1) % w->max;
+		w->n--;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return any;
+}
+
 static void *worker_main(void *arg)
 {
 	struct workers *w = arg;
+	struct task t;
 
-	pthread_mutex_lock(&w->lock);
-	for (;;) {
-		if (w->n == 0) {
-			if (w->stopping)
-				break;
-			w->idle++;
-			pthread_cond_wait(&w->work, &w->lock);
-			w->idle--;
-			continue;
-		}
-		struct task t = w->ring[w->head];
-		w->head = (w->head + 1) % w->max;
-		w->n--;
-		pthread_mutex_unlock(&w->lock);
+	while (take_task(w, &t))
 		t.fn(t.ctx);
-		pthread_mutex_lock(&w->lock);
-	}
-	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
 
@@ -55,7 +58,7 @@ enum err_code workers_new(unsigned threads, unsigned queue_max, struct workers *
 	}
 	w->max = queue_max;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->work, NULL);
+	sem_init(&w->work, 0, 0);
 	for (; w->n_threads < threads; w->n_threads++) {
 		int rc = thread_start(&w->threads[w->n_threads], "http-worker", worker_main, w);
 		if (rc != 0) {
@@ -72,12 +75,12 @@ enum err_code workers_new(unsigned threads, unsigned queue_max, struct workers *
 bool workers_put(struct workers *w, worker_fn *fn, void *ctx)
 {
 	pthread_mutex_lock(&w->lock);
-	bool room = w->n < w->max && !w->stopping, wake = w->idle > 0;
+	bool room = w->n < w->max && !w->stopping;
 	if (room)
 		w->ring[(w->head + w->n++) % w->max] = (struct task){ fn, ctx };
 	pthread_mutex_unlock(&w->lock);
-	if (room && wake)
-		pthread_cond_signal(&w->work);
+	if (room)
+		sem_post(&w->work);
 	return room;
 }
 
@@ -86,7 +89,8 @@ void workers_stop(struct workers *w)
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	pthread_mutex_unlock(&w->lock);
-	pthread_cond_broadcast(&w->work);
+	for (unsigned i = 0; i < w->n_threads; i++)
+		sem_post(&w->work);
 	for (; w->n_threads > 0; w->n_threads--)
 		pthread_join(w->threads[w->n_threads - 1], NULL);
 }
@@ -95,7 +99,7 @@ void workers_free(struct workers *w)
 {
 	if (!w)
 		return;
-	pthread_cond_destroy(&w->work);
+	sem_destroy(&w->work);
 	pthread_mutex_destroy(&w->lock);
 	free(w->ring);
 	free(w);
