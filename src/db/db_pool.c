@@ -6,7 +6,7 @@
 struct db_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t given_back;
-	size_t n_open, n_free;
+	size_t n_free;
 	struct db *free[DB_POOL_MAX];
 };
 
@@ -20,8 +20,8 @@ enum err_code db_pool_new(const char *where, size_t n, struct db_pool **ret, str
 	pthread_cond_init(&p->given_back, NULL);
 	if (n < 1 || n > DB_POOL_MAX)
 		FAIL(e, BUG, "a pool of %zu database connections", n);
-	for (; p->n_open < n; p->n_open++)
-		TRY(db_open(where, DB_READ_ONLY, &p->free[p->n_free++], e));
+	for (; p->n_free < n; p->n_free++)
+		TRY(db_open(where, DB_READ_ONLY, &p->free[p->n_free], e));
 	*ret = TAKE(p);
 	return ERR_OK;
 }

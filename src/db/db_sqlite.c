@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_MS         5000 /* another process (a backup) may hold the database for so long */
-#define CHECKPOINT_PAGES 2000 /* of the WAL, 8 MB: db_tend() then moves them into the database */
+#define BUSY_MS          5000 /* another process (a backup) may hold the database for so long */
+#define CHECKPOINT_PAGES 1000 /* of the WAL, 8 MB: db_tend() then moves them into the database */
 
 struct db_stmt {
 	struct db *db;
@@ -77,7 +77,8 @@ static enum err_code exec(struct db *db, const char *sql, const char *doing, str
 }
 
 /* No temporary files (there is no place for them in the jail), no reading by mmap (an I/O error would be a SIGBUS), nothing
- * trusted that the file says about itself. */
+ * trusted that the file says about itself. Pages of 8 KB: a row over a quarter of its page takes a page more of its own, and an
+ * order with its signed requests has 2 KB; with 4 KB pages the same data took twice the disk and no less time. */
 static enum err_code set_up(struct db *db, enum db_access access, struct err *e)
 {
 	static const char both[] = "PRAGMA foreign_keys=OFF; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
@@ -90,7 +91,7 @@ static enum err_code set_up(struct db *db, enum db_access access, struct err *e)
 	if (access == DB_READ_ONLY)
 		return exec(db, "PRAGMA query_only=ON; PRAGMA cache_size=-1024;", "setting up a reader", e);
 	sqlite3_wal_hook(db->sqlite, note_wal, db);
-	TRY(exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
+	TRY(exec(db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
 	    "PRAGMA journal_size_limit=33554432;", "setting up the writer", e));
 	struct db_stmt *st;
 	bool row;

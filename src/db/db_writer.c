@@ -194,17 +194,24 @@ enum err_code db_writer_run(struct db_writer *w, db_unit *unit, void *ctx, struc
 	sem_init(&j.done, 0, 0);
 	pthread_mutex_lock(&w->lock);
 	bool room = w->queue.n < w->queue_max;
-	if (room)
-		jobs_push(&w->queue, &j);
-	pthread_mutex_unlock(&w->lock);
 	if (room) {
-		pthread_cond_signal(&w->work);
-		while (sem_wait(&j.done) != 0)
-			; /* interrupted by a signal: the job is still the writer's */
+		jobs_push(&w->queue, &j);
+		pthread_cond_signal(&w->work); /* under the lock: once it is done the writer may be freed by others */
 	}
+	pthread_mutex_unlock(&w->lock);
+	while (room && sem_wait(&j.done) != 0)
+		; /* interrupted by a signal: the job is still the writer's */
 	sem_destroy(&j.done);
 	errno = 0;
 	if (!room)
 		FAIL(e, BUSY, "%zu changes wait for the database already", w->queue_max);
 	return j.rc;
+}
+
+size_t db_writer_waiting(struct db_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	size_t n = w->queue.n;
+	pthread_mutex_unlock(&w->lock);
+	return n;
 }

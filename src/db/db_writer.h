@@ -21,4 +21,7 @@ DEFINE_CLEANUP(struct db_writer *, db_writer_free);
  * sync failed, which the next start may find whole. */
 enum err_code db_writer_run(struct db_writer *w, db_unit *unit, void *ctx, struct err *e) MUST_USE;
 
+/* Units that wait now. */
+size_t db_writer_waiting(struct db_writer *w);
+
 #endif

@@ -1,0 +1,696 @@
+#include "db/db.h"
+#include "db/db_test_folder.h"
+#include "server/store/store_sample.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <string.h>
+/* cmocka wants the three above first */
+#include <cmocka.h>
+
+#define HTTP_01 CHALLENGE_TYPE_HTTP_01
+
+static char folder[TEST_FOLDER_SIZE];
+static struct store *store;
+static struct arena *arena;
+static struct sample a, b; /* two orders of one account, with 1 and 3 names */
+
+static int open_all(void **state)
+{
+	(void)state;
+	test_folder_make(folder);
+	assert_int_equal(store_open(folder, &store, NULL), ERR_OK);
+	arena = arena_new(4096, 1u << 20);
+	sample_make(&a, 1, 1, 1);
+	sample_make(&b, 1, 2, 3);
+	return 0;
+}
+
+static int close_all(void **state)
+{
+	(void)state;
+	store_close(store);
+	arena_free(arena);
+	test_folder_clear(folder, 1);
+	return 0;
+}
+
+static void reopen(void)
+{
+	store_close(store);
+	store = NULL;
+	assert_int_equal(store_open(folder, &store, NULL), ERR_OK);
+}
+
+#define OK(call)       assert_int_equal((call), ERR_OK)
+#define FAILS(c, call) assert_int_equal((call), ERR_##c)
+
+static enum order_state order_state(const struct sample *s)
+{
+	struct store_order o;
+
+	OK(store_get_order(store, arena, s->order.id, &o, NULL));
+	return o.state;
+}
+
+static struct store_authz authz_of(const struct sample *s, size_t i)
+{
+	struct store_authz z;
+
+	OK(store_get_authz(store, arena, s->authz_ids[i], &z, NULL));
+	return z;
+}
+
+static enum challenge_state challenge_state(const struct sample *s, size_t i)
+{
+	return authz_of(s, i).challenges[0].state;
+}
+
+static void accounts(void **state)
+{
+	struct store_account v = a.account, got;
+	bool made = false;
+
+	(void)state;
+	FAILS(NOT_FOUND, store_get_account(store, arena, v.id, &got, NULL));
+	OK(store_add_account(store, &v, &made, NULL));
+	assert_true(made);
+	v.jwk = BYTES_LIT("another");
+	OK(store_add_account(store, &v, &made, NULL));
+	assert_false(made);
+	reopen();
+	OK(store_get_account(store, arena, v.id, &got, NULL));
+	assert_memory_equal(got.id, v.id, sizeof v.id);
+	assert_true(bytes_eq(got.jwk, a.account.jwk));
+	assert_true(bytes_eq_str(got.contacts, "[]"));
+	assert_int_equal(got.state, ACCOUNT_VALID);
+	assert_int_equal(got.created_s, a.account.created_s);
+	assert_true(got.terms_agreed);
+}
+
+static void orders_come_back_as_they_were(void **state)
+{
+	struct store_order o;
+
+	(void)state;
+	FAILS(NOT_FOUND, store_get_order(store, arena, b.order.id, &o, NULL));
+	OK(sample_add(store, &b, NULL));
+	reopen();
+	OK(store_get_order(store, arena, b.order.id, &o, NULL));
+	assert_memory_equal(o.id, b.order.id, sizeof o.id);
+	assert_memory_equal(o.account, b.order.account, sizeof o.account);
+	assert_int_equal(o.state, ORDER_PENDING);
+	assert_int_equal(o.created_s, b.order.created_s);
+	assert_int_equal(o.expires_s, b.order.expires_s);
+	assert_int_equal(o.n_identifiers, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(identifier_cmp(&o.identifiers[i], &b.identifiers[i]), 0);
+		assert_memory_equal(o.authz[i], b.authz_ids[i], STORE_AUTHZ_ID);
+	}
+	assert_true(bytes_eq(o.new_order, b.order.new_order));
+	assert_int_equal(o.finalize.len, 0);
+	assert_int_equal(o.problem.len, 0);
+}
+
+static void authorizations_come_back_as_they_were(void **state)
+{
+	struct store_authz z;
+
+	(void)state;
+	FAILS(NOT_FOUND, store_get_authz(store, arena, b.authz_ids[1], &z, NULL));
+	OK(sample_add(store, &b, NULL));
+	reopen();
+	z = authz_of(&b, 1);
+	assert_memory_equal(z.id, b.authz_ids[1], sizeof z.id);
+	assert_memory_equal(z.account, b.account.id, sizeof z.account);
+	assert_memory_equal(z.order, b.order.id, sizeof z.order);
+	assert_int_equal(identifier_cmp(&z.identifier, &b.identifiers[1]), 0);
+	assert_true(z.identifier.wildcard);
+	assert_int_equal(z.state, AUTHZ_PENDING);
+	assert_int_equal(z.expires_s, b.authz[1].expires_s);
+	assert_int_equal(z.n_challenges, 1);
+	assert_int_equal(z.challenges[0].type, HTTP_01);
+	assert_int_equal(z.challenges[0].state, CHALLENGE_PENDING);
+	assert_true(bytes_eq_str(z.challenges[0].token, b.token));
+	assert_int_equal(z.control.len + z.caa.len + z.challenges[0].problem.len, 0);
+}
+
+static void same_ids_conflict_and_add_nothing(void **state)
+{
+	struct sample c;
+	struct store_order o;
+	struct err e = { 0 };
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	FAILS(CONFLICT, sample_add(store, &a, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	/* a new order, but its last authorization's id is taken: nothing of it stays */
+	sample_make(&c, 1, 3, 2);
+	memcpy(c.authz_ids[1], a.authz_ids[0], STORE_AUTHZ_ID);
+	memcpy(c.authz[1].id, a.authz_ids[0], STORE_AUTHZ_ID);
+	FAILS(CONFLICT, sample_add(store, &c, NULL));
+	FAILS(NOT_FOUND, store_get_order(store, arena, c.order.id, &o, NULL));
+	FAILS(NOT_FOUND, store_get_authz(store, arena, c.authz_ids[0], &(struct store_authz){ 0 }, NULL));
+}
+
+static void orders_that_do_not_hold_together(void **state)
+{
+	struct sample c = a;
+
+	(void)state;
+	sample_make(&c, 1, 3, 2);
+	c.authz[1].order[0] ^= 1;
+	FAILS(BUG, sample_add(store, &c, NULL));
+	sample_make(&c, 1, 3, 2);
+	c.authz[0].id[3] ^= 1;
+	FAILS(BUG, sample_add(store, &c, NULL));
+	sample_make(&c, 1, 3, 2);
+	c.order.n_identifiers = 0;
+	FAILS(BUG, sample_add(store, &c, NULL));
+	c.order.n_identifiers = STORE_NAMES_MAX + 1;
+	FAILS(BUG, sample_add(store, &c, NULL));
+	sample_make(&c, 1, 3, 2);
+	c.authz[1].n_challenges = STORE_CHALLENGES_MAX + 1;
+	FAILS(BUG, sample_add(store, &c, NULL));
+}
+
+static void challenge_begins_once(void **state)
+{
+	uint8_t nobody[STORE_AUTHZ_ID] = { 0 };
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	assert_int_equal(challenge_state(&a, 0), CHALLENGE_PENDING);
+	OK(store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+	assert_int_equal(challenge_state(&a, 0), CHALLENGE_PROCESSING);
+	FAILS(CONFLICT, store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+	FAILS(NOT_FOUND, store_begin_challenge(store, nobody, HTTP_01, NULL));
+	store_abandon_challenge(store, a.authz_ids[0], HTTP_01);
+	assert_int_equal(challenge_state(&a, 0), CHALLENGE_PENDING);
+	OK(store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+}
+
+static void challenge_resets(void **state)
+{
+	size_t n = 9;
+
+	(void)state;
+	OK(store_reset_challenges(store, &n, NULL));
+	assert_int_equal(n, 0);
+	OK(sample_add(store, &a, NULL));
+	OK(sample_add(store, &b, NULL));
+	OK(store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+	OK(store_begin_challenge(store, b.authz_ids[2], HTTP_01, NULL));
+	OK(store_reset_challenges(store, &n, NULL));
+	assert_int_equal(n, 2);
+	assert_int_equal(challenge_state(&b, 2), CHALLENGE_PENDING);
+	struct store_validation v = sample_validation(&a, 0, true);
+	FAILS(CONFLICT, store_end_challenge(store, &v, NULL));
+	OK(store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+	reopen();
+	assert_int_equal(challenge_state(&a, 0), CHALLENGE_PENDING);
+	FAILS(CONFLICT, store_end_challenge(store, &v, NULL));
+}
+
+static void valid_challenge(void **state)
+{
+	struct store_validation v = sample_validation(&a, 0, true);
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	FAILS(CONFLICT, store_end_challenge(store, &v, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	FAILS(CONFLICT, store_end_challenge(store, &v, NULL));
+	FAILS(CONFLICT, store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+	reopen();
+	struct store_authz z = authz_of(&a, 0);
+	assert_int_equal(z.state, AUTHZ_VALID);
+	assert_int_equal(z.challenges[0].state, CHALLENGE_VALID);
+	assert_int_equal(z.challenges[0].validated_s, v.now_s);
+	assert_int_equal(z.challenges[0].problem.len, 0);
+	assert_true(bytes_eq_str(z.challenges[0].token, a.token));
+	assert_true(bytes_eq(z.control, a.control));
+	assert_true(bytes_eq(z.caa, a.caa));
+	assert_int_equal(order_state(&a), ORDER_READY);
+	FAILS(CONFLICT, store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+}
+
+static void invalid_challenge(void **state)
+{
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	OK(sample_validate(store, &a, 0, false, NULL));
+	reopen();
+	struct store_authz z = authz_of(&a, 0);
+	assert_int_equal(z.state, AUTHZ_INVALID);
+	assert_int_equal(z.challenges[0].state, CHALLENGE_INVALID);
+	assert_int_equal(z.challenges[0].validated_s, 0);
+	assert_true(bytes_eq(z.challenges[0].problem, a.problem));
+	assert_int_equal(z.control.len + z.caa.len, 0);
+	assert_int_equal(order_state(&a), ORDER_INVALID);
+	FAILS(CONFLICT, store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+}
+
+/* In whatever order the names get valid, the order gets ready with the last. */
+static void order_waits_for_all(void **state)
+{
+	static const size_t orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+
+	(void)state;
+	for (uint32_t i = 0; i < 6; i++) {
+		sample_make(&b, 1, 10 + i, 3);
+		OK(sample_add(store, &b, NULL));
+		for (size_t k = 0; k < 3; k++) {
+			assert_int_equal(order_state(&b), ORDER_PENDING);
+			OK(sample_validate(store, &b, orders[i][k], true, NULL));
+		}
+		assert_int_equal(order_state(&b), ORDER_READY);
+	}
+}
+
+static void order_fails_with_one(void **state)
+{
+	(void)state;
+	OK(sample_add(store, &b, NULL));
+	OK(sample_validate(store, &b, 0, true, NULL));
+	OK(sample_validate(store, &b, 1, false, NULL));
+	assert_int_equal(order_state(&b), ORDER_INVALID);
+	/* the last one's end is stored all the same, and changes the order no more */
+	OK(sample_validate(store, &b, 2, true, NULL));
+	assert_int_equal(order_state(&b), ORDER_INVALID);
+	assert_int_equal(authz_of(&b, 2).state, AUTHZ_VALID);
+}
+
+static void finalize_in_one_step(void **state)
+{
+	struct store_certificate c;
+	struct store_order o;
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	FAILS(CONFLICT, sample_finalize(store, &a, NULL));
+	FAILS(NOT_FOUND, store_get_certificate(store, arena, a.certificate.serial, &c, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	OK(sample_finalize(store, &a, NULL));
+	OK(sample_finalize(store, &a, NULL)); /* the same serial again */
+	reopen();
+	OK(store_get_order(store, arena, a.order.id, &o, NULL));
+	assert_int_equal(o.state, ORDER_VALID);
+	assert_memory_equal(o.serial, a.certificate.serial, STORE_SERIAL);
+	assert_true(bytes_eq(o.finalize, a.finalize));
+	assert_true(bytes_eq(o.new_order, a.order.new_order));
+	OK(store_get_certificate(store, arena, o.serial, &c, NULL));
+	assert_memory_equal(c.order, a.order.id, sizeof c.order);
+	assert_memory_equal(c.account, a.account.id, sizeof c.account);
+	assert_int_equal(c.not_before_s, a.certificate.not_before_s);
+	assert_int_equal(c.not_after_s, a.certificate.not_after_s);
+	assert_true(bytes_eq(c.der, a.certificate.der));
+	assert_true(bytes_eq(c.chain, a.certificate.chain));
+}
+
+static void finalize_by_way_of_processing(void **state)
+{
+	struct store_order o;
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	FAILS(CONFLICT, store_begin_finalize(store, a.order.id, a.finalize, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	OK(store_begin_finalize(store, a.order.id, a.finalize, NULL));
+	FAILS(CONFLICT, store_begin_finalize(store, a.order.id, a.finalize, NULL));
+	reopen();
+	OK(store_get_order(store, arena, a.order.id, &o, NULL));
+	assert_int_equal(o.state, ORDER_PROCESSING);
+	assert_true(bytes_eq(o.finalize, a.finalize));
+	/* without the request: the one that was stored stays */
+	OK(store_end_finalize(store, a.order.id, BYTES_NONE, &a.certificate, NULL));
+	OK(store_get_order(store, arena, a.order.id, &o, NULL));
+	assert_int_equal(o.state, ORDER_VALID);
+	assert_true(bytes_eq(o.finalize, a.finalize));
+	FAILS(CONFLICT, store_fail_finalize(store, a.order.id, true, BYTES_NONE, NULL));
+	FAILS(CONFLICT, store_fail_finalize(store, a.order.id, false, a.problem, NULL));
+	FAILS(CONFLICT, store_begin_finalize(store, a.order.id, a.finalize, NULL));
+}
+
+static void finalize_conflicts(void **state)
+{
+	struct store_certificate c;
+
+	(void)state;
+	FAILS(NOT_FOUND, sample_finalize(store, &a, NULL));
+	FAILS(NOT_FOUND, store_begin_finalize(store, a.order.id, a.finalize, NULL));
+	FAILS(NOT_FOUND, store_fail_finalize(store, a.order.id, true, BYTES_NONE, NULL));
+	OK(sample_add(store, &a, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	OK(sample_finalize(store, &a, NULL));
+	c = a.certificate;
+	c.serial[0] ^= 1;
+	FAILS(CONFLICT, store_end_finalize(store, a.order.id, a.finalize, &c, NULL));
+	/* another order with the same serial: neither its state nor the certificate changes */
+	OK(sample_add(store, &b, NULL));
+	for (size_t i = 0; i < 3; i++)
+		OK(sample_validate(store, &b, i, true, NULL));
+	memcpy(b.certificate.serial, a.certificate.serial, STORE_SERIAL);
+	FAILS(CONFLICT, sample_finalize(store, &b, NULL));
+	assert_int_equal(order_state(&b), ORDER_READY);
+	FAILS(BUG, store_end_finalize(store, b.order.id, b.finalize, &a.certificate, NULL));
+	OK(store_get_certificate(store, arena, a.certificate.serial, &c, NULL));
+	assert_memory_equal(c.order, a.order.id, sizeof c.order);
+}
+
+static void finalize_fails(void **state)
+{
+	struct store_order o;
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	FAILS(CONFLICT, store_fail_finalize(store, a.order.id, false, a.problem, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	FAILS(CONFLICT, store_fail_finalize(store, a.order.id, true, BYTES_NONE, NULL));
+	OK(store_begin_finalize(store, a.order.id, a.finalize, NULL));
+	OK(store_fail_finalize(store, a.order.id, true, BYTES_NONE, NULL));
+	OK(store_get_order(store, arena, a.order.id, &o, NULL));
+	assert_int_equal(o.state, ORDER_READY);
+	assert_int_equal(o.finalize.len, 0);
+	OK(store_begin_finalize(store, a.order.id, a.finalize, NULL));
+	OK(store_fail_finalize(store, a.order.id, false, a.problem, NULL));
+	OK(store_get_order(store, arena, a.order.id, &o, NULL));
+	assert_int_equal(o.state, ORDER_INVALID);
+	assert_true(bytes_eq(o.problem, a.problem));
+	/* straight from ready, where processing was never stored */
+	sample_make(&b, 1, 3, 1);
+	OK(sample_add(store, &b, NULL));
+	OK(sample_validate(store, &b, 0, true, NULL));
+	OK(store_fail_finalize(store, b.order.id, false, b.problem, NULL));
+	assert_int_equal(order_state(&b), ORDER_INVALID);
+}
+
+static void processing_orders_are_listed(void **state)
+{
+	uint8_t(*ids)[STORE_ORDER_ID];
+	size_t n;
+
+	(void)state;
+	OK(store_list_processing(store, arena, 10, &ids, &n, NULL));
+	assert_int_equal(n, 0);
+	for (uint32_t i = 0; i < 5; i++) {
+		sample_make(&a, 1, 20 + i, 1);
+		OK(sample_add(store, &a, NULL));
+		OK(sample_validate(store, &a, 0, true, NULL));
+		if (i != 1)
+			OK(store_begin_finalize(store, a.order.id, a.finalize, NULL));
+		if (i == 2)
+			OK(store_end_finalize(store, a.order.id, a.finalize, &a.certificate, NULL));
+	}
+	reopen();
+	OK(store_list_processing(store, arena, 10, &ids, &n, NULL));
+	assert_int_equal(n, 3);
+	sample_make(&a, 1, 23, 1);
+	assert_memory_equal(ids[1], a.order.id, STORE_ORDER_ID);
+	OK(store_list_processing(store, arena, 2, &ids, &n, NULL));
+	assert_int_equal(n, 2);
+	OK(store_list_processing(store, arena, 0, &ids, &n, NULL));
+	assert_int_equal(n, 0);
+}
+
+static void checkpoints(void **state)
+{
+	struct bytes got = BYTES_LIT("x");
+	char text[24];
+
+	(void)state;
+	OK(store_get_checkpoint(store, arena, &got, NULL));
+	assert_int_equal(got.len, 0);
+	for (int i = 0; i < 250; i++) {
+		snprintf(text, sizeof text, "point %d", i);
+		OK(store_add_checkpoint(store, bytes_str(text), NULL));
+	}
+	reopen();
+	OK(store_get_checkpoint(store, arena, &got, NULL));
+	assert_true(bytes_eq_str(got, "point 249"));
+}
+
+static void small_arena_is_no_memory(void **state)
+{
+	CLEANUP(arena_free_p) struct arena *tiny = arena_new(64, 512);
+	struct store_order o = { .n_identifiers = 77 };
+
+	(void)state;
+	OK(sample_add(store, &b, NULL));
+	FAILS(NOMEM, store_get_order(store, tiny, b.order.id, &o, NULL));
+	assert_int_equal(o.n_identifiers, 77); /* untouched on failure */
+}
+
+static void run_sql(const char *sql)
+{
+	char path[TEST_FOLDER_SIZE + 16];
+	sqlite3 *raw;
+
+	snprintf(path, sizeof path, "%s/store.db", folder);
+	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(raw), SQLITE_OK);
+}
+
+static void newer_schema_is_refused(void **state)
+{
+	struct store *other = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	run_sql("PRAGMA user_version=1000");
+	FAILS(CONFIG, store_open(folder, &other, &e));
+	assert_int_equal(e.code, ERR_CONFIG);
+	assert_null(other);
+}
+
+static void folders(void **state)
+{
+	struct store *other = NULL;
+	char *cwd = getcwd(NULL, 0);
+	char slash[TEST_FOLDER_SIZE + 1];
+
+	(void)state;
+	FAILS(CONFIG, store_open("", &other, NULL));
+	FAILS(STORE, store_open("/nowhere/at/all", &other, NULL));
+	OK(sample_add(store, &a, NULL));
+	store_close(store);
+	assert_int_equal(chdir(folder), 0);
+	OK(store_open(".", &store, NULL));
+	assert_int_equal(order_state(&a), ORDER_PENDING);
+	store_close(store);
+	snprintf(slash, sizeof slash, "%s/", folder);
+	OK(store_open(slash, &store, NULL));
+	assert_int_equal(order_state(&a), ORDER_PENDING);
+	assert_int_equal(chdir(cwd), 0);
+	free(cwd);
+}
+
+/* Whatever stands in the rows, reading and changing them ends with an error and not with the process. */
+static void corrupt_rows(void **state)
+{
+	static const char *const order_sql[] = {
+		"UPDATE orders SET state = 5", "UPDATE orders SET state = -1", "UPDATE orders SET authzs = x''",
+		"UPDATE orders SET authzs = x'0011'", "UPDATE orders SET authzs = zeroblob(16 * 101)", "UPDATE orders SET account = x'01'",
+		"UPDATE orders SET serial = x'01'",
+	};
+	static const char *const read_sql[] = {
+		"UPDATE orders SET identifiers = x''", "UPDATE orders SET identifiers = zeroblob(7)",
+		"UPDATE orders SET identifiers = x'0000ffffffff00'", "UPDATE orders SET identifiers = x'090000000000'",
+		"UPDATE orders SET identifiers = x'000200000000'",
+	};
+	static const char *const authz_sql[] = {
+		"UPDATE authzs SET state = 99", "UPDATE authzs SET order_id = x'00'", "UPDATE authzs SET challenges = x''",
+		"UPDATE authzs SET challenges = x'ff'", "UPDATE authzs SET challenges = x'0100'", "UPDATE authzs SET challenges = zeroblob(70000)",
+		"UPDATE authzs SET challenges = x'01ff00000000000000000000000000000000'", "DELETE FROM orders",
+	};
+	struct store_order o;
+	struct store_authz z;
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof order_sql / sizeof *order_sql + sizeof read_sql / sizeof *read_sql; i++) {
+		bool head = i < sizeof order_sql / sizeof *order_sql;
+		sample_make(&a, 1, 50 + i, 1);
+		OK(sample_add(store, &a, NULL));
+		run_sql(head ? order_sql[i] : read_sql[i - sizeof order_sql / sizeof *order_sql]);
+		FAILS(STORE, store_get_order(store, arena, a.order.id, &o, NULL));
+		if (head && i != 5) /* the account is not looked at there */
+			FAILS(STORE, store_begin_finalize(store, a.order.id, a.finalize, NULL));
+		run_sql("DELETE FROM orders");
+	}
+	for (uint32_t i = 0; i < sizeof authz_sql / sizeof *authz_sql; i++) {
+		bool row = i + 1 < sizeof authz_sql / sizeof *authz_sql;
+		struct store_validation v;
+		sample_make(&a, 1, 80 + i, 1);
+		OK(sample_add(store, &a, NULL));
+		OK(store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
+		run_sql(authz_sql[i]);
+		v = sample_validation(&a, 0, true);
+		assert_int_equal(store_end_challenge(store, &v, NULL), row ? ERR_STORE : ERR_NOT_FOUND);
+		if (row)
+			FAILS(STORE, store_get_authz(store, arena, a.authz_ids[0], &z, NULL));
+		run_sql("DELETE FROM authzs");
+	}
+}
+
+/* Every byte of the encoded columns changed, one at a time: any answer, but no crash. */
+static void every_byte_of_the_blobs(void **state)
+{
+	char sql[256];
+	struct store_order o;
+	struct store_authz z;
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	for (int at = 1; at <= 60; at++) {
+		static const char *const columns[3][2] = { { "orders", "identifiers" }, { "authzs", "identifier" }, { "authzs", "challenges" } };
+		for (int c = 0; c < 3; c++) {
+			snprintf(sql, sizeof sql, "CREATE TEMP TABLE t AS SELECT %s AS v FROM %s;"
+			    "UPDATE %s SET %s = CAST(substr(%s, 1, %d) || x'ff' || substr(%s, %d) AS BLOB)",
+			    columns[c][1], columns[c][0], columns[c][0], columns[c][1], columns[c][1], at - 1, columns[c][1], at + 1);
+			run_sql(sql);
+		}
+		arena_reset(arena);
+		(void)!store_get_order(store, arena, a.order.id, &o, NULL);
+		(void)!store_get_authz(store, arena, a.authz_ids[0], &z, NULL);
+		run_sql("DELETE FROM orders; DELETE FROM authzs");
+		OK(sample_add(store, &a, NULL));
+	}
+}
+
+#define THREADS  8
+#define PER_EACH 100
+
+/* Each thread takes its own orders through to the certificate, every seventh to its failure. */
+static void *issue_main(void *arg)
+{
+	uint32_t base = (uint32_t)(uintptr_t)arg * 100000;
+	intptr_t wrong = 0;
+	struct sample s;
+
+	for (uint32_t i = 1; i <= PER_EACH; i++) {
+		bool made;
+		sample_make(&s, base + i % 5, base + i, 1 + i % 3);
+		wrong += store_add_account(store, &s.account, &made, NULL) != ERR_OK || made != (i <= 5);
+		wrong += sample_add(store, &s, NULL) != ERR_OK;
+		for (size_t k = 0; k < s.order.n_identifiers; k++)
+			wrong += sample_validate(store, &s, k, i % 7 != 0, NULL) != ERR_OK;
+		wrong += sample_finalize(store, &s, NULL) != (i % 7 != 0 ? ERR_OK : ERR_CONFLICT);
+	}
+	return (void *)wrong;
+}
+
+static int64_t count_rows(const char *sql)
+{
+	char path[TEST_FOLDER_SIZE + 16];
+	CLEANUP(db_close_p) struct db *db = NULL;
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	bool row;
+
+	snprintf(path, sizeof path, "%s/store.db", folder);
+	OK(db_open(path, DB_READ_ONLY, &db, NULL));
+	OK(db_prepare(db, sql, &st, NULL));
+	OK(db_step(st, &row, NULL));
+	return db_int(st, 0);
+}
+
+static void run_threads(void *(*f)(void *), intptr_t *ret_sum)
+{
+	pthread_t threads[THREADS];
+
+	*ret_sum = 0;
+	for (uintptr_t t = 0; t < THREADS; t++)
+		assert_int_equal(pthread_create(&threads[t], NULL, f, (void *)(t + 1)), 0);
+	for (int t = 0; t < THREADS; t++) {
+		void *got;
+		pthread_join(threads[t], &got);
+		*ret_sum += (intptr_t)got;
+	}
+}
+
+static void many_threads(void **state)
+{
+	intptr_t wrong;
+	int64_t names = 0, certificates = 0;
+
+	(void)state;
+	run_threads(issue_main, &wrong);
+	assert_int_equal(wrong, 0);
+	for (int i = 1; i <= PER_EACH; i++) {
+		names += 1 + i % 3;
+		certificates += i % 7 != 0;
+	}
+	assert_int_equal(count_rows("SELECT count(*) FROM accounts"), THREADS * 5);
+	assert_int_equal(count_rows("SELECT count(*) FROM orders"), THREADS * PER_EACH);
+	assert_int_equal(count_rows("SELECT count(*) FROM authzs"), THREADS * names);
+	assert_int_equal(count_rows("SELECT count(*) FROM certificates"), THREADS * certificates);
+	assert_int_equal(count_rows("SELECT count(*) FROM orders WHERE state = 3"), THREADS * certificates);
+	assert_int_equal(count_rows("SELECT count(*) FROM orders WHERE state = 4"), THREADS * (PER_EACH - certificates));
+}
+
+#define RACES 100
+
+/* All threads try each step of the same orders: exactly one of them wins each. */
+static void *race_main(void *arg)
+{
+	intptr_t won = 0;
+	struct sample s;
+
+	(void)arg;
+	for (uint32_t i = 1; i <= RACES; i++) {
+		sample_make(&s, 1, i, 1);
+		won += sample_add(store, &s, NULL) == ERR_OK;
+		struct store_validation v = sample_validation(&s, 0, true);
+		if (store_begin_challenge(store, v.authz, v.type, NULL) == ERR_OK) {
+			won++;
+			won += store_end_challenge(store, &v, NULL) == ERR_OK;
+		}
+		won += store_begin_finalize(store, s.order.id, s.finalize, NULL) == ERR_OK;
+	}
+	return (void *)won;
+}
+
+static void one_wins_each_race(void **state)
+{
+	intptr_t won;
+
+	(void)state;
+	run_threads(race_main, &won);
+	assert_int_equal(won, 4 * RACES);
+	assert_int_equal(count_rows("SELECT count(*) FROM orders WHERE state = 2"), RACES);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, open_all, close_all)
+	const struct CMUnitTest tests[] = {
+		T(accounts),
+		T(orders_come_back_as_they_were),
+		T(authorizations_come_back_as_they_were),
+		T(same_ids_conflict_and_add_nothing),
+		T(orders_that_do_not_hold_together),
+		T(challenge_begins_once),
+		T(challenge_resets),
+		T(valid_challenge),
+		T(invalid_challenge),
+		T(order_waits_for_all),
+		T(order_fails_with_one),
+		T(finalize_in_one_step),
+		T(finalize_by_way_of_processing),
+		T(finalize_conflicts),
+		T(finalize_fails),
+		T(processing_orders_are_listed),
+		T(checkpoints),
+		T(small_arena_is_no_memory),
+		T(newer_schema_is_refused),
+		T(folders),
+		T(corrupt_rows),
+		T(every_byte_of_the_blobs),
+		T(many_threads),
+		T(one_wins_each_race),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
