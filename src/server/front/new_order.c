@@ -104,7 +104,7 @@ enum err_code new_order(struct acme_request *r, struct reply *ret, struct err *e
 	const struct settings *s = r->front->settings;
 	struct new_order_body body = { 0 };
 	struct store_order order = { .state = ORDER_PENDING, .created_s = r->now_ms / 1000, .new_order = r->http->body };
-	struct store_authz *authz;
+	struct store_authz *authz = NULL;
 	char id[ORDER_ID_LEN + 1];
 
 	TRY(json_read(r->http->arena, r->jws.payload, "the payload", body_fields, sizeof body_fields / sizeof *body_fields, &body, e));
