@@ -52,14 +52,19 @@ enum err_code cert_sign(const struct key *k, struct bytes tbs, struct buf *out, 
 
 /* A certificate taken apart; views into the input. */
 struct cert {
-	struct bytes tbs, serial, issuer_name, subject_name, spki, signature;
+	struct bytes tbs; /* with its header, as signed */
+	struct bytes serial; /* the INTEGER's content, with a leading zero where it has one (RFC 9773 §4.1 wants it so) */
+	struct bytes issuer_name, subject_name, spki; /* with their headers */
+	struct bytes signature;
 	enum sig_alg alg;
 	int64_t not_before_s, not_after_s;
-	struct san *names; /* arena */
+	struct san *names; /* arena; dNSNames and iPAddresses as they are and in their order, other types left out */
 	size_t n_names;
 	struct bytes subject_key_id, authority_key_id; /* ptr NULL when absent */
-	bool is_ca;
+	bool is_ca; /* basicConstraints says so, and keyUsage, where there is one, lets it sign certificates */
 };
+/* MALFORMED for what is no DER certificate of version 3, has an extension twice or a signature algorithm that is not in sig.def.
+ * Other extensions are passed over, critical or not: reading is not validating. */
 enum err_code cert_parse(struct arena *a, struct bytes der, struct cert *ret, struct err *e) MUST_USE;
 /* An issuer from its certificate (a CA's, else CONFIG). `key` may be NULL: then the public key from the certificate. Takes a
  * reference of the key; issuer_free() gives it back. The certificate's bytes are copied. */

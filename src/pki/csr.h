@@ -23,7 +23,7 @@ struct csr {
  * than every certificate here carries anyway (digitalSignature, keyEncipherment; serverAuth, clientAuth), names of other types
  * than dNSName and iPAddress, more than 100 names. The signature is not yet verified. */
 enum err_code csr_parse(struct arena *a, struct bytes der, struct csr *ret, struct err *e) MUST_USE;
-/* BAD_PUBLIC_KEY for the key, BAD_CSR for the signature. *ret_key is the key to certify. */
+/* BAD_PUBLIC_KEY for the key, BAD_CSR for the signature. *ret_key is the key to certify; key_check_weak() is the caller's. */
 enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *e) MUST_USE;
 
 /* A CSR for these names, empty subject, signed by the key (a private one). */
