@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-/* cmocka wants the three above first */
+/* cmocka wants these first */
 #include <cmocka.h>
 
 static char folder[TEST_FOLDER_SIZE], path[TEST_FOLDER_SIZE + 16];

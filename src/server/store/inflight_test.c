@@ -3,7 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-/* cmocka wants the three above first */
+/* cmocka wants these first */
 #include <cmocka.h>
 
 #define T0 CHALLENGE_TYPE_HTTP_01

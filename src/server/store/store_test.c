@@ -1,13 +1,10 @@
-#include "db/db.h"
 #include "db/db_test_folder.h"
 #include "server/store/store_sample.h"
 
-#include <pthread.h>
 #include <setjmp.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <string.h>
-/* cmocka wants the three above first */
+/* cmocka wants these first */
 #include <cmocka.h>
 
 #define HTTP_01 CHALLENGE_TYPE_HTTP_01
@@ -444,29 +441,6 @@ static void small_arena_is_no_memory(void **state)
 	assert_int_equal(o.n_identifiers, 77); /* untouched on failure */
 }
 
-static void run_sql(const char *sql)
-{
-	char path[TEST_FOLDER_SIZE + 16];
-	sqlite3 *raw;
-
-	snprintf(path, sizeof path, "%s/store.db", folder);
-	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(raw), SQLITE_OK);
-}
-
-static void newer_schema_is_refused(void **state)
-{
-	struct store *other = NULL;
-	struct err e = { 0 };
-
-	(void)state;
-	run_sql("PRAGMA user_version=1000");
-	FAILS(CONFIG, store_open(folder, &other, &e));
-	assert_int_equal(e.code, ERR_CONFIG);
-	assert_null(other);
-}
-
 static void folders(void **state)
 {
 	struct store *other = NULL;
@@ -487,180 +461,6 @@ static void folders(void **state)
 	assert_int_equal(order_state(&a), ORDER_PENDING);
 	assert_int_equal(chdir(cwd), 0);
 	free(cwd);
-}
-
-/* Whatever stands in the rows, reading and changing them ends with an error and not with the process. */
-static void corrupt_rows(void **state)
-{
-	static const char *const order_sql[] = {
-		"UPDATE orders SET state = 5", "UPDATE orders SET state = -1", "UPDATE orders SET authzs = x''",
-		"UPDATE orders SET authzs = x'0011'", "UPDATE orders SET authzs = zeroblob(16 * 101)", "UPDATE orders SET account = x'01'",
-		"UPDATE orders SET serial = x'01'",
-	};
-	static const char *const read_sql[] = {
-		"UPDATE orders SET identifiers = x''", "UPDATE orders SET identifiers = zeroblob(7)",
-		"UPDATE orders SET identifiers = x'0000ffffffff00'", "UPDATE orders SET identifiers = x'090000000000'",
-		"UPDATE orders SET identifiers = x'000200000000'",
-	};
-	static const char *const authz_sql[] = {
-		"UPDATE authzs SET state = 99", "UPDATE authzs SET order_id = x'00'", "UPDATE authzs SET challenges = x''",
-		"UPDATE authzs SET challenges = x'ff'", "UPDATE authzs SET challenges = x'0100'", "UPDATE authzs SET challenges = zeroblob(70000)",
-		"UPDATE authzs SET challenges = x'01ff00000000000000000000000000000000'", "DELETE FROM orders",
-	};
-	struct store_order o;
-	struct store_authz z;
-
-	(void)state;
-	for (uint32_t i = 0; i < sizeof order_sql / sizeof *order_sql + sizeof read_sql / sizeof *read_sql; i++) {
-		bool head = i < sizeof order_sql / sizeof *order_sql;
-		sample_make(&a, 1, 50 + i, 1);
-		OK(sample_add(store, &a, NULL));
-		run_sql(head ? order_sql[i] : read_sql[i - sizeof order_sql / sizeof *order_sql]);
-		FAILS(STORE, store_get_order(store, arena, a.order.id, &o, NULL));
-		if (head && i != 5) /* the account is not looked at there */
-			FAILS(STORE, store_begin_finalize(store, a.order.id, a.finalize, NULL));
-		run_sql("DELETE FROM orders");
-	}
-	for (uint32_t i = 0; i < sizeof authz_sql / sizeof *authz_sql; i++) {
-		bool row = i + 1 < sizeof authz_sql / sizeof *authz_sql;
-		struct store_validation v;
-		sample_make(&a, 1, 80 + i, 1);
-		OK(sample_add(store, &a, NULL));
-		OK(store_begin_challenge(store, a.authz_ids[0], HTTP_01, NULL));
-		run_sql(authz_sql[i]);
-		v = sample_validation(&a, 0, true);
-		assert_int_equal(store_end_challenge(store, &v, NULL), row ? ERR_STORE : ERR_NOT_FOUND);
-		if (row)
-			FAILS(STORE, store_get_authz(store, arena, a.authz_ids[0], &z, NULL));
-		run_sql("DELETE FROM authzs");
-	}
-}
-
-/* Every byte of the encoded columns changed, one at a time: any answer, but no crash. */
-static void every_byte_of_the_blobs(void **state)
-{
-	char sql[256];
-	struct store_order o;
-	struct store_authz z;
-
-	(void)state;
-	OK(sample_add(store, &a, NULL));
-	for (int at = 1; at <= 60; at++) {
-		static const char *const columns[3][2] = { { "orders", "identifiers" }, { "authzs", "identifier" }, { "authzs", "challenges" } };
-		for (int c = 0; c < 3; c++) {
-			snprintf(sql, sizeof sql, "CREATE TEMP TABLE t AS SELECT %s AS v FROM %s;"
-			    "UPDATE %s SET %s = CAST(substr(%s, 1, %d) || x'ff' || substr(%s, %d) AS BLOB)",
-			    columns[c][1], columns[c][0], columns[c][0], columns[c][1], columns[c][1], at - 1, columns[c][1], at + 1);
-			run_sql(sql);
-		}
-		arena_reset(arena);
-		(void)!store_get_order(store, arena, a.order.id, &o, NULL);
-		(void)!store_get_authz(store, arena, a.authz_ids[0], &z, NULL);
-		run_sql("DELETE FROM orders; DELETE FROM authzs");
-		OK(sample_add(store, &a, NULL));
-	}
-}
-
-#define THREADS  8
-#define PER_EACH 100
-
-/* Each thread takes its own orders through to the certificate, every seventh to its failure. */
-static void *issue_main(void *arg)
-{
-	uint32_t base = (uint32_t)(uintptr_t)arg * 100000;
-	intptr_t wrong = 0;
-	struct sample s;
-
-	for (uint32_t i = 1; i <= PER_EACH; i++) {
-		bool made;
-		sample_make(&s, base + i % 5, base + i, 1 + i % 3);
-		wrong += store_add_account(store, &s.account, &made, NULL) != ERR_OK || made != (i <= 5);
-		wrong += sample_add(store, &s, NULL) != ERR_OK;
-		for (size_t k = 0; k < s.order.n_identifiers; k++)
-			wrong += sample_validate(store, &s, k, i % 7 != 0, NULL) != ERR_OK;
-		wrong += sample_finalize(store, &s, NULL) != (i % 7 != 0 ? ERR_OK : ERR_CONFLICT);
-	}
-	return (void *)wrong;
-}
-
-static int64_t count_rows(const char *sql)
-{
-	char path[TEST_FOLDER_SIZE + 16];
-	CLEANUP(db_close_p) struct db *db = NULL;
-	CLEANUP(db_done_p) struct db_stmt *st = NULL;
-	bool row;
-
-	snprintf(path, sizeof path, "%s/store.db", folder);
-	OK(db_open(path, DB_READ_ONLY, &db, NULL));
-	OK(db_prepare(db, sql, &st, NULL));
-	OK(db_step(st, &row, NULL));
-	return db_int(st, 0);
-}
-
-static void run_threads(void *(*f)(void *), intptr_t *ret_sum)
-{
-	pthread_t threads[THREADS];
-
-	*ret_sum = 0;
-	for (uintptr_t t = 0; t < THREADS; t++)
-		assert_int_equal(pthread_create(&threads[t], NULL, f, (void *)(t + 1)), 0);
-	for (int t = 0; t < THREADS; t++) {
-		void *got;
-		pthread_join(threads[t], &got);
-		*ret_sum += (intptr_t)got;
-	}
-}
-
-static void many_threads(void **state)
-{
-	intptr_t wrong;
-	int64_t names = 0, certificates = 0;
-
-	(void)state;
-	run_threads(issue_main, &wrong);
-	assert_int_equal(wrong, 0);
-	for (int i = 1; i <= PER_EACH; i++) {
-		names += 1 + i % 3;
-		certificates += i % 7 != 0;
-	}
-	assert_int_equal(count_rows("SELECT count(*) FROM accounts"), THREADS * 5);
-	assert_int_equal(count_rows("SELECT count(*) FROM orders"), THREADS * PER_EACH);
-	assert_int_equal(count_rows("SELECT count(*) FROM authzs"), THREADS * names);
-	assert_int_equal(count_rows("SELECT count(*) FROM certificates"), THREADS * certificates);
-	assert_int_equal(count_rows("SELECT count(*) FROM orders WHERE state = 3"), THREADS * certificates);
-	assert_int_equal(count_rows("SELECT count(*) FROM orders WHERE state = 4"), THREADS * (PER_EACH - certificates));
-}
-
-#define RACES 100
-
-/* All threads try each step of the same orders: exactly one of them wins each. */
-static void *race_main(void *arg)
-{
-	intptr_t won = 0;
-	struct sample s;
-
-	(void)arg;
-	for (uint32_t i = 1; i <= RACES; i++) {
-		sample_make(&s, 1, i, 1);
-		won += sample_add(store, &s, NULL) == ERR_OK;
-		struct store_validation v = sample_validation(&s, 0, true);
-		if (store_begin_challenge(store, v.authz, v.type, NULL) == ERR_OK) {
-			won++;
-			won += store_end_challenge(store, &v, NULL) == ERR_OK;
-		}
-		won += store_begin_finalize(store, s.order.id, s.finalize, NULL) == ERR_OK;
-	}
-	return (void *)won;
-}
-
-static void one_wins_each_race(void **state)
-{
-	intptr_t won;
-
-	(void)state;
-	run_threads(race_main, &won);
-	assert_int_equal(won, 4 * RACES);
-	assert_int_equal(count_rows("SELECT count(*) FROM orders WHERE state = 2"), RACES);
 }
 
 int main(void)
@@ -685,12 +485,7 @@ int main(void)
 		T(processing_orders_are_listed),
 		T(checkpoints),
 		T(small_arena_is_no_memory),
-		T(newer_schema_is_refused),
 		T(folders),
-		T(corrupt_rows),
-		T(every_byte_of_the_blobs),
-		T(many_threads),
-		T(one_wins_each_race),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
