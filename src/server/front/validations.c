@@ -130,8 +130,10 @@ static void store_result(void *ctx)
 	one->result.control = buf_bytes(&one->control);
 	one->result.caa = buf_bytes(&one->caa);
 	one->result.problem = buf_bytes(&one->problem);
-	if (store_end_challenge(f->store, &one->result, &e) != ERR_OK)
+	if (store_end_challenge(f->store, &one->result, &e) != ERR_OK) {
 		event_error(EVENT_ERROR, "validation.not_stored", &e);
+		store_abandon_challenge(f->store, one->result.authz, one->result.type); /* pending again: the client may ask anew */
+	}
 	struct http_request *http = take_waiting(one);
 	unlink_validation(one);
 	if (http)
@@ -224,8 +226,8 @@ enum err_code validations_begin(struct validations *v, struct http_request *http
 	request = buf_new(0);
 	memcpy(one->result.authz, authz->id, sizeof one->result.authz);
 	enum err_code rc = store_begin_challenge(v->front->store, authz->id, type, e);
-	if (rc == ERR_OK)
-		rc = link_validation(v, one, e);
+	if (rc == ERR_OK && (rc = link_validation(v, one, e)) != ERR_OK)
+		store_abandon_challenge(v->front->store, authz->id, type);
 	if (rc != ERR_OK) {
 		validation_free(one);
 		return rc;

@@ -13,13 +13,14 @@
 
 /* What the callbacks of libconfuse, which know only their cfg_t, write to. One configuration is read at a time. */
 static struct buf *reading_messages;
+static const char *reading_path;
 
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	char text[600];
 
 	(void)vsnprintf(text, sizeof text, fmt, ap);
-	buf_add_fmt(reading_messages, "%s:%d: %s\n", cfg && cfg->filename ? cfg->filename : "configuration", cfg ? cfg->line : 0, text);
+	buf_add_fmt(reading_messages, "%s:%d: %s\n", cfg && cfg->filename ? cfg->filename : reading_path, cfg ? cfg->line : 0, text);
 }
 
 static void free_cfg(cfg_t *cfg)
@@ -189,6 +190,7 @@ enum err_code config_read(struct arena *a, const char *path, struct settings *re
 	memcpy(top + n, sections, sizeof sections);
 
 	reading_messages = messages;
+	reading_path = path;
 	CLEANUP(free_cfg_p) cfg_t *cfg = cfg_init(top, CFGF_NONE);
 	if (!cfg)
 		FAIL(e, NOMEM, "no memory for the configuration");

@@ -1,0 +1,31 @@
+/* Every body that one of our processes reads from another, which may be in an attacker's hands. */
+#include "server/messages.h"
+#include "server/receipt.h"
+#include "server/settings.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint8_t key[RECEIPT_KEY_SIZE];
+	struct arena *a = arena_new(4096, 1u << 22);
+	struct bytes in = { data, size };
+	struct validate validate;
+	struct validated validated;
+	struct issue issue;
+	struct issued issued;
+	struct receipt receipt;
+	struct settings settings;
+	struct bytes detail;
+	enum err_code code;
+
+	MAY_FAIL(validate_read(in, &validate, NULL));
+	MAY_FAIL(validated_read(in, &validated, NULL));
+	MAY_FAIL(issue_read(a, in, &issue, NULL));
+	MAY_FAIL(issued_read(in, &issued, NULL));
+	MAY_FAIL(problem_read(in, &code, &detail, NULL));
+	MAY_FAIL(receipt_read(in, BYTES_ARRAY(key), &receipt, NULL));
+	MAY_FAIL(settings_read(a, in, SETTINGS_READER_F, &settings, NULL));
+	arena_free(a);
+	return 0;
+}

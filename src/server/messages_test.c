@@ -1,0 +1,133 @@
+#include "server/messages.h"
+
+#include "base/codec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void the_rules_are_sound(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < MESSAGE__MAX; i++) {
+		const struct message_rule *r = &message_rules[i];
+		assert_true(r->from != r->to);
+		assert_true(r->body_max <= CHANNEL_BODY_MAX);
+		assert_false(r->credits && r->answers);
+		if (r->answers && r->answers != ANSWERS_ANY) { /* an answer goes back the way that its request came */
+			const struct message_rule *q = &message_rules[r->answers - 1];
+			assert_true(q->credits > 0 && q->from == r->to && q->to == r->from);
+		}
+		/* nothing but the parent hands out descriptors, and nobody but the front talks to signer or validator */
+		assert_true(!r->carries_fd || r->from == PROCESS_PARENT);
+		if (r->to == PROCESS_SIGNER)
+			assert_true(r->from == PROCESS_FRONT || r->from == PROCESS_PARENT);
+	}
+}
+
+static void issue_goes_both_ways(void **state)
+{
+	struct arena *a = arena_new(4096, 1u << 20);
+	struct bytes receipts[2] = { BYTES_LIT("one"), BYTES_LIT("two") };
+	struct issue in = { .finalize = BYTES_LIT("f"), .new_order = BYTES_LIT("n"), .account_jwk = BYTES_LIT("{}"), .receipts = receipts, .n_receipts = 2 }, out;
+	struct buf b = buf_new(CHANNEL_BODY_MAX);
+
+	(void)state;
+	issue_write(&in, &b);
+	assert_int_equal(issue_read(a, buf_bytes(&b), &out, NULL), ERR_OK);
+	assert_int_equal(out.n_receipts, 2);
+	assert_true(bytes_eq_str(out.receipts[1], "two"));
+	for (size_t i = 0; i < b.len; i++)
+		assert_int_equal(issue_read(a, bytes_slice(buf_bytes(&b), 0, i), &out, NULL), ERR_MALFORMED);
+	buf_add_u8(&b, 0);
+	assert_int_equal(issue_read(a, buf_bytes(&b), &out, NULL), ERR_MALFORMED);
+	buf_free(&b);
+	arena_free(a);
+}
+
+static void too_many_receipts_are_refused(void **state)
+{
+	struct arena *a = arena_new(4096, 1u << 20);
+	struct buf b = buf_new(CHANNEL_BODY_MAX);
+	struct issue out;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		wire_put_bytes(&b, BYTES_LIT("x"));
+	wire_put_u16(&b, ISSUE_RECEIPTS_MAX + 1);
+	for (int i = 0; i < ISSUE_RECEIPTS_MAX + 1; i++)
+		wire_put_bytes(&b, BYTES_LIT("r"));
+	assert_int_equal(issue_read(a, buf_bytes(&b), &out, NULL), ERR_MALFORMED);
+	buf_free(&b);
+	arena_free(a);
+}
+
+static void a_validation_has_receipts_or_a_problem(void **state)
+{
+	struct buf b = buf_new(16384);
+	struct validated good = { .control = BYTES_LIT("c"), .caa = BYTES_LIT("a") }, bad = { .code = ERR_DNS, .detail = BYTES_LIT("no") }, none = { 0 }, out;
+
+	(void)state;
+	validated_write(&good, &b);
+	assert_int_equal(validated_read(buf_bytes(&b), &out, NULL), ERR_OK);
+	assert_int_equal(out.code, ERR_OK);
+	buf_reset(&b);
+	validated_write(&bad, &b);
+	assert_int_equal(validated_read(buf_bytes(&b), &out, NULL), ERR_OK);
+	assert_int_equal(out.code, ERR_DNS);
+	assert_true(bytes_eq_str(out.detail, "no"));
+	buf_reset(&b);
+	validated_write(&none, &b);
+	assert_int_equal(validated_read(buf_bytes(&b), &out, NULL), ERR_MALFORMED);
+	buf_free(&b);
+}
+
+static void an_order_id_carries_its_time_and_its_request(void **state)
+{
+	uint8_t id[ORDER_ID_SIZE], again[ORDER_ID_SIZE];
+	struct bytes request = BYTES_LIT("{\"payload\":\"x\"}");
+
+	(void)state;
+	order_id_make(1790000000123, request, id);
+	order_id_make(1790000000123, request, again);
+	assert_memory_not_equal(id, again, sizeof id);
+	assert_int_equal(order_id_time_ms(id), 1790000000123);
+	assert_true(order_id_names(id, request));
+	assert_false(order_id_names(id, BYTES_LIT("{\"payload\":\"y\"}")));
+}
+
+static void only_finalize_urls_name_orders(void **state)
+{
+	uint8_t id[ORDER_ID_SIZE], read[ORDER_ID_SIZE];
+	char text[ORDER_ID_LEN + 1], url[200];
+	struct bytes base = BYTES_LIT("https://ca.example");
+	static const struct {
+		const char *before, *after;
+	} wrong[] = { { "https://ca.example/acme/order/", "" }, { "https://ca.example/acme/order/", "/finalize/" }, { "http://ca.example/acme/order/", "/finalize" },
+		{ "https://ca.example.evil/acme/order/", "/finalize" }, { "https://ca.example/acme/order/../", "/finalize" },
+		{ "https://ca.example/acme/order/", "x/finalize" } };
+
+	(void)state;
+	order_id_make(1, BYTES_LIT("x"), id);
+	base64url_encode(BYTES_ARRAY(id), text);
+	(void)snprintf(url, sizeof url, "https://ca.example/acme/order/%s/finalize", text);
+	assert_int_equal(finalize_url_read(base, bytes_str(url), read, NULL), ERR_OK);
+	assert_memory_equal(read, id, sizeof id);
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		(void)snprintf(url, sizeof url, "%s%s%s", wrong[i].before, text, wrong[i].after);
+		assert_int_equal(finalize_url_read(base, bytes_str(url), read, NULL), ERR_UNAUTHORIZED);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(the_rules_are_sound), cmocka_unit_test(issue_goes_both_ways),
+		cmocka_unit_test(too_many_receipts_are_refused), cmocka_unit_test(a_validation_has_receipts_or_a_problem),
+		cmocka_unit_test(an_order_id_carries_its_time_and_its_request), cmocka_unit_test(only_finalize_urls_name_orders) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
