@@ -77,6 +77,10 @@ enum err_code key_sign(const struct key *k, enum sig_form form, struct bytes mes
 /* UNAUTHORIZED when the signature is not by this key; MALFORMED when it has not the form's shape (a DER signature where JOSE's
  * is due, wrong width). */
 enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e) MUST_USE;
+/* An X.509 signature whose AlgorithmIdentifier is `alg`: RFC 5758 §3.2 ties no digest to a curve, and `openssl req` (dehydrated)
+ * and certbot sign with SHA-256 by P-384 keys. Not for JWS, where RFC 7518 §3.4 ties them. BAD_SIGNATURE_ALGORITHM when alg is for
+ * another kind of key. */
+enum err_code key_verify_x509(const struct key *k, enum sig_alg alg, struct bytes message, struct bytes sig, struct err *e) MUST_USE;
 
 /* Known-weak public keys (Baseline Requirements §6.1.1.3): ROCA's fingerprint, Fermat factorisation within 110 rounds, small
  * factors. BAD_PUBLIC_KEY with the reason. Costs milliseconds for RSA, nothing for the others. */

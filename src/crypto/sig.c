@@ -5,9 +5,9 @@
 
 #define DIGEST_MAX SHA384_SIZE
 
-static size_t digest_for(enum key_type t, struct bytes message, uint8_t out[DIGEST_MAX])
+static size_t digest_for(enum sig_alg alg, struct bytes message, uint8_t out[DIGEST_MAX])
 {
-	if (t != KEY_EC_P384) {
+	if (alg != SIG_ES384) {
 		sha256_one(message, out);
 		return SHA256_SIZE;
 	}
@@ -32,7 +32,7 @@ static enum err_code sign_digest(const struct key *k, struct bytes message, uint
 {
 	EVP_PKEY_CTX *c CLEANUP(EVP_PKEY_CTX_free_p) = EVP_PKEY_CTX_dup(k->sign);
 	uint8_t digest[DIGEST_MAX];
-	size_t n = digest_for(k->type, message, digest), len = KEY_SIG_SIZE_MAX;
+	size_t n = digest_for(key_sig_alg(k), message, digest), len = KEY_SIG_SIZE_MAX;
 
 	if (!c || EVP_PKEY_sign(c, sig, &len, digest, n) != 1)
 		return CRYPTO_ERR(e, "signature");
@@ -79,18 +79,18 @@ static enum err_code verify_ed25519(const struct key *k, struct bytes message, s
 	return verdict(EVP_DigestVerify(c, sig.ptr, sig.len, message.ptr, message.len), e);
 }
 
-static enum err_code verify_digest(const struct key *k, struct bytes message, struct bytes sig, struct err *e)
+static enum err_code verify_digest(const struct key *k, enum sig_alg alg, struct bytes message, struct bytes sig, struct err *e)
 {
 	EVP_PKEY_CTX *c CLEANUP(EVP_PKEY_CTX_free_p) = EVP_PKEY_CTX_dup(k->verify);
 	uint8_t digest[DIGEST_MAX];
-	size_t n = digest_for(k->type, message, digest);
+	size_t n = digest_for(alg, message, digest);
 
 	if (!c)
 		return CRYPTO_ERR(e, "verification");
 	return verdict(EVP_PKEY_verify(c, sig.ptr, sig.len, digest, n), e);
 }
 
-static enum err_code verify_ecdsa(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
+static enum err_code verify_ecdsa(const struct key *k, enum sig_alg alg, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
 {
 	uint8_t der[ECDSA_DER_MAX];
 	size_t width = key_width(k->type);
@@ -98,28 +98,42 @@ static enum err_code verify_ecdsa(const struct key *k, enum sig_form form, struc
 	if (form == SIG_FORM_X509) {
 		if (!ecdsa_from_der(sig, width, NULL))
 			FAIL(e, MALFORMED, "the signature is not the DER of two numbers of at most %zu bytes", width);
-		return verify_digest(k, message, sig, e);
+		return verify_digest(k, alg, message, sig, e);
 	}
 	size_t len = ecdsa_to_der(sig, width, der);
 	if (len == 0)
 		FAIL(e, MALFORMED, "an %s signature takes %zu bytes, not %zu", sig_alg_jose(key_sig_alg(k)), 2 * width, sig.len);
-	return verify_digest(k, message, (struct bytes){ der, len }, e);
+	return verify_digest(k, alg, message, (struct bytes){ der, len }, e);
 }
 
-enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
+static enum err_code verify_as(const struct key *k, enum sig_alg alg, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
 {
 	switch (k->type) {
 	case KEY_EC_P256:
 	case KEY_EC_P384:
-		return verify_ecdsa(k, form, message, sig, e);
+		return verify_ecdsa(k, alg, form, message, sig, e);
 	case KEY_RSA:
 		if (sig.len != k->bits / 8)
 			FAIL(e, MALFORMED, "a signature by this RSA key takes %u bytes, not %zu", k->bits / 8, sig.len);
-		return verify_digest(k, message, sig, e);
+		return verify_digest(k, alg, message, sig, e);
 	case KEY_ED25519:
 		return verify_ed25519(k, message, sig, e);
 	case KEY__MAX:
 		break;
 	}
 	FAIL(e, BUG, "an unknown key type");
+}
+
+enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
+{
+	return verify_as(k, key_sig_alg(k), form, message, sig, e);
+}
+
+enum err_code key_verify_x509(const struct key *k, enum sig_alg alg, struct bytes message, struct bytes sig, struct err *e)
+{
+	bool ec = k->type == KEY_EC_P256 || k->type == KEY_EC_P384;
+
+	if (alg != key_sig_alg(k) && !(ec && (alg == SIG_ES256 || alg == SIG_ES384)))
+		FAIL(e, BAD_SIGNATURE_ALGORITHM, "%s keys do not sign so", key_type_name(k->type));
+	return verify_as(k, alg, SIG_FORM_X509, message, sig, e);
 }

@@ -142,16 +142,11 @@ enum err_code csr_parse(struct arena *a, struct bytes der, struct csr *ret, stru
 enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *e)
 {
 	struct key *k CLEANUP(key_free_p) = NULL;
-	char text[OID_TEXT_SIZE];
 
 	TRY(key_from_spki(c->spki, &k, e));
-	if (c->alg != key_sig_alg(k)) {
-		struct der d = der_of(sig_alg_der(key_sig_alg(k))), s = der_enter(&d, DER_SEQUENCE);
-		oid_text(der_get(&s, DER_OID), text);
-		FAIL(e, BAD_CSR, "the CSR's signature algorithm does not go with its %s key, which must sign with %s",
-		    key_type_name(key_type(k)), text);
-	}
-	enum err_code rc = key_verify(k, SIG_FORM_X509, c->info, c->signature, e);
+	enum err_code rc = key_verify_x509(k, c->alg, c->info, c->signature, e);
+	if (rc == ERR_BAD_SIGNATURE_ALGORITHM)
+		FAIL(e, BAD_CSR, "the CSR's signature algorithm does not go with its %s key", key_type_name(key_type(k)));
 	if (rc == ERR_UNAUTHORIZED || rc == ERR_MALFORMED)
 		FAIL(e, BAD_CSR, "the CSR's signature is not by the key that is in it");
 	TRY(rc);
