@@ -19,7 +19,7 @@ struct entry {
 struct address_table {
 	pthread_mutex_t lock;
 	uint8_t secret[16];
-	uint32_t mask;    /* buckets are a power of two */
+	uint32_t mask; /* buckets are a power of two */
 	uint32_t free;
 	uint32_t *buckets;
 	struct entry *entries;

@@ -8,9 +8,9 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#define IN_KEPT_IDLE   4096   /* an idle connection keeps no larger input buffer than this */
-#define LINGER_BYTES   262144
-#define RETRY_AFTER_S  "2"
+#define IN_KEPT_IDLE  4096 /* an idle connection keeps no larger input buffer than this */
+#define LINGER_BYTES  262144
+#define RETRY_AFTER_S "2"
 
 static bool conn_is_live(const struct conn *c)
 {

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define TICK_MS         200  /* how exactly deadlines are kept */
+#define TICK_MS         200 /* how exactly deadlines are kept */
 #define LINGER_MS       2000
 #define ACCEPT_PAUSE_MS 100
 

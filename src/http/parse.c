@@ -406,13 +406,18 @@ static bool parse_field(struct bytes line, struct http_head *h, unsigned *seen, 
 	return parse_known(field, value, h, f);
 }
 
+/* RFC 3986 §6.2.2.1 */
+static bool is_same_host(struct bytes a, struct bytes b)
+{
+	return a.len == b.len && strncasecmp((const char *)a.ptr, (const char *)b.ptr, a.len) == 0;
+}
+
 /* What fields say together. */
 static bool check_head(const struct http_head *h, struct bytes authority, struct http_fault *f)
 {
 	if (!h->host.ptr)
 		return refuse(f, 400, "Host is missing");
-	if (authority.ptr && (authority.len != h->host.len ||
-	    strncasecmp((const char *)authority.ptr, (const char *)h->host.ptr, authority.len) != 0))
+	if (authority.ptr && !is_same_host(authority, h->host))
 		return refuse(f, 400, "the request target's authority is not Host's");
 	if (h->chunked && h->has_length)
 		return refuse(f, 400, "Content-Length and Transfer-Encoding come together");
@@ -490,7 +495,7 @@ static bool chunk_byte(struct http_chunked *d, uint8_t c, struct http_fault *f)
 		return c == '\n' || refuse(f, 400, "a chunk's size line does not end in CRLF");
 	}
 	if (c != after[d->state].wanted)
-		return refuse(f, 400, d->state == CHUNK_LAST_CR ? "trailer fields are not taken" : "a chunk does not end in CRLF");
+		return refuse(f, 400, d->state == CHUNK_LAST_CR ? "trailers are not taken" : "a chunk does not end in CRLF");
 	d->state = after[d->state].next;
 	return true;
 }

@@ -18,13 +18,13 @@ struct http_fault {
 struct http_head {
 	enum http_method method;
 	struct bytes method_name;
-	struct bytes path, query;                      /* query.ptr NULL without '?' */
+	struct bytes path, query; /* query.ptr NULL without '?' */
 	struct bytes host;
 	struct bytes content_type, user_agent, origin, accept; /* ptr NULL when absent; visible ASCII, space and tab only */
 	bool http10;
-	bool close;                                    /* the client asked for it */
+	bool close; /* the client asked for it */
 	bool expect_continue;
-	bool has_length, chunked;                      /* never both */
+	bool has_length, chunked; /* never both */
 	uint64_t content_length;
 };
 
@@ -33,8 +33,8 @@ enum http_progress { HTTP_MORE, HTTP_DONE, HTTP_BAD };
 /* Looks for the end of the header section in what has come so far; takes up where it stopped, so that a slow sender costs
  * no more than a fast one. Start with zeroes. A line that does not end in CRLF is HTTP_BAD at once (RFC 9112 §2.2). */
 struct http_scan {
-	size_t at;      /* the next byte to look at */
-	size_t line;    /* where its line begins */
+	size_t at;   /* the next byte to look at */
+	size_t line; /* where its line begins */
 };
 enum http_progress http_scan(struct http_scan *s, struct bytes in, size_t *ret_len, struct http_fault *ret_fault) MUST_USE;
 
@@ -49,6 +49,7 @@ struct http_chunked {
 	uint64_t left; /* of this chunk */
 };
 /* Takes from the front of *in, adds data to out; 413 when out's maximum is passed. *in keeps what follows the body. */
-enum http_progress http_chunked_take(struct http_chunked *d, struct bytes *in, struct buf *out, struct http_fault *ret_fault) MUST_USE;
+enum http_progress http_chunked_take(
+    struct http_chunked *d, struct bytes *in, struct buf *out, struct http_fault *ret_fault) MUST_USE;
 
 #endif

@@ -82,7 +82,10 @@ static void refuses_other_protocols(void **state)
 
 	(void)state;
 	ERR_clear_error();
-	assert_false(client_tls(&c, t.tls, "\x02h2\x0a" "acme-tls/1", 0, 0));
+	assert_false(client_tls(&c, t.tls,
+	    "\x02h2\x0a"
+	    "acme-tls/1",
+	    0, 0));
 	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
 	ERR_clear_error();
 	client_close(&c, false);
@@ -118,6 +121,29 @@ static void follows_key_updates(void **state)
 		client_ask(&c, GET("/about"), &a);
 		assert_int_equal(a.status, 200);
 	}
+	client_close(&c, false);
+}
+
+/* Thousands of them in a row neither stall the connection nor keep the loop from others. */
+static void is_not_held_up_by_key_updates(void **state)
+{
+	struct client c, other;
+	struct answer a;
+
+	(void)state;
+	assert_true(client_tls(&c, t.tls, NULL, TLS1_3_VERSION, TLS1_3_VERSION));
+	for (int i = 0; i < 5000; i++) {
+		assert_int_equal(SSL_key_update(c.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(c.ssl), 1);
+		if (i % 1000 == 0) {
+			assert_true(client_tls(&other, t.tls, NULL, 0, 0));
+			client_ask(&other, GET("/about"), &a);
+			assert_int_equal(a.status, 200);
+			client_close(&other, false);
+		}
+	}
+	client_ask(&c, GET("/about"), &a);
+	assert_int_equal(a.status, 200);
 	client_close(&c, false);
 }
 
@@ -253,9 +279,10 @@ static enum err_code set_tls(const char *chain, const char *key)
 
 static void refuses_identities_that_do_not_fit(void **state)
 {
-	static const char locked[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhAAAAAAAAAAAIC\n"
-				     "CAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEAAAAAAAAAAAAAAAAAAAAAAEQAAA\n"
-				     "-----END ENCRYPTED PRIVATE KEY-----\n";
+	static const char locked[] =
+	    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhAAAAAAAAAAAIC\n"
+	    "CAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEAAAAAAAAAAAAAAAAAAAAAAEQAAA\n"
+	    "-----END ENCRYPTED PRIVATE KEY-----\n";
 	char *chain, *key, *other_chain, *other_key;
 	struct client c;
 
@@ -291,6 +318,7 @@ int main(void)
 		cmocka_unit_test(refuses_other_protocols),
 		cmocka_unit_test(does_not_renegotiate),
 		cmocka_unit_test(follows_key_updates),
+		cmocka_unit_test(is_not_held_up_by_key_updates),
 		cmocka_unit_test(reads_what_openssl_holds),
 		cmocka_unit_test(sees_a_cut_connection),
 		cmocka_unit_test(tells_plain_http),

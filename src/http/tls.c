@@ -82,7 +82,8 @@ static enum err_code use_key(SSL_CTX *ctx, struct bytes key_pem, struct err *e)
 }
 
 /* A client that offers protocols but not this one is told so (RFC 7301 §3.2) instead of being answered in the wrong one. */
-static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *ctx)
+static int select_alpn(
+    SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *ctx)
 {
 	static const char http11[] = "http/1.1";
 
@@ -107,9 +108,11 @@ enum err_code tls_context_new(struct bytes chain_pem, struct bytes key_pem, SSL_
 		FAIL(e, NOMEM, "no TLS context: %s", openssl_reason());
 	/* Sessions are not resumed: a ticket costs 100 µs a connection, and few ACME clients come back soon. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-	    SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+				     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Without it, one call works as long as records of the handshake's kind (key updates) keep coming. */
+	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || SSL_CTX_set_max_proto_version(ctx, 0) != 1 ||
@@ -167,8 +170,9 @@ static enum io ssl_outcome(struct transport *t, int rc)
 
 enum io transport_handshake(struct transport *t)
 {
-	static const char plain[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 28\r\nConnection: close\r\n\r\n"
-				    "This port speaks HTTPS only\n";
+	static const char plain[] =
+	    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 28\r\nConnection: close\r\n\r\n"
+	    "This port speaks HTTPS only\n";
 
 	ERR_clear_error();
 	int rc = SSL_do_handshake(t->ssl);
