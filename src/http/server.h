@@ -30,7 +30,7 @@ struct http_request {
 #define HTTP_FIELDS_MAX 12
 struct http_field {
 	const char *name;
-	struct bytes value;          /* printable ASCII; others are refused as a BUG */
+	struct bytes value;          /* printable ASCII; others are refused as a BUG and sent as a bare 500; ptr NULL: left out */
 };
 struct http_response {
 	int status;
@@ -49,6 +49,7 @@ typedef enum http_handled http_handler(struct http_request *r);
  * Connection are the server's; HEAD sends no body. The client may be gone already: then nothing happens. */
 void http_answer(struct http_request *r, const struct http_response *res);
 
+/* None may be 0. */
 struct http_limits {
 	unsigned loops;              /* threads that own sockets */
 	unsigned workers;
@@ -79,13 +80,15 @@ enum err_code http_server_new(const struct http_limits *limits, http_handler *ha
 /* The TLS identity from now on (existing connections keep theirs): PEM chain and PEM private key. Also later, for a renewal.
  * CONFIG when they do not fit each other. */
 enum err_code http_server_set_tls(struct http_server *s, struct bytes chain_pem, struct bytes key_pem, struct err *e) MUST_USE;
-/* A listening socket; takes it over. Before http_server_start. tls false: plain HTTP (for later publication). */
+/* A listening socket; takes it over where it succeeds. Before http_server_start. tls false: plain HTTP (for later publication). */
 enum err_code http_server_listen(struct http_server *s, int fd, bool tls, struct err *e) MUST_USE;
+/* CONFIG for a tls socket without an identity. After any failure, http_server_stop() clears away. */
 enum err_code http_server_start(struct http_server *s, struct err *e) MUST_USE;
 /* Runs a job of the owner's on a worker, with the same bound as requests. BUSY when the queue is full. */
 enum err_code http_server_run(struct http_server *s, void (*job)(void *ctx), void *ctx, struct err *e) MUST_USE;
 struct http_counts http_server_counts(struct http_server *s);
-/* Accepts no more, lets what was begun finish (at most grace_ms, parked requests too), closes, joins all threads, frees. */
+/* Accepts no more, lets what was begun finish (at most grace_ms, parked requests too), closes, joins all threads, frees.
+ * Handlers that run are waited for even then; requests that are still parked may be answered after it (nobody hears it). */
 void http_server_stop(struct http_server *s, unsigned grace_ms);
 
 #endif
