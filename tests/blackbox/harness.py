@@ -1,0 +1,176 @@
+"""What the black-box tests share: a throw-away CA, the net that it validates in, and free ports. Everything on loopback."""
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+BUILD = pathlib.Path(os.environ["CHANCERY_BUILD"])
+CA_PROGRAM = BUILD / "bin" / "chancery-ca"
+CLIENT_PROGRAM = BUILD / "bin" / "chancery"
+
+
+def free_port():
+    """A port that nobody has, below the range that outgoing connections are given."""
+    for _ in range(200):
+        port = 20000 + int.from_bytes(os.urandom(2), "big") % 10000
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
+
+
+class Web:
+    """The applicant's web server: answers challenges from a table."""
+
+    def __init__(self):
+        self.answers = {}     # path -> body, or a function of the handler
+        self.seen = []        # (host, path)
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                outer.seen.append((self.headers.get("Host"), self.path))
+                answer = outer.answers.get(self.path)
+                if callable(answer):
+                    answer(self)
+                    return
+                body = answer.encode() if answer is not None else b"nothing here"
+                self.send_response(200 if answer is not None else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 256
+            daemon_threads = True
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def challenge(self, token, key_authorization):
+        self.answers["/.well-known/acme-challenge/" + token] = key_authorization
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Ca:
+    """A CA of its own in a new folder. options: more words for `chancery-ca init`; edit: a function that changes the configuration's text;
+    run_as: words put before the server's command (setpriv ...)."""
+
+    def __init__(self, *options, http_port=None, dns_port=None, edit=None, program=CA_PROGRAM, folder=None, before=(), names=None):
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="chancery-test-"))
+        self.program = program
+        self.before = list(before)
+        self.port = free_port()
+        self.base = f"https://localhost:{self.port}"
+        self.directory = self.base + "/directory"
+        self.config = self.folder / "chancery-ca.conf"
+        self.root = self.folder / "state" / "root.pem"
+        self.process = None
+        words = ["init", "--folder", self.folder, "--base-url", self.base, "--listen", f"127.0.0.1:{self.port}",
+                 "--allow-address", "127.0.0.0/8"]
+        if http_port:
+            words += ["--http-port", http_port]
+        if dns_port:
+            words += ["--resolver", f"127.0.0.1:{dns_port}", "--trust-anchor", "none"]
+        self.run(*words, *options)
+        if edit:
+            self.config.write_text(edit(self.config.read_text()))
+
+    def run(self, *words, check=True):
+        result = subprocess.run([*self.before, self.program, *map(str, words)], capture_output=True, text=True, timeout=60)
+        if check and result.returncode != 0:
+            raise AssertionError(f"{words}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        return result
+
+    def start(self, wait=True):
+        self.log = open(self.folder / "serve.log", "ab+")
+        self.process = subprocess.Popen([*self.before, self.program, "serve", "--config", self.config], stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def log_text(self):
+        return (self.folder / "serve.log").read_text(errors="replace")
+
+    def wait_ready(self, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise AssertionError("the CA ended:\n" + self.log_text())
+            result = self.run("status", "--json", "--config", self.config, check=False)
+            if result.returncode == 0:
+                status = json.loads(result.stdout)
+                if status["ready"] and status["processes"]["front"]["counts"]["signer_connected"]:
+                    return status
+            time.sleep(0.05)
+        raise AssertionError("the CA did not become ready:\n" + self.log_text())
+
+    def status(self):
+        return json.loads(self.run("status", "--json", "--config", self.config).stdout)
+
+    def pid_of(self, process):
+        return self.status()["processes"][process]["pid"]
+
+    def stop(self, expect=0):
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=20)
+        if expect is not None:
+            assert code == expect, f"the CA ended with {code}:\n" + self.log_text()
+
+    def check_log(self):
+        """No sanitizer report in anything that ran."""
+        text = self.log_text()
+        for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:"):
+            assert word not in text, text[-6000:]
+
+    def close(self):
+        try:
+            self.stop(expect=None)
+        finally:
+            if self.process and self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+        self.check_log()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running_ca(*options, **settings):
+    """A CA that validates on loopback, with its web server and DNS."""
+    from dns_responder import Responder
+    web = Web()
+    dns = Responder()
+    ca = Ca(*options, http_port=web.port, dns_port=dns.port, **settings)
+    ca.web, ca.dns = web, dns
+    try:
+        ca.start()
+        yield ca
+        ca.stop()
+    finally:
+        ca.close()
+        web.close()
+        dns.close()
