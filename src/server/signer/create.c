@@ -59,9 +59,9 @@ static enum err_code nothing_found(void *ctx, const struct log_entry *n, struct 
 	return ERR_OK;
 }
 
-static enum err_code create_log(int dir, const struct signer_init *i, const struct key *log_key, struct err *e)
+static enum err_code create_log(int dir, const struct signer_init *i, const struct settings *s, const struct key *log_key, struct err *e)
 {
-	struct log_open_request q = { .instance = i->identity->instance, .found = nothing_found };
+	struct log_open_request q = { .instance = i->identity->instance, .segment_size = s->segment_size, .found = nothing_found };
 	CLEANUP(log_close_p) struct log *l = NULL;
 
 	if (mkdirat(dir, FOLDER_LOG, 0700) != 0)
@@ -84,7 +84,6 @@ enum err_code signer_create(int dir, const struct signer_init *i, const struct s
 	struct bytes own[OWN_KEYS_MAX];
 	size_t n_own;
 
-	(void)s; /* nothing of the configuration is written: it may change */
 	if (!a)
 		FAIL(e, NOMEM, "no memory to make a signer");
 	TRY(signer_check_ca(a, i->root_pem, i->issuer_pem, i->issuer_key_pem, &issuer, &chain, own, &n_own, e));
@@ -94,5 +93,5 @@ enum err_code signer_create(int dir, const struct signer_init *i, const struct s
 	TRY(file_create(dir, FILE_ISSUER, 0444, i->issuer_pem, e));
 	TRY(file_create(dir, FILE_ISSUER_KEY, 0400, i->issuer_key_pem, e));
 	TRY(create_log_key(dir, &log_key, e));
-	return create_log(dir, i, log_key, e);
+	return create_log(dir, i, s, log_key, e);
 }

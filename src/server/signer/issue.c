@@ -369,7 +369,7 @@ static enum err_code run(struct round *w, struct err *e)
 	enum err_code ready = check_ready(w, &not_ready);
 
 	if (ready == ERR_OK)
-		TRY(log_rotate(w->s->log, w->s->settings.segment_size, w->now_ms, e));
+		TRY(log_rotate(w->s->log, w->now_ms, e));
 	for (size_t i = 0; i < w->n; i++)
 		prepare(w, &w->jobs[i], ready, &not_ready);
 	if (w->n_new > 0)

@@ -59,11 +59,13 @@ enum err_code log_write_at(struct log *l, struct bytes in, uint64_t at, struct e
  * one grown by fallocate(2), whose blocks must still be marked as written, 200-400. A zero length word ends the data. */
 static enum err_code reserve(struct log *l, size_t n, struct err *e)
 {
-	static const uint8_t zeros[65536];
+	static const uint8_t zeros[1 << 18];
 
 	if (l->end + n <= l->allocated)
 		return ERR_OK;
-	uint64_t want = l->end + n + PREALLOCATE;
+	uint64_t ahead = l->segment_size / 16;
+	ahead = ahead < PREALLOCATE_MIN ? PREALLOCATE_MIN : ahead > PREALLOCATE_MAX ? PREALLOCATE_MAX : ahead;
+	uint64_t want = l->end + n + ahead;
 	while (l->allocated < want) {
 		uint64_t left = want - l->allocated;
 		size_t step = left < sizeof zeros ? (size_t)left : sizeof zeros;
@@ -200,12 +202,17 @@ static enum err_code rotate(struct log *l, int64_t now_ms, struct err *e)
 	return enter_segment(l, h.number, e);
 }
 
-enum err_code log_rotate(struct log *l, uint64_t size, int64_t now_ms, struct err *e)
+void log_set_segment_size(struct log *l, uint64_t size)
+{
+	l->segment_size = size;
+}
+
+enum err_code log_rotate(struct log *l, int64_t now_ms, struct err *e)
 {
 	errno = 0;
 	if (l->poisoned)
 		FAIL(e, IO, "the log has failed before: only a new start may go on");
-	if (l->end < size || l->in_batch > 0 || l->index.n_open > 0 || l->durable.segment != l->segment)
+	if (l->end < l->segment_size || l->in_batch > 0 || l->index.n_open > 0 || l->durable.segment != l->segment)
 		return ERR_OK;
 	enum err_code rc = rotate(l, now_ms, e);
 	if (rc != ERR_OK)
@@ -242,7 +249,7 @@ void log_close(struct log *l)
 	free(l);
 }
 
-struct log *log_new(int dir, const uint8_t instance[INSTANCE_SIZE])
+struct log *log_new(int dir, const struct log_open_request *q)
 {
 	struct log *l = calloc(1, sizeof *l);
 
@@ -250,7 +257,8 @@ struct log *log_new(int dir, const uint8_t instance[INSTANCE_SIZE])
 		return NULL;
 	l->dir = dir;
 	l->fd = -1;
-	memcpy(l->instance, instance, sizeof l->instance);
+	memcpy(l->instance, q->instance, sizeof l->instance);
+	l->segment_size = q->segment_size;
 	l->batch = buf_new(BATCH_MAX);
 	log_index_init(&l->index, 0);
 	return l;

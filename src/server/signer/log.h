@@ -31,6 +31,7 @@ enum err_code log_make(int dir, const uint8_t instance[INSTANCE_SIZE], struct er
 typedef enum err_code log_found(void *ctx, const struct log_entry *n, struct err *e);
 struct log_open_request {
 	const uint8_t *instance;
+	uint64_t segment_size;
 	int64_t since_ms;
 	log_found *found;
 	void *ctx;
@@ -52,8 +53,10 @@ struct log_counts log_counts(const struct log *l);
 struct buf *log_begin(struct log *l);
 enum err_code log_end(struct log *l, enum log_type type, int64_t time_ms, uint64_t *ret_offset, struct err *e) MUST_USE;
 enum err_code log_commit(struct log *l, struct err *e) MUST_USE;
-/* Closes the segment and begins the next one when it has reached `size` bytes. Not within a batch nor with open intents. */
-enum err_code log_rotate(struct log *l, uint64_t size, int64_t now_ms, struct err *e) MUST_USE;
+/* Closes the segment and begins the next one when it has reached the segment's size. Not within a batch nor with open intents. */
+enum err_code log_rotate(struct log *l, int64_t now_ms, struct err *e) MUST_USE;
+/* SEGMENT_SIZE_MIN..MAX bytes. */
+void log_set_segment_size(struct log *l, uint64_t size);
 bool log_poisoned(const struct log *l);
 /* For others whose failed write must stop the signer too. */
 void log_poison(struct log *l);

@@ -211,7 +211,7 @@ static enum err_code open_last(struct log *l, const struct log_open_request *q, 
 
 enum err_code log_open(int dir, const struct log_open_request *q, struct log **ret, struct err *e)
 {
-	CLEANUP(log_close_p) struct log *l = log_new(dir, q->instance);
+	CLEANUP(log_close_p) struct log *l = log_new(dir, q);
 	uint32_t last;
 
 	if (!l)

@@ -4,12 +4,15 @@
 
 #include "server/signer/log.h"
 
-#define PREALLOCATE (4u << 20) /* bytes of zeros written ahead at a time */
+/* Bytes of zeros written ahead at a time: a 16th of a segment, within these. */
+#define PREALLOCATE_MIN (16u << 10)
+#define PREALLOCATE_MAX (4u << 20)
 
 struct log {
 	int dir, fd;
 	uint8_t instance[INSTANCE_SIZE];
 	uint32_t segment, salt_crc;
+	uint64_t segment_size;               /* where a new segment begins */
 	uint64_t end, allocated;             /* of the open segment: its data, and the zeros behind it */
 	struct log_position durable, staged; /* the last record that is durable, and the last of the batch in the making */
 	struct buf batch;
@@ -22,7 +25,7 @@ struct log {
 
 /* The highest segment in the folder; 0: there is none. Names that are not ours (an interrupted file_write()'s) are passed over. */
 enum err_code log_last_segment(int dir, uint32_t *ret, struct err *e) MUST_USE;
-struct log *log_new(int dir, const uint8_t instance[INSTANCE_SIZE]) MUST_USE;
+struct log *log_new(int dir, const struct log_open_request *q) MUST_USE;
 enum err_code log_write_at(struct log *l, struct bytes in, uint64_t at, struct err *e) MUST_USE;
 enum err_code log_sync(struct log *l, struct err *e) MUST_USE;
 enum err_code log_make_segment(int dir, struct segment_head *h, struct err *e) MUST_USE;

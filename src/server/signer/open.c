@@ -52,6 +52,8 @@ enum err_code signer_settings(struct signer *s, const struct settings *settings,
 	arena_free(s->settings_arena);
 	s->settings_arena = TAKE(a);
 	s->settings = copy;
+	if (s->log)
+		log_set_segment_size(s->log, copy.segment_size);
 	return ERR_OK;
 }
 
@@ -77,7 +79,8 @@ static enum err_code found(void *ctx, const struct log_entry *n, struct err *e)
 
 static enum err_code open_log(struct signer *s, struct err *e)
 {
-	struct log_open_request q = { .instance = s->identity.instance, .since_ms = clock_wall_ms() - DAY_MS - ORDER_SKEW_MS,
+	struct log_open_request q = { .instance = s->identity.instance, .segment_size = s->settings.segment_size,
+		.since_ms = clock_wall_ms() - DAY_MS - ORDER_SKEW_MS,
 		.found = found, .ctx = s };
 
 	s->log_dir = seam->openat(s->dir, FOLDER_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

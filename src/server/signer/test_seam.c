@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct test_seam test_seam;
@@ -53,8 +55,86 @@ static ssize_t fail_write(int fd, const void *p, size_t n)
 	return -1;
 }
 
+/* --- what a power cut takes back --- */
+
+#define SECTOR 512
+
+struct undo {
+	struct undo *next; /* older */
+	int fd;            /* a copy: the file may have been closed meanwhile */
+	dev_t dev;
+	ino_t inode;
+	off_t at;
+	size_t n;
+	uint8_t before[];
+};
+static struct undo *undos;
+
+static void forget(struct undo **at)
+{
+	struct undo *u = *at;
+
+	*at = u->next;
+	close(u->fd);
+	free(u);
+}
+
+static void note_undo(int fd, size_t n, off_t at)
+{
+	struct undo *u = calloc(1, sizeof *u + n);
+	struct stat st;
+
+	if (!test_seam.journal || !u || fstat(fd, &st) != 0) {
+		free(u);
+		return;
+	}
+	*u = (struct undo){ .next = undos, .fd = dup(fd), .dev = st.st_dev, .inode = st.st_ino, .at = at, .n = n };
+	if (pread(fd, u->before, n, at) < 0) /* what the file did not have yet is zeros */
+		abort();
+	undos = u;
+}
+
+static void synced(int fd)
+{
+	struct stat st;
+
+	if (!undos || fstat(fd, &st) != 0)
+		return;
+	for (struct undo **u = &undos; *u; )
+		if ((*u)->dev == st.st_dev && (*u)->inode == st.st_ino)
+			forget(u);
+		else
+			u = &(*u)->next;
+}
+
+static uint64_t next_random(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+void test_seam_power_cut(unsigned keep, uint64_t seed)
+{
+	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+
+	while (undos) {
+		struct undo *u = undos;
+		for (size_t i = 0; i < u->n; ) {
+			size_t n = SECTOR - (size_t)(((uint64_t)u->at + i) % SECTOR);
+			n = n < u->n - i ? n : u->n - i;
+			if (next_random(&x) % 256 >= keep && pwrite(u->fd, u->before + i, n, u->at + (off_t)i) < 0)
+				abort();
+			i += n;
+		}
+		forget(&undos);
+	}
+}
+
 static ssize_t fail_pwrite(int fd, const void *p, size_t n, off_t at)
 {
+	note_undo(fd, n, at);
 	if (!fails(OP_PWRITE))
 		return pwrite(fd, p, n, at);
 	if (test_seam.tear && pwrite(fd, p, n / 2, at) < 0)
@@ -65,12 +145,18 @@ static ssize_t fail_pwrite(int fd, const void *p, size_t n, off_t at)
 
 static int fail_fsync(int fd)
 {
-	return fails(OP_FSYNC) ? -1 : test_seam.real_sync ? fsync(fd) : 0;
+	if (fails(OP_FSYNC))
+		return -1;
+	synced(fd);
+	return test_seam.real_sync ? fsync(fd) : 0;
 }
 
 static int fail_fdatasync(int fd)
 {
-	return fails(OP_FDATASYNC) ? -1 : test_seam.real_sync ? fdatasync(fd) : 0;
+	if (fails(OP_FDATASYNC))
+		return -1;
+	synced(fd);
+	return test_seam.real_sync ? fdatasync(fd) : 0;
 }
 
 static int fail_truncate(int fd, off_t n)
@@ -105,5 +191,7 @@ void test_seam_reset(void)
 {
 	int64_t now_ms = test_seam.wall_ms;
 
+	while (undos)
+		forget(&undos);
 	test_seam = (struct test_seam){ .wall_ms = now_ms };
 }

@@ -44,8 +44,8 @@ static void make_ca(struct world *w)
 	name_write_ca(BYTES_LIT("Test"), BYTES_LIT("Root"), &name);
 	name_write_ca(BYTES_LIT("Test"), BYTES_LIT("Issuer"), &sub);
 	struct ca_request r = { .serial = serial, .subject = buf_bytes(&name), .issuer_name = buf_bytes(&name), .spki = key_spki(w->root),
-		.authority_key_id = BYTES_LIT(""), .alg = key_sig_alg(w->root), .not_before_s = START_MS / 1000 - 86400,
-		.not_after_s = START_MS / 1000 + 3650 * 86400, .path_len = -1 };
+		.authority_key_id = BYTES_LIT(""), .alg = key_sig_alg(w->root), .not_before_s = test_seam.wall_ms / 1000 - 86400,
+		.not_after_s = test_seam.wall_ms / 1000 + 3650 * 86400, .path_len = -1 };
 	cert_write_ca_tbs(&r, &tbs);
 	need(cert_sign(w->root, buf_bytes(&tbs), &der, &e), &e);
 	pem_add(&w->root_pem, "CERTIFICATE", buf_bytes(&der));
@@ -56,7 +56,7 @@ static void make_ca(struct world *w)
 	r.spki = key_spki(w->issuer);
 	r.authority_key_id = BYTES_ARRAY(root_id);
 	r.path_len = 0;
-	r.not_after_s = START_MS / 1000 + 365 * 86400;
+	r.not_after_s = test_seam.wall_ms / 1000 + 365 * 86400;
 	cert_write_ca_tbs(&r, &tbs);
 	need(cert_sign(w->root, buf_bytes(&tbs), &der, &e), &e);
 	pem_add(&w->issuer_pem, "CERTIFICATE", buf_bytes(&der));
@@ -68,7 +68,7 @@ static void make_settings(struct world *w)
 	static struct bytes tls_names[2] = { { (const uint8_t *)"ca.example", 10 }, { (const uint8_t *)"localhost", 9 } };
 
 	w->settings = (struct settings){ .base_url = BYTES_LIT(BASE), .caa_identity = BYTES_LIT(CAA_IDENTITY), .log_format = BYTES_LIT("text"),
-		.tls_names = { tls_names, 2 }, .order_lifetime = 7 * 3600, .segment_size = 64u << 20, .reserve = 0, .n_profiles = 2 };
+		.tls_names = { tls_names, 2 }, .order_lifetime = 7 * 3600, .segment_size = 1u << 20, .reserve = 0, .n_profiles = 2 };
 	w->settings.profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"), .doc = BYTES_LIT("web"), .lifetime_s = 47 * 86400,
 		.backdate_s = 3600, .names_max = 100 };
 	w->settings.profiles[1] = (struct profile){ .name = BYTES_LIT("short"), .doc = BYTES_LIT("a day"), .lifetime_s = 86400,
@@ -77,13 +77,18 @@ static void make_settings(struct world *w)
 
 void world_new(struct world *w)
 {
+	world_new_at(w, START_MS);
+}
+
+void world_new_at(struct world *w, int64_t wall_ms)
+{
 	struct err e = { 0 };
 
 	*w = (struct world){ .root_pem = buf_new(8192), .issuer_pem = buf_new(8192), .issuer_key_pem = buf_new_secret(8192) };
 	crypto_init();
 	test_seam_install();
 	test_seam_reset();
-	test_seam.wall_ms = START_MS;
+	test_seam.wall_ms = wall_ms;
 	snprintf(w->folder, sizeof w->folder, "/tmp/chancery-signer-test-XXXXXX");
 	assert_non_null(mkdtemp(w->folder));
 	w->dir = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

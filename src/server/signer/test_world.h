@@ -26,6 +26,7 @@ struct test_seam {
 	bool fail_all_after;     /* and all later ones too: the disk is gone */
 	bool tear;               /* a failing write has written half */
 	bool failed;             /* it has come to that */
+	bool journal;            /* note what a power cut may take back */
 	bool real_sync;          /* else syncs only count: the tests' folder may lie on a slow disk */
 	enum test_op trace[256]; /* the newest operations that write */
 	size_t n_trace;
@@ -33,6 +34,9 @@ struct test_seam {
 extern struct test_seam test_seam;
 void test_seam_install(void);
 void test_seam_reset(void);
+/* What a power cut does: of what was written since the last sync of its file, each sector of 512 bytes is on the disk or is not;
+ * `keep` of 256 are, chosen by `seed`. Only with test_seam.journal set beforehand. */
+void test_seam_power_cut(unsigned keep, uint64_t seed);
 
 /* --- the CA --- */
 
@@ -47,8 +51,9 @@ struct world {
 	struct arena *round;     /* of signer_round() */
 	struct signer *s;
 };
-/* A new CA, opened; the clock stands at START_MS. */
+/* A new CA, opened; the clock stands at START_MS, or where it is told. */
 void world_new(struct world *w);
+void world_new_at(struct world *w, int64_t wall_ms);
 void world_free(struct world *w);
 /* Closes and opens again; the error's code. */
 enum err_code world_reopen(struct world *w, struct err *e);
