@@ -152,15 +152,15 @@ static bool moment(struct civil c, int64_t offset_s, int64_t *ret_unix_s)
 
 enum err_code rfc3339_parse(struct bytes in, int64_t *ret_unix_s, struct err *e)
 {
+	if (!in.ptr)
+		in = BYTES_LIT("");
 	const uint8_t *p = in.ptr, *end = in.ptr + in.len;
 	struct civil c;
 	int64_t unix_s, off;
-
-	bool ok = in.len > 0 && digits(&p, end, 4, &c.year) && literal(&p, end, '-') && digits(&p, end, 2, &c.month) &&
-		  literal(&p, end, '-') && digits(&p, end, 2, &c.day) && literal(&p, end, 'T') && digits(&p, end, 2, &c.hour) &&
-		  literal(&p, end, ':') && digits(&p, end, 2, &c.minute) && literal(&p, end, ':') &&
-		  digits(&p, end, 2, &c.second) && fraction(&p, end) && offset(&p, end, &off) && p == end &&
-		  moment(c, off, &unix_s);
+	bool ok = digits(&p, end, 4, &c.year) && literal(&p, end, '-') && digits(&p, end, 2, &c.month) && literal(&p, end, '-') &&
+		  digits(&p, end, 2, &c.day) && literal(&p, end, 'T') && digits(&p, end, 2, &c.hour) && literal(&p, end, ':') &&
+		  digits(&p, end, 2, &c.minute) && literal(&p, end, ':') && digits(&p, end, 2, &c.second) && fraction(&p, end) &&
+		  offset(&p, end, &off) && p == end && moment(c, off, &unix_s);
 	errno = 0;
 	if (!ok)
 		FAIL(e, MALFORMED, "not an RFC 3339 time like 2026-11-23T08:00:00Z");

@@ -174,13 +174,13 @@ static bool is_white(uint8_t c)
 /* Where a line begins with `what`, or NULL. RFC 7468 §3: armour stands on lines of its own. */
 static const uint8_t *find_line(struct bytes in, const char *what)
 {
-	size_t n = strlen(what);
-	const uint8_t *p = in.ptr, *end = in.ptr + in.len;
+	size_t at = 0;
 
-	while (in.len && (p = memmem(p, (size_t)(end - p), what, n))) {
-		if (p == in.ptr || is_line_end(p[-1]))
+	while (at < in.len) {
+		const uint8_t *p = memmem(in.ptr + at, in.len - at, what, strlen(what));
+		if (!p || p == in.ptr || is_line_end(p[-1]))
 			return p;
-		p++;
+		at = (size_t)(p - in.ptr) + 1;
 	}
 	return NULL;
 }

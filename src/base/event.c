@@ -54,8 +54,8 @@ static void put_time(struct buf *b)
 	buf_add_fmt(b, "%.19s.%03uZ", text, (unsigned)(now_ms % 1000) % 1000u);
 }
 
-/* A character that a quoted value cannot hold as it is; returns behind it. */
-static const uint8_t *put_special(struct buf *b, const uint8_t *p, const uint8_t *end)
+/* One character of a quoted value; returns how many bytes it took. */
+static size_t put_character(struct buf *b, const uint8_t *p, const uint8_t *end)
 {
 	uint32_t c = 0;
 	size_t n = utf8_get(p, end, &c);
@@ -70,7 +70,7 @@ static const uint8_t *put_special(struct buf *b, const uint8_t *p, const uint8_t
 		buf_add(b, (struct bytes){ p, n });
 	else
 		buf_add_fmt(b, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
-	return p + (n ? n : 1);
+	return n ? n : 1;
 }
 
 /* Whether a value needs no quotes: printable ASCII without what logfmt gives a meaning. */
@@ -89,8 +89,8 @@ static void put_text_value(struct buf *b, struct bytes v)
 		return;
 	}
 	buf_add_u8(b, '"');
-	for (const uint8_t *p = v.ptr, *end = v.ptr + v.len; p < end;)
-		p = put_special(b, p, end);
+	for (size_t i = 0; i < v.len;)
+		i += put_character(b, v.ptr + i, v.ptr + v.len);
 	buf_add_u8(b, '"');
 }
 

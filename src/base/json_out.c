@@ -80,8 +80,9 @@ static const uint8_t *put_special(struct buf *b, const uint8_t *p, const uint8_t
 
 static void put_text(struct buf *b, struct bytes v)
 {
+	if (!v.ptr)
+		v = BYTES_LIT("");
 	const uint8_t *p = v.ptr, *end = v.ptr + v.len;
-
 	buf_add_u8(b, '"');
 	while (p < end) {
 		const uint8_t *q = json_skip_plain(p, end);
