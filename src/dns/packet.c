@@ -3,6 +3,7 @@
 #include "base/wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define HEADER_LEN   12
@@ -153,12 +154,12 @@ static enum err_code follow(struct arena *a, struct reader answers, unsigned cou
 {
 	char current[NAME_TEXT];
 
-	(void)strcpy(current, name);
+	(void)snprintf(current, sizeof current, "%s", name);
 	for (unsigned i = 0; i <= CNAMES_MAX; i++) {
 		TRY(scan(a, answers, count, current, type, f, e));
 		if (f->n > 0 || !f->alias)
 			return ERR_OK;
-		(void)strcpy(current, f->target);
+		(void)snprintf(current, sizeof current, "%s", f->target);
 	}
 	FAIL(e, MALFORMED, "more than %d CNAMEs one after the other", CNAMES_MAX);
 }
