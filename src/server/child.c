@@ -4,10 +4,14 @@
 #include "base/event.h"
 #include "crypto/digest.h"
 #include "os/process.h"
+#include "os/sanitized.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define START_MS         10000
@@ -94,6 +98,19 @@ enum err_code child_start(enum process self, struct child *ret, struct err *e)
 	return child_receive_start(ret, e);
 }
 
+#if SANITIZED_ADDRESS
+/* LeakSanitizer reads /proc and traces its own process at the end, which a jail forbids. So a build with it, which is no product, changes
+ * folder and user alone and says so by listing no layer; the jails are tested in the release build. */
+enum err_code child_jail(struct child *c, struct err *e)
+{
+	if (fchdir(c->folder) != 0)
+		FAIL(e, CONFIG, "the data folder cannot be entered: %s", strerror(errno));
+	if (getuid() == 0 && (setgroups(0, NULL) != 0 || setresgid(c->gid, c->gid, c->gid) != 0 || setresuid(c->uid, c->uid, c->uid) != 0))
+		FAIL(e, CONFIG, "cannot become user %u: %s", (unsigned)c->uid, strerror(errno));
+	(void)prctl(PR_SET_DUMPABLE, 1);
+	return ERR_OK;
+}
+#else
 enum err_code child_jail(struct child *c, struct err *e)
 {
 	struct jail j = { .root_dir = c->folder, .uid = c->uid, .gid = c->gid,
@@ -101,6 +118,7 @@ enum err_code child_jail(struct child *c, struct err *e)
 
 	return jail_enter(&j, &c->layers, e);
 }
+#endif
 
 enum err_code child_ready(struct child *c, struct err *e)
 {

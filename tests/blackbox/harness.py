@@ -79,6 +79,7 @@ class Ca:
 
     def __init__(self, *options, http_port=None, dns_port=None, edit=None, program=CA_PROGRAM, folder=None, before=(), names=None):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="chancery-test-"))
+        self.folder.chmod(0o755)  # sanitizer builds have no root directory of their own: their users must get to their folders
         self.program = program
         self.before = list(before)
         self.port = free_port()

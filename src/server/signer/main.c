@@ -5,6 +5,7 @@
 #include "base/event.h"
 #include "base/json.h"
 #include "crypto/digest.h"
+#include "os/sanitized.h"
 #include "server/child.h"
 #include "server/signer/signer.h"
 
@@ -348,7 +349,8 @@ static enum err_code start(struct server *v, struct err *e)
 	v->checkpoint_records = signer_counts(v->signer).log_records;
 	(void)mlockall(MCL_CURRENT); /* keys stay out of swap where the limit allows it */
 	TRY(child_jail(&v->child, e));
-	TRY(jail_seccomp_signer(&v->child.layers, e));
+	if (!SANITIZED_ADDRESS) /* LeakSanitizer's search at the end needs what the filter forbids; see child_jail() */
+		TRY(jail_seccomp_signer(&v->child.layers, e));
 	return child_ready(&v->child, e);
 }
 
