@@ -24,7 +24,8 @@ struct json_text {
 struct json_level {
 	uint8_t close;
 	size_t n;                                /* members or elements so far */
-	struct json_text keys[JSON_MEMBERS_MAX]; /* of an object; escapes and all: compared by json_text_eq() */
+	struct json_text keys[JSON_MEMBERS_MAX]; /* of an object, escapes and all: compared by json_text_eq() */
+	uint64_t hashes[JSON_MEMBERS_MAX];       /* of long keys, else 0 */
 };
 
 /* Starts at the first character that is not white space. */

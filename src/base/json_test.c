@@ -119,10 +119,14 @@ static void duplicate_keys_are_refused_at_any_depth_and_in_any_spelling(void **s
 		"{\"\xc3\xa9\":1,\"\\u00e9\":2}", "{\"\\u00E9\":1,\"\\u00e9\":2}", "{\"/\":1,\"\\/\":2}",
 		"{\"\\n\":1,\"\\u000a\":2}", "{\"\xf0\x9f\x94\x92\":1,\"\\ud83d\\udd12\":2}", "{\"x\":{\"a\":1,\"a\":2}}",
 		"[{\"a\":1,\"a\":2}]", "{\"x\":[[{\"y\":{\"a\":1,\"b\":{},\"a\":2}}]]}", "{\"a\":{\"a\":1},\"a\":2}",
+		"{\"a key of more than thirty-two bytes\":1,\"\\u0061 key of more than thirty-tw\\u006f bytes\":2}",
+		"{\"\\u0061 key of more than thirty-two bytes \\u00e9\":1,\"a key of more than thirty-two bytes \xc3\xa9\":2}",
 		"{\"\\u0000\":1,\"\\u0000\":2}", "{\"ab\":1,\"a\\u0062\":2}" };
-	static const char *const good[] = { "{\"a\":1,\"aa\":2,\"\":3}", "{\"\\u0061\":1,\"\\u0062\":2}",
-		"{\"ab\":1,\"a\\u0063\":2}", "{\"a\":{\"a\":{\"a\":1}}}", "[{\"a\":1},{\"a\":2}]", "{\"\\u00e9\":1,\"e\":2}",
-		"{\"\\u0000\":1,\"\\u0001\":2}", "{\"\\\\u0061\":1,\"a\":2}", "{\"\xc3\xa9\":1,\"\\u00c3\\u00a9\":2}" };
+	static const char *const good[] = { "{\"a\":1,\"aa\":2,\"\":3}",
+		"{\"a key of more than thirty-two bytes\":1,\"\\u0061 key of more than thirty-two bytez\":2}",
+		"{\"\\u0061\":1,\"\\u0062\":2}", "{\"ab\":1,\"a\\u0063\":2}", "{\"a\":{\"a\":{\"a\":1}}}",
+		"[{\"a\":1},{\"a\":2}]", "{\"\\u00e9\":1,\"e\":2}", "{\"\\u0000\":1,\"\\u0001\":2}", "{\"\\\\u0061\":1,\"a\":2}",
+		"{\"\xc3\xa9\":1,\"\\u00c3\\u00a9\":2}" };
 	struct err e;
 
 	(void)state;
