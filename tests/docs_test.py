@@ -1,0 +1,104 @@
+"""The documents say what is: man pages and help name the same commands and options, README's commands exist, links lead somewhere.
+Needs CHANCERY_BUILD, a build folder with the programs."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ["CHANCERY_BUILD"])
+PROGRAMS = {"chancery-ca": "man/chancery-ca.8", "chancery": "man/chancery.1"}
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "THREAT-MODEL.md"]
+
+sys.path.insert(0, str(ROOT / "tools"))
+import man  # noqa: E402
+
+
+def run(*words):
+    return subprocess.run([str(w) for w in words], check=False, capture_output=True, text=True, timeout=60)
+
+
+def programs():
+    """(program, its man page's text) of those that are built."""
+    for name, page in PROGRAMS.items():
+        if (BUILD / "bin" / name).exists():
+            yield name, (ROOT / page).read_text()
+
+
+def commands_of(program):
+    """command -> its options, from the help."""
+    text = run(BUILD / "bin" / program, "help").stdout
+    names = [n for n in re.findall(r"^  ([a-z][a-z-]*)(?: |$)", text, re.M) if n not in ("help", "completion")]
+    return {n: re.findall(r"^  --([a-z0-9-]+)", run(BUILD / "bin" / program, "help", n).stdout, re.M) for n in names}
+
+
+class ManPages(unittest.TestCase):
+    def test_the_lists_are_those_of_the_programs(self):
+        for page, marker, due in man.lists(BUILD):
+            with self.subTest(page):
+                self.assertEqual(man.split(page, marker)[1], due, "tools/man.py BUILD --update writes them")
+
+    def test_every_command_and_option_of_the_help_is_there(self):
+        for program, page in programs():
+            commands = commands_of(program)
+            self.assertTrue(commands)
+            for command, options in commands.items():
+                with self.subTest(f"{program} {command}"):
+                    self.assertRegex(page, rf"(?m)^\.(Ss|It|Nm|Cm|Ic).*\b{re.escape(command)}\b")
+                    for option in options:
+                        self.assertRegex(page, rf"Fl (Fl |-){re.escape(option)}\b")
+
+    def test_every_setting_is_there(self):
+        page = (ROOT / "man/chancery-ca.conf.5").read_text()
+        for section, option, *_ in man.settings():
+            self.assertIn(f".It Ic {option}\n", page, section)
+
+    @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not installed")
+    def test_mandoc_finds_no_error(self):
+        for page in sorted((ROOT / "man").glob("*.[1-8]")):
+            with self.subTest(page.name):
+                result = run("mandoc", "-T", "lint", "-W", "warning", page)
+                self.assertEqual(result.stdout + result.stderr, "")
+
+    def test_a_new_configuration_names_every_setting(self):
+        rows = man.settings()
+        self.assertGreater(len(rows), 20)
+        checks = (ROOT / "src/server/parent/config_check.c").read_text()
+        for section, option, *_ in rows:
+            self.assertIn(f'{{ "{section}", "{option}", ', checks)
+
+
+class Documents(unittest.TestCase):
+    def test_commands_in_documents_exist(self):
+        known = {program: commands_of(program) for program, _ in programs()}
+        for document in DOCUMENTS:
+            text = (ROOT / document).read_text().replace("\\\n", " ")
+            for block in re.findall(r"```(?:sh)?\n(.*?)```", text, re.S):
+                for program, command, rest in re.findall(r"^\s*(?:\S*/)?(chancery(?:-ca)?) ([a-z][a-z-]*)(.*)$", block, re.M):
+                    if program not in known or command == "help":
+                        continue
+                    with self.subTest(f"{document}: {program} {command}"):
+                        self.assertIn(command, known[program])
+                        for option in re.findall(r"(?<!\S)--([a-z0-9-]+)", rest):
+                            self.assertIn(option, known[program][command])
+
+    def test_scripts_in_documents_exist(self):
+        for document in DOCUMENTS:
+            for script in re.findall(r"`?\./([a-z]+)\b", (ROOT / document).read_text()):
+                self.assertTrue(os.access(ROOT / script, os.X_OK), f"{document}: ./{script}")
+
+    def test_links_and_paths_lead_somewhere(self):
+        for document in DOCUMENTS + [str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")]:
+            text = (ROOT / document).read_text()
+            folder = (ROOT / document).parent
+            for target in re.findall(r"\]\(([^)#:]+)\)", text):
+                self.assertTrue((folder / target).exists(), f"{document}: {target}")
+            for path in re.findall(r"`((?:src|tools|tests|docs|man|include|cmake)/[\w./-]+)`", text):
+                self.assertTrue((ROOT / path).exists(), f"{document}: {path}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""tools/man.py BUILD [--update]: holds the man pages' lists to what the programs and the table of settings say.
+
+man/chancery-ca.8      between the "commands" markers: what `chancery-ca man-options` of this build prints
+man/chancery-ca.conf.5 between the "settings" markers: made from src/server/settings.def
+Says what differs and ends with 1; --update writes the lists anew.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KINDS = {"STRING": "String", "UINT": "Number", "SECONDS": "Duration", "BOOL": "True or false", "LIST": "List of strings"}
+READERS = {"F": "front", "V": "validator", "S": "signer", "P": "parent"}
+SECTIONS = {"": "TOP LEVEL", "front": "SECTION front", "validator": "SECTION validator", "signer": "SECTION signer"}
+STRING = r'"(?:\\.|[^"\\])*"'
+ROW = re.compile(r'^X\(\s*"([^"]*)",\s*"([^"]+)",\s*\w+,\s*(\w+),\s*(' + STRING + r"),\s*([FVSP|]+),\s*((?:" + STRING + r"\s*)+)\)", re.M)
+
+
+def unquote(text):
+    return "".join(re.sub(r"\\(.)", r"\1", part[1:-1]) for part in re.findall(STRING, text))
+
+
+def settings():
+    """(section, option, kind, default, readers, doc) of each row."""
+    text = (ROOT / "src/server/settings.def").read_text()
+    rows = [(section, option, kind, unquote(default), readers.split("|"), unquote(doc))
+            for section, option, kind, default, readers, doc in ROW.findall(text)]
+    if len(rows) != len(re.findall(r"^X\(", text, re.M)):
+        sys.exit("src/server/settings.def has rows that tools/man.py does not understand")
+    return rows
+
+
+def default_of(kind, default):
+    if kind == "LIST":
+        return "empty unless set" if default == "{}" else f"default {default}"
+    if kind == "UINT":
+        return f"default {default}"
+    return f'default "{default}"' if default else "empty unless set"
+
+
+def settings_page():
+    out, current = [], None
+    for section, option, kind, default, readers, doc in settings():
+        if section != current:
+            out += [".El"] if current is not None else []
+            out += [f".Sh {SECTIONS[section]}", ".Bl -tag -width Ds"]
+            current = section
+        told = ", ".join(READERS[r] for r in readers)
+        out += [f".It Ic {option}", doc, f"{KINDS[kind]}, {default_of(kind, default)}.", f"Read by: {told}."]
+    return "\n".join([*out, ".El"]) + "\n"
+
+
+def commands_page(program):
+    text = subprocess.run([program, "man-options"], check=True, capture_output=True, text=True).stdout
+    # The page says /etc; where it is installed elsewhere, the installation writes so (man/CMakeLists.txt).
+    return re.sub(r"[^\s(]*/etc/chancery", "/etc/chancery", text)
+
+
+def lists(build):
+    return [("man/chancery-ca.8", "commands", commands_page(pathlib.Path(build) / "bin" / "chancery-ca")),
+            ("man/chancery-ca.conf.5", "settings", settings_page())]
+
+
+def split(page, marker):
+    begin, end = f'.\\" {marker}: begin\n', f'.\\" {marker}: end\n'
+    text = (ROOT / page).read_text()
+    before, rest = text.split(begin)
+    middle, after = rest.split(end)
+    return before + begin, middle, end + after
+
+
+def main():
+    if len(sys.argv) < 2 or not os.path.isdir(sys.argv[1]):
+        sys.exit("usage: tools/man.py BUILD [--update]")
+    wrong = 0
+    for page, marker, due in lists(sys.argv[1]):
+        before, middle, after = split(page, marker)
+        if middle == due:
+            continue
+        if "--update" in sys.argv[2:]:
+            (ROOT / page).write_text(before + due + after)
+            print(f"{page}: its {marker} are written anew")
+        else:
+            print(f"{page}: its {marker} are not those of the program; tools/man.py {sys.argv[1]} --update writes them")
+            wrong = 1
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())
