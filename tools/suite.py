@@ -4,6 +4,7 @@ The release build runs every test; sanitizer builds run those where they see som
 Each test keeps its name, with the build's name before it.
 """
 import json
+import os
 import subprocess
 import sys
 
@@ -12,8 +13,11 @@ LABELS = {
     "release": None,  # everything
     "asan": {"unit", "fuzz", "blackbox"},
     "clang": {"unit"},
-    "tsan": {"threads"},
+    "tsan": {"unit"},
 }
+# Folders where several threads meet; the thread sanitizer has nothing to see elsewhere.
+THREADED = ("http/", "db/", "server/store/", "server/front/", "crypto/sig", "crypto/key")
+FUZZ_SECONDS = 20
 
 
 def quote(text):
@@ -25,16 +29,35 @@ def tests_of(build):
     return json.loads(text)["tests"]
 
 
+def fuzz_tests(checkout, suite):
+    """Each libFuzzer program for a while, from its corpus; what it finds new stays out of the tree."""
+    lines = []
+    for line in open(f"{checkout}/build/fuzz/fuzz_targets.txt"):
+        program, corpus = line.split()
+        name = os.path.basename(program)
+        found = f"{suite}/found/{name}"
+        os.makedirs(found)
+        words = [program, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", found, corpus]
+        lines.append(f"add_test({quote('fuzz/' + name)} {' '.join(map(quote, words))})")
+        lines.append(f"set_tests_properties({quote('fuzz/' + name)} PROPERTIES TIMEOUT {FUZZ_SECONDS * 6} WORKING_DIRECTORY {quote(found)})")
+    return lines
+
+
 def main():
     checkout, suite, presets = sys.argv[1:4]
     lines = []
     for preset in presets.split():
+        if preset == "fuzz":
+            lines += fuzz_tests(checkout, suite)
+            continue
         build = f"{checkout}/build/{preset}"
         wanted = LABELS[preset]
         for test in tests_of(build):
             properties = {p["name"]: p["value"] for p in test.get("properties", [])}
             labels = set(properties.get("LABELS", []))
             if wanted is not None and not labels & wanted:
+                continue
+            if preset == "tsan" and not test["name"].startswith(THREADED):
                 continue
             name = quote(f"{preset}/{test['name']}")
             if "command" not in test:

@@ -46,7 +46,11 @@ bool err_is_peers(enum err_code code);
 enum err_code err_from_urn(struct bytes urn);
 
 /* The only two macros that change control flow. FAIL sets errno's value aside: set errno = 0 where it says nothing. */
-#define FAIL(e, code, ...) return err_set((e), ERR_##code, __FILE__, __LINE__, __VA_ARGS__)
+#define FAIL(e, code, ...)                                                              \
+	do { /* the code as a constant, so that the compiler sees that a failure is one */ \
+		(void)err_set((e), ERR_##code, __FILE__, __LINE__, __VA_ARGS__);           \
+		return ERR_##code;                                                         \
+	} while (0)
 #define TRY(call)                                \
 	do {                                     \
 		enum err_code try_rc_ = (call);  \

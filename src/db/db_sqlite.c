@@ -94,7 +94,7 @@ static enum err_code set_up(struct db *db, enum db_access access, struct err *e)
 	TRY(exec(db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
 	    "PRAGMA journal_size_limit=33554432;", "setting up the writer", e));
 	struct db_stmt *st;
-	bool row;
+	bool row = false;
 	TRY(db_prepare(db, "PRAGMA journal_mode", &st, e));
 	TRY(db_step(st, &row, e));
 	bool wal = row && sqlite3_stricmp((const char *)sqlite3_column_text(st->stmt, 0), "wal") == 0;
@@ -231,7 +231,7 @@ enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *e)
 
 enum err_code db_run(struct db_stmt *st, int64_t *ret_changed, struct err *e)
 {
-	bool row;
+	bool row = false;
 
 	TRY(db_step(st, &row, e));
 	if (row)
@@ -284,7 +284,7 @@ enum err_code db_fixed(struct db_stmt *st, unsigned column, void *out, size_t n,
 static enum err_code control(struct db *db, const char *sql, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
-	bool row;
+	bool row = false;
 
 	TRY(db_prepare(db, sql, &st, e));
 	return db_step(st, &row, e);
@@ -346,7 +346,7 @@ void db_tend(struct db *db)
 static enum err_code version(struct db *db, int64_t *ret, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
-	bool row;
+	bool row = false;
 
 	TRY(db_prepare(db, "PRAGMA user_version", &st, e));
 	TRY(db_step(st, &row, e));
