@@ -145,6 +145,23 @@ static void reply_order(struct acme_request *r, struct reply *ret, const struct 
 		reply_field(ret, "Retry-After", BYTES_LIT("1"));
 }
 
+/* RFC 8555 §7.4 wants orderNotReady for every finalize of an order that is not ready. The one that was taken may be sent again, as
+ * its answer may have been lost; another CSR must not look as if it had been certified. */
+static enum err_code check_same_csr(struct acme_request *r, const struct store_order *order, struct err *e)
+{
+	struct finalize_body body = { 0 }, taken = { 0 };
+	struct jws jws;
+
+	if (order->finalize.len == 0) /* refused meanwhile: the order tells why */
+		return ERR_OK;
+	TRY(json_read(r->http->arena, r->jws.payload, "the payload", body_fields, 1, &body, e));
+	TRY(jws_parse(r->http->arena, order->finalize, JWS_NONCE_REQUIRED, &jws, e));
+	TRY(json_read(r->http->arena, jws.payload, "the payload that was taken", body_fields, 1, &taken, e));
+	if (!bytes_eq(body.csr, taken.csr))
+		FAIL(e, ORDER_NOT_READY, "the order is %s with another CSR: make a new order", order_state_name(order->state));
+	return ERR_OK;
+}
+
 /* RFC 8555 §7.4. The usual end is `valid` in this very answer; a signer that is away leaves the order in processing, and it is
  * driven on when the signer is back, also after a restart. */
 enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct err *e)
@@ -154,6 +171,7 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 	TRY(load_order(r, &order, e));
 	TRY(check_state(&order, r->now_ms / 1000, e));
 	if (order.state != ORDER_READY) {
+		TRY(check_same_csr(r, &order, e));
 		reply_order(r, ret, &order);
 		return ERR_OK;
 	}
@@ -164,10 +182,10 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 		if (stored != ERR_OK && stored != ERR_CONFLICT)
 			return stored;
 		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
-		rc = ERR_OK;
+		rc = check_same_csr(r, &order, e);
 	} else if (rc == ERR_CONFLICT) { /* another finalize of this moment was faster */
 		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
-		rc = ERR_OK;
+		rc = check_same_csr(r, &order, e);
 	} else if (rc != ERR_OK) {
 		keep_refusal(r->front, &order, e);
 	}
