@@ -16,6 +16,23 @@ def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def certificates(pem):
+    """The certificates of a chain, leaf first."""
+    end = "-----END CERTIFICATE-----\n"
+    text = pem if isinstance(pem, str) else pem.decode()
+    return [x509.load_pem_x509_certificate((part + end).encode()) for part in text.split(end)[:-1]]
+
+
+def check_signed(certificate, issuer):
+    """Raises unless the one is signed by the other's key."""
+    assert certificate.issuer == issuer.subject
+    key, data = issuer.public_key(), certificate.tbs_certificate_bytes
+    if isinstance(key, rsa.RSAPublicKey):
+        key.verify(certificate.signature, data, padding.PKCS1v15(), certificate.signature_hash_algorithm)
+    else:
+        key.verify(certificate.signature, data, ec.ECDSA(certificate.signature_hash_algorithm))
+
+
 def number(n, size=None):
     return b64(n.to_bytes(size or (n.bit_length() + 7) // 8, "big"))
 
