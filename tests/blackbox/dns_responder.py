@@ -81,3 +81,8 @@ class Responder:
         for server in (self.udp, self.tcp):
             server.shutdown()
             server.server_close()
+
+
+def start():
+    """For tests that set nothing: a responder's address."""
+    return f"127.0.0.1:{Responder().port}"
