@@ -29,4 +29,7 @@ enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *
 /* A CSR for these names, empty subject, signed by the key (a private one). */
 enum err_code csr_write(const struct key *k, const struct san *names, size_t n_names, struct buf *out, struct err *e) MUST_USE;
 
+/* The CertificationRequestInfo alone, for a key that signs elsewhere: cert_write_signed() puts the signature to it. */
+void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, struct buf *out);
+
 #endif

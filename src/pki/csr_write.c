@@ -7,13 +7,13 @@
 
 /* CertificationRequestInfo (RFC 2986 §4.1): the names go into the extensionRequest alone (RFC 8555 §7.4 allows either place, and
  * a common name has no room for more than 64 characters). */
-static void write_info(const struct key *k, const struct san *names, size_t n_names, struct buf *out)
+void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, struct buf *out)
 {
 	struct der_mark info = der_open(out, DER_SEQUENCE);
 
 	der_put_u64(out, 0); /* v1 */
 	der_put_hex(out, "3000");
-	buf_add(out, key_spki(k));
+	buf_add(out, spki);
 	struct der_mark attributes = der_open(out, DER_CONTEXT_CONSTRUCTED(0)), attribute = der_open(out, DER_SEQUENCE);
 	der_put_oid(out, oid_hex(OID_EXTENSION_REQUEST));
 	struct der_mark values = der_open(out, DER_SET), list = der_open(out, DER_SEQUENCE);
@@ -30,7 +30,7 @@ enum err_code csr_write(const struct key *k, const struct san *names, size_t n_n
 {
 	struct buf info CLEANUP(buf_free_p) = buf_new(CSR_SIZE_MAX);
 
-	write_info(k, names, n_names, &info);
+	csr_write_info(key_spki(k), names, n_names, &info);
 	if (!buf_ok(&info))
 		FAIL(e, NOMEM, "a CSR for %zu names would be larger than %d bytes", n_names, CSR_SIZE_MAX);
 	/* A CertificationRequest has a Certificate's outer shape: what is signed, the algorithm, the signature. */

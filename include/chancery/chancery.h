@@ -1,0 +1,226 @@
+/* libchancery: a client of ACME certificate authorities (RFC 8555). Plain C99.
+ *
+ * In short:
+ *	struct chancery_client *c = chancery_client_new("https://ca.example.org/directory");
+ *	chancery_client_set_account_key(c, account_key);
+ *	chancery_client_set_solver(c, deploy, clean_up, context);
+ *	if (chancery_client_issue(c, names, n_names, certificate_key, &certificate) != CHANCERY_OK)
+ *		puts(chancery_error_message(chancery_client_error(c)));
+ *
+ * Conventions
+ * - Strings are NUL-terminated UTF-8 unless a length goes with them. What a function is given, it copies: nothing has to live
+ *   longer than the call. Callbacks' contexts are the caller's and must live as long as the handle that knows them.
+ * - What a function returns by `const` pointer belongs to the handle it was asked from and lives as long as that, or as long as
+ *   the function's comment says. Whatever has a chancery_*_free() is the caller's; these take NULL.
+ * - A fallible function returns CHANCERY_OK or what went wrong, and then leaves its outputs untouched.
+ * - Threads: one thread at a time for each handle. Handles share nothing. A key may belong to several clients of one thread.
+ * - Nothing is printed, no signal handler is set, no process is started, nothing is written to disk (but by the webroot solver).
+ *   Writing to a connection that the server closed never raises SIGPIPE.
+ * - The library opens TLS connections to the server alone, and accepts only https. It is bounded: answers of at most 1 MiB,
+ *   requests of at most a minute, one deadline for a whole issuance. */
+#ifndef CHANCERY_CHANCERY_H
+#define CHANCERY_CHANCERY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define CHANCERY_API __attribute__((visibility("default")))
+#else
+#define CHANCERY_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- results ---- */
+
+/* Numbers never change their meaning; new ones may be added. */
+enum chancery_result {
+	CHANCERY_OK = 0,
+	CHANCERY_USAGE = 1,     /* an argument that is not allowed, or a setting that is missing */
+	CHANCERY_NOMEM = 2,
+	CHANCERY_SYSTEM = 3,    /* a file or socket of this machine */
+	CHANCERY_CALLBACK = 4,  /* one of the caller's callbacks failed, or asked to stop */
+	CHANCERY_NETWORK = 5,   /* the server could not be reached, or its TLS certificate is not trusted */
+	CHANCERY_PROTOCOL = 6,  /* the server answered with what ACME does not allow */
+	CHANCERY_REFUSED = 7,   /* the server refused: chancery_error_type() tells the kind */
+	CHANCERY_VALIDATION = 8, /* the server could not validate a name */
+	CHANCERY_TIMEOUT = 9    /* the deadline passed, or the server asks to wait beyond it */
+};
+
+/* Who has to act for it to work next time. */
+enum chancery_fault {
+	CHANCERY_FAULT_CALLER = 0,  /* arguments, settings, callbacks */
+	CHANCERY_FAULT_MACHINE = 1, /* memory, files, sockets of this machine */
+	CHANCERY_FAULT_NETWORK = 2, /* what lies between, or the server is down */
+	CHANCERY_FAULT_SERVER = 3,  /* the CA */
+	CHANCERY_FAULT_NAME = 4     /* the name's DNS or web server, or who runs it */
+};
+
+/* The last failure of a handle. */
+struct chancery_error;
+
+/* CHANCERY_OK when the last call succeeded. A NULL error is one without memory to tell more (CHANCERY_NOMEM). */
+CHANCERY_API enum chancery_result chancery_error_result(const struct chancery_error *error);
+CHANCERY_API enum chancery_fault chancery_error_fault(const struct chancery_error *error);
+/* What was tried and what went wrong, for a person: one line of printable UTF-8, at most 2047 bytes. Never NULL. */
+CHANCERY_API const char *chancery_error_message(const struct chancery_error *error);
+/* What to do about it: one line, or "" when nothing more is known. Never NULL. */
+CHANCERY_API const char *chancery_error_hint(const struct chancery_error *error);
+/* The server's problem type (RFC 8555 section 6.7) without "urn:ietf:params:acme:error:", such as "rateLimited"; a full URI when
+ * it is another's; "" when the server did not say. Never NULL. */
+CHANCERY_API const char *chancery_error_type(const struct chancery_error *error);
+/* The HTTP status of the server's answer that was the failure; 0 when there was none. */
+CHANCERY_API int chancery_error_http_status(const struct chancery_error *error);
+/* After how many seconds the server asks to try again; 0 when it did not say. */
+CHANCERY_API uint32_t chancery_error_retry_after(const struct chancery_error *error);
+/* Subproblems (RFC 8555 section 6.7.1): what was wrong with which name. i < count; "" for what the server left out, or behind
+ * the last. */
+CHANCERY_API size_t chancery_error_sub_count(const struct chancery_error *error);
+CHANCERY_API const char *chancery_error_sub_name(const struct chancery_error *error, size_t i);
+CHANCERY_API const char *chancery_error_sub_type(const struct chancery_error *error, size_t i);
+CHANCERY_API const char *chancery_error_sub_detail(const struct chancery_error *error, size_t i);
+
+/* ---- keys ---- */
+
+/* An account's or a certificate's key, in memory or elsewhere (a token, another process, a cloud). */
+struct chancery_key;
+
+enum chancery_key_type {
+	CHANCERY_KEY_ECDSA_P256 = 0,
+	CHANCERY_KEY_ECDSA_P384 = 1,
+	CHANCERY_KEY_RSA_2048 = 2,
+	CHANCERY_KEY_RSA_3072 = 3,
+	CHANCERY_KEY_RSA_4096 = 4
+};
+
+#define CHANCERY_SIGNATURE_MAX 512 /* bytes of any signature */
+
+/* Signs `message` (not yet hashed) and writes the signature as X.509 has it: an ECDSA one as DER Ecdsa-Sig-Value, an RSA one
+ * (PKCS #1 v1.5) of the modulus' length, an Ed25519 one of 64 bytes. The hash is SHA-256, but SHA-384 for P-384.
+ * signature: room for CHANCERY_SIGNATURE_MAX bytes; *signature_len: how many were written. Returns 0; anything else fails the
+ * operation with CHANCERY_CALLBACK. It may block. */
+typedef int chancery_sign_fn(void *context, const unsigned char *message, size_t message_len, unsigned char *signature,
+    size_t *signature_len);
+
+/* A key that lives elsewhere. spki: its public half as DER SubjectPublicKeyInfo (P-256, P-384, RSA of 2048 to 4096 bits; Ed25519
+ * for accounts with CAs that take it). CHANCERY_USAGE for any other. */
+CHANCERY_API enum chancery_result chancery_key_external(const unsigned char *spki, size_t spki_len, chancery_sign_fn *sign,
+    void *context, struct chancery_key **ret);
+/* A new key in memory. */
+CHANCERY_API enum chancery_result chancery_key_generate(enum chancery_key_type type, struct chancery_key **ret);
+/* From unencrypted PEM ("PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"). CHANCERY_USAGE when it holds none that is allowed. */
+CHANCERY_API enum chancery_result chancery_key_from_pem(const char *pem, size_t pem_len, struct chancery_key **ret);
+/* PKCS #8 PEM with a NUL behind it; freed with chancery_secret_free(). CHANCERY_USAGE for a key that lives elsewhere. */
+CHANCERY_API enum chancery_result chancery_key_to_pem(const struct chancery_key *key, char **ret_pem, size_t *ret_len);
+/* Wipes and frees what chancery_key_to_pem() gave. */
+CHANCERY_API void chancery_secret_free(char *secret, size_t len);
+/* DER SubjectPublicKeyInfo; lives as long as the key. */
+CHANCERY_API const unsigned char *chancery_key_spki(const struct chancery_key *key, size_t *ret_len);
+/* A client that uses the key holds it by itself: freeing it here is always allowed. */
+CHANCERY_API void chancery_key_free(struct chancery_key *key);
+
+/* ---- the client ---- */
+
+struct chancery_client;
+
+/* For the CA with this directory (an https URL). NULL without memory; a URL that is not allowed is told by the first use. */
+CHANCERY_API struct chancery_client *chancery_client_new(const char *directory_url);
+CHANCERY_API void chancery_client_free(struct chancery_client *client);
+/* What the last call on this client had to tell; lives until the next one. */
+CHANCERY_API const struct chancery_error *chancery_client_error(const struct chancery_client *client);
+
+/* The account's key; needed. The account is made on first use and found again by its key ever after. */
+CHANCERY_API enum chancery_result chancery_client_set_account_key(struct chancery_client *client, struct chancery_key *key);
+/* A URI where the CA may reach the account's owner, such as "mailto:ops@example.org"; may be called again, 8 times at most. Told
+ * to the CA when the account is made. */
+CHANCERY_API enum chancery_result chancery_client_add_contact(struct chancery_client *client, const char *uri);
+/* agree != 0: the account's owner agrees to the CA's terms of service. Without it, a CA that has terms makes no account. */
+CHANCERY_API enum chancery_result chancery_client_set_terms_agreed(struct chancery_client *client, int agree);
+/* A PEM file of the CAs that vouch for the server's TLS certificate, instead of the system's; NULL for the system's. */
+CHANCERY_API enum chancery_result chancery_client_set_ca_file(struct chancery_client *client, const char *path);
+/* The deadline of one chancery_client_issue() in seconds, waits included: 1 to 604800; 600 unless set. */
+CHANCERY_API enum chancery_result chancery_client_set_timeout(struct chancery_client *client, uint32_t seconds);
+/* Put before the library's own name in the User-Agent: "program/1.0". Printable ASCII, at most 100 bytes. */
+CHANCERY_API enum chancery_result chancery_client_set_user_agent(struct chancery_client *client, const char *product);
+
+/* ---- solving challenges ---- */
+
+/* A challenge that has to be answered. Members may be added at the end: it is only ever made by the library. */
+struct chancery_challenge {
+	const char *type;              /* "http-01" */
+	const char *name;              /* the DNS name, lower case */
+	const char *token;             /* base64url alone: A-Z a-z 0-9 - _ ; 1 to 255 characters; safe as a file's name */
+	const char *key_authorization; /* what http://NAME/.well-known/acme-challenge/TOKEN has to answer, byte for byte */
+};
+
+/* Makes the answer reachable before it returns 0; anything else fails the issuance with CHANCERY_CALLBACK. The strings live
+ * until the call returns. */
+typedef int chancery_deploy_fn(void *context, const struct chancery_challenge *challenge);
+/* Takes it away again; called once for each successful deploy, also after failures. */
+typedef void chancery_clean_up_fn(void *context, const struct chancery_challenge *challenge);
+
+/* One of these three is needed; the last one set counts. */
+CHANCERY_API enum chancery_result chancery_client_set_solver(struct chancery_client *client, chancery_deploy_fn *deploy,
+    chancery_clean_up_fn *clean_up, void *context);
+/* Files below FOLDER/.well-known/acme-challenge/, which a web server shows. The folder must be there. */
+CHANCERY_API enum chancery_result chancery_client_use_webroot(struct chancery_client *client, const char *folder);
+/* A listener of the library's own, in a thread of its own, as long as an issuance runs. address: numeric IPv4 or IPv6, NULL for
+ * all; port: 1 to 65535, 80 where the CA comes to the host directly. */
+CHANCERY_API enum chancery_result chancery_client_use_listener(struct chancery_client *client, const char *address,
+    uint16_t port);
+
+/* ---- progress ---- */
+
+enum chancery_step {
+	CHANCERY_STEP_DIRECTORY = 0,
+	CHANCERY_STEP_ACCOUNT = 1,
+	CHANCERY_STEP_ORDER = 2,
+	CHANCERY_STEP_CHALLENGE = 3,  /* an answer is in place and the server may look */
+	CHANCERY_STEP_VALIDATED = 4,  /* a name is validated (also when it was so before) */
+	CHANCERY_STEP_FINALIZE = 5,
+	CHANCERY_STEP_CERTIFICATE = 6,
+	CHANCERY_STEP_WAIT = 7        /* the server asks for patience, or a request is tried again */
+};
+
+/* text: one line for a person, without its end. Return 0 to go on; anything else stops with CHANCERY_CALLBACK. New steps may be
+ * added. */
+typedef int chancery_progress_fn(void *context, enum chancery_step step, const char *text);
+CHANCERY_API enum chancery_result chancery_client_set_progress(struct chancery_client *client, chancery_progress_fn *progress,
+    void *context);
+
+/* ---- certificates ---- */
+
+struct chancery_certificate;
+
+/* Gets a certificate for these DNS names (A-labels; 1 to 100; no wildcards, as http-01 cannot validate them) and this key. Blocks
+ * until it is there, refused, or the deadline has passed. What comes back was checked: it is for this key, names all that was
+ * asked for, and each certificate of the chain is signed by the next. */
+CHANCERY_API enum chancery_result chancery_client_issue(struct chancery_client *client, const char *const *names, size_t n_names,
+    struct chancery_key *key, struct chancery_certificate **ret);
+
+CHANCERY_API void chancery_certificate_free(struct chancery_certificate *certificate);
+/* The certificate and its chain as PEM, leaf first, NUL behind it. ret_len may be NULL. */
+CHANCERY_API const char *chancery_certificate_fullchain(const struct chancery_certificate *certificate, size_t *ret_len);
+/* The certificate alone. */
+CHANCERY_API const char *chancery_certificate_leaf(const struct chancery_certificate *certificate, size_t *ret_len);
+/* What is behind it; "" when the server sent the leaf alone. */
+CHANCERY_API const char *chancery_certificate_chain(const struct chancery_certificate *certificate, size_t *ret_len);
+/* Seconds since 1970-01-01T00:00:00Z. */
+CHANCERY_API int64_t chancery_certificate_not_before(const struct chancery_certificate *certificate);
+CHANCERY_API int64_t chancery_certificate_not_after(const struct chancery_certificate *certificate);
+/* Where the server keeps it, the order it came from, and the account. */
+CHANCERY_API const char *chancery_certificate_url(const struct chancery_certificate *certificate);
+CHANCERY_API const char *chancery_certificate_order_url(const struct chancery_certificate *certificate);
+CHANCERY_API const char *chancery_certificate_account_url(const struct chancery_certificate *certificate);
+
+/* "0.1.0" */
+CHANCERY_API const char *chancery_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

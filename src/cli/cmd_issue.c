@@ -1,0 +1,410 @@
+#include "cli/cmd_issue.h"
+
+#include "acme/identifier.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/issue_report.h"
+#include "client/chain.h"
+#include "client/storage.h"
+#include "crypto/key.h"
+#include "os/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAMES_MAX       100
+#define KEY_FILE_MAX    16384
+#define ROOT_FOLDER     CHANCERY_SYSCONF "/chancery/client"
+/* No DNS name has an underscore, so no certificate's folder is called so. */
+#define ACCOUNTS_FOLDER "_accounts"
+
+const struct cli_option issue_options[] = {
+	{ "server", "URL", false, "The CA's ACME directory, an https URL." },
+	{ "folder", "DIR", false, "Where certificates and accounts live (default: " ROOT_FOLDER " for root, else $XDG_DATA_HOME/chancery or ~/.local/share/chancery)." },
+	{ "account-key", "FILE", false, "The account's private key in PEM; made on first use (default: in the folder, one for each CA)." },
+	{ "contact", "URI", true, "Where the CA may reach the account's owner, like mailto:ops@example.org; told to the CA when the account is made." },
+	{ "agree-tos", NULL, false, "Agrees to the CA's terms of service." },
+	{ "key-type", "TYPE", false, "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
+	{ "webroot", "DIR", false, "Answers http-01 by files that the web server at the names shows from DIR. Without it: by a listener of its own." },
+	{ "http-port", "PORT", false, "The port of the own listener (default: 80, where the CA looks)." },
+	{ "http-address", "ADDRESS", false, "The address of the own listener (default: all)." },
+	{ "ca-file", "PEM", false, "Those who may vouch for the server's TLS certificate (default: the system's)." },
+	{ "timeout", "SECONDS", false, "For all of it, waiting included (default: 600)." },
+	{ "force", NULL, false, "Gets a new certificate even when more than a third of the present one's life is left." },
+	{ "json", NULL, false, "Prints one JSON object instead of progress." },
+};
+const size_t n_issue_options = sizeof issue_options / sizeof *issue_options;
+
+/* What the command line says, read and checked. */
+struct wish {
+	struct arena *arena;
+	const char *names[NAMES_MAX]; /* the first as given, which names the folder; lower case; no duplicates */
+	size_t n_names;
+	const char *server, *folder, *account_key;
+	enum chancery_key_type key_type;
+	uint16_t http_port;
+	uint32_t timeout_s;
+};
+
+/* --- the command line --- */
+
+static enum err_code read_number(const struct cli *c, const char *option, const char *fallback, unsigned long most, unsigned long *ret, struct err *e)
+{
+	const char *text = cli_value(c, option, fallback);
+	char *end;
+
+	errno = 0;
+	unsigned long v = strtoul(text, &end, 10);
+	if (errno != 0 || *end || *text < '0' || *text > '9' || v < 1 || v > most)
+		FAIL(e, CONFIG, "--%s %s: a number from 1 to %lu is allowed", option, text, most);
+	*ret = v;
+	return ERR_OK;
+}
+
+static enum err_code read_key_type(const struct cli *c, enum chancery_key_type *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum chancery_key_type type;
+	} types[] = {
+		{ "ecdsa-p256", CHANCERY_KEY_ECDSA_P256 },
+		{ "ecdsa-p384", CHANCERY_KEY_ECDSA_P384 },
+		{ "rsa", CHANCERY_KEY_RSA_2048 },
+	};
+	const char *name = cli_value(c, "key-type", "ecdsa-p256");
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (strcmp(types[i].name, name) == 0) {
+			*ret = types[i].type;
+			return ERR_OK;
+		}
+	FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384 and rsa are allowed", name);
+}
+
+static enum err_code read_names(const struct cli *c, struct wish *w, struct err *e)
+{
+	struct err why = { 0 };
+
+	for (size_t i = 0; i < c->n_arguments; i++) {
+		struct identifier id;
+		bool known = false;
+		if (identifier_parse(w->arena, BYTES_LIT("dns"), bytes_str(c->arguments[i]), &id, &why) != ERR_OK)
+			FAIL(e, CONFIG, "\"%.100s\": %.200s", c->arguments[i], why.detail);
+		if (id.wildcard)
+			FAIL(e, CONFIG, "%s is a wildcard, which http-01 cannot validate: name each host", c->arguments[i]);
+		const char *name = arena_str(w->arena, id.value);
+		if (!name)
+			FAIL(e, NOMEM, "no memory");
+		for (size_t k = 0; k < w->n_names; k++)
+			known = known || strcmp(w->names[k], name) == 0;
+		if (!known)
+			w->names[w->n_names++] = name;
+	}
+	return ERR_OK;
+}
+
+static enum err_code default_folder(struct arena *a, const char **ret, struct err *e)
+{
+	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+
+	if (geteuid() == 0) {
+		*ret = ROOT_FOLDER;
+		return ERR_OK;
+	}
+	if ((!data || *data != '/') && (!home || *home != '/'))
+		FAIL(e, CONFIG, "neither XDG_DATA_HOME nor HOME says where to put certificates: give --folder DIR");
+	struct bytes path = data && *data == '/' ? arena_fmt(a, "%s/chancery", data) : arena_fmt(a, "%s/.local/share/chancery", home);
+	if (!path.ptr)
+		FAIL(e, NOMEM, "no memory");
+	*ret = (const char *)path.ptr;
+	return ERR_OK;
+}
+
+/* FOLDER/_accounts/HOST_PORT.pem: another CA gets another account key, so that they cannot tell that it is the same owner. */
+static enum err_code default_account(struct wish *w, struct err *e)
+{
+	const char *host = strstr(w->server, "://");
+	struct bytes path;
+
+	host = host ? host + 3 : w->server;
+	path = arena_fmt(w->arena, "%s/" ACCOUNTS_FOLDER "/%.*s.pem", w->folder, (int)strcspn(host, "/?#"), host);
+	if (!path.ptr)
+		FAIL(e, NOMEM, "no memory");
+	char *text = arena_str(w->arena, path);
+	if (!text)
+		FAIL(e, NOMEM, "no memory");
+	for (char *p = text + strlen(w->folder) + sizeof "/" ACCOUNTS_FOLDER; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *p))
+			*p = '_';
+	w->account_key = text;
+	return ERR_OK;
+}
+
+static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *e)
+{
+	unsigned long port, timeout;
+
+	w->server = cli_value(c, "server", NULL);
+	if (!w->server)
+		FAIL(e, CONFIG, "--server URL is needed: the CA's ACME directory");
+	if (cli_flag(c, "webroot") && (cli_flag(c, "http-port") || cli_flag(c, "http-address")))
+		FAIL(e, CONFIG, "--webroot lets a web server answer, so --http-port and --http-address say nothing");
+	TRY(read_names(c, w, e));
+	TRY(read_key_type(c, &w->key_type, e));
+	TRY(read_number(c, "http-port", "80", 65535, &port, e));
+	TRY(read_number(c, "timeout", "600", 604800, &timeout, e));
+	w->http_port = (uint16_t)port;
+	w->timeout_s = (uint32_t)timeout;
+	w->folder = cli_value(c, "folder", NULL);
+	if (!w->folder)
+		TRY(default_folder(w->arena, &w->folder, e));
+	w->account_key = cli_value(c, "account-key", NULL);
+	return w->account_key ? ERR_OK : default_account(w, e);
+}
+
+/* --- keys --- */
+
+static void secret_free(struct buf *b)
+{
+	buf_free(b);
+}
+
+static enum err_code read_key(const char *path, struct chancery_key **ret, struct err *e)
+{
+	CLEANUP(secret_free) struct buf pem = buf_new_secret(KEY_FILE_MAX);
+
+	TRY(file_read(AT_FDCWD, path, KEY_FILE_MAX, &pem, e));
+	if (chancery_key_from_pem((const char *)pem.ptr, pem.len, ret) != CHANCERY_OK)
+		FAIL(e, CONFIG, "%.250s: this is no private key in PEM that can be used", path);
+	return ERR_OK;
+}
+
+/* The folder of the default account key; that of a file that the user names has to be there. */
+static void make_accounts_folder(const struct wish *w)
+{
+	struct bytes path = arena_fmt(w->arena, "%s/" ACCOUNTS_FOLDER, w->folder);
+
+	if (path.ptr && strncmp(w->account_key, (const char *)path.ptr, path.len) == 0)
+		(void)mkdir((const char *)path.ptr, 0700); /* that it failed is seen when the key is written */
+}
+
+static enum err_code account_key(const struct wish *w, struct chancery_key **ret, struct err *e)
+{
+	struct chancery_key *key;
+	char *pem;
+	size_t len;
+
+	enum err_code rc = read_key(w->account_key, ret, e);
+	if (rc != ERR_NOT_FOUND)
+		return rc;
+	make_accounts_folder(w);
+	if (chancery_key_generate(CHANCERY_KEY_ECDSA_P256, &key) != CHANCERY_OK)
+		FAIL(e, CRYPTO, "cannot make an account key");
+	rc = chancery_key_to_pem(key, &pem, &len) == CHANCERY_OK ? ERR_OK : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory for a key");
+	chancery_key_free(key);
+	TRY(rc);
+	rc = file_create(AT_FDCWD, w->account_key, 0600, (struct bytes){ (const uint8_t *)pem, len }, e);
+	chancery_secret_free(pem, len);
+	/* Another run may have been faster: then its key is the account's. */
+	return rc == ERR_OK || rc == ERR_CONFLICT ? read_key(w->account_key, ret, e) : rc;
+}
+
+/* --- what is there --- */
+
+struct meta {
+	struct json_strings names;
+};
+static const struct json_field meta_fields[] = { JSON_FIELD(struct meta, names, "names", JSON_STRINGS, true, NAMES_MAX) };
+
+static bool same_names(const struct wish *w, const struct json_strings *names)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < names->n; i++)
+		for (size_t k = 0; k < w->n_names; k++)
+			found += bytes_eq_str(names->v[i], w->names[k]);
+	return names->n == w->n_names && found == w->n_names;
+}
+
+/* Whether the live generation is whole, for these names, and not yet in the last third of its life. */
+static bool is_good(const struct wish *w, struct storage *s, struct chain *ret)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(STORAGE_FILE_MAX), pem = buf_new(STORAGE_FILE_MAX), secret = buf_new_secret(KEY_FILE_MAX);
+	CLEANUP(key_free_p) struct key *key = NULL;
+	int64_t now_s = clock_wall_ms() / 1000;
+	struct bytes names[NAMES_MAX];
+	struct meta m = { 0 };
+
+	if (storage_read(s, STORAGE_META, &text, NULL) != ERR_OK || storage_read(s, STORAGE_FULLCHAIN, &pem, NULL) != ERR_OK ||
+	    storage_read(s, STORAGE_PRIVKEY, &secret, NULL) != ERR_OK)
+		return false;
+	if (json_read(w->arena, buf_bytes(&text), "meta.json", meta_fields, 1, &m, NULL) != ERR_OK || !same_names(w, &m.names))
+		return false;
+	if (key_private_from_pem(buf_bytes(&secret), &key, NULL) != ERR_OK)
+		return false;
+	for (size_t i = 0; i < w->n_names; i++)
+		names[i] = bytes_str(w->names[i]);
+	if (chain_check(w->arena, buf_bytes(&pem), key_spki(key), names, w->n_names, now_s, ret, NULL) != ERR_OK)
+		return false;
+	return ret->not_after_s - now_s > (ret->not_after_s - ret->not_before_s) / 3;
+}
+
+/* --- the issuance --- */
+
+static void write_meta(const struct wish *w, const struct chancery_certificate *cert, struct buf *out)
+{
+	struct json_out j = json_out_to(out);
+	char text[RFC3339_SIZE];
+
+	json_put_object(&j);
+	json_put_key(&j, "names");
+	json_put_array(&j);
+	for (size_t i = 0; i < w->n_names; i++)
+		json_put_string(&j, bytes_str(w->names[i]));
+	json_end_array(&j);
+	json_put_member_str(&j, "server", w->server);
+	json_put_member_str(&j, "account", chancery_certificate_account_url(cert));
+	json_put_member_str(&j, "order", chancery_certificate_order_url(cert));
+	json_put_member_str(&j, "certificate", chancery_certificate_url(cert));
+	rfc3339_format(chancery_certificate_not_before(cert), text);
+	json_put_member_str(&j, "not_before", text);
+	rfc3339_format(chancery_certificate_not_after(cert), text);
+	json_put_member_str(&j, "not_after", text);
+	json_put_member_str(&j, "by", "chancery " CHANCERY_VERSION);
+	json_end_object(&j);
+	buf_add_u8(out, '\n');
+}
+
+static enum err_code put(const struct wish *w, struct storage *s, const struct chancery_key *key, const struct chancery_certificate *cert, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf meta = buf_new(65536);
+	struct bytes content[STORAGE_FILES];
+	size_t len;
+	char *pem;
+
+	write_meta(w, cert, &meta);
+	if (!buf_ok(&meta) || chancery_key_to_pem(key, &pem, &len) != CHANCERY_OK)
+		FAIL(e, NOMEM, "no memory to store the certificate");
+	content[STORAGE_PRIVKEY] = (struct bytes){ (const uint8_t *)pem, len };
+	content[STORAGE_CERT] = bytes_str(chancery_certificate_leaf(cert, NULL));
+	content[STORAGE_CHAIN] = bytes_str(chancery_certificate_chain(cert, NULL));
+	content[STORAGE_FULLCHAIN] = bytes_str(chancery_certificate_fullchain(cert, NULL));
+	content[STORAGE_META] = buf_bytes(&meta);
+	enum err_code rc = storage_put(s, content, NULL, e);
+	chancery_secret_free(pem, len);
+	if (rc == ERR_OK)
+		storage_prune(s);
+	return rc;
+}
+
+/* Handles that the library gives, for CLEANUP. */
+DEFINE_CLEANUP(struct chancery_client *, chancery_client_free);
+DEFINE_CLEANUP(struct chancery_key *, chancery_key_free);
+DEFINE_CLEANUP(struct chancery_certificate *, chancery_certificate_free);
+
+static enum chancery_result set_up(const struct cli *c, const struct wish *w, struct chancery_client *client, struct chancery_key *account,
+    struct issue_report *r)
+{
+	const char *contact;
+	enum chancery_result rc = chancery_client_set_account_key(client, account);
+
+	for (size_t i = 0; rc == CHANCERY_OK && (contact = cli_nth(c, "contact", i)) != NULL; i++)
+		rc = chancery_client_add_contact(client, contact);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_terms_agreed(client, cli_flag(c, "agree-tos"));
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_ca_file(client, cli_value(c, "ca-file", NULL));
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_timeout(client, w->timeout_s);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_user_agent(client, "chancery/" CHANCERY_VERSION);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_progress(client, report_progress, r);
+	if (rc == CHANCERY_OK)
+		rc = cli_flag(c, "webroot") ? chancery_client_use_webroot(client, cli_value(c, "webroot", NULL))
+		                            : chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);
+	return rc;
+}
+
+static enum err_code say(struct issue_report *r, struct storage *s, struct arena *a, struct err *e)
+{
+	r->live = (const char *)arena_fmt(a, "%s/live", storage_path(s)).ptr;
+	if (!r->live)
+		FAIL(e, NOMEM, "no memory");
+	return ERR_OK;
+}
+
+/* Gets it and stores it. Failures are reported here; returns the exit code. */
+static int issue(const struct cli *c, const struct wish *w, struct storage *s, struct issue_report *r)
+{
+	CLEANUP(chancery_client_free_p) struct chancery_client *client = chancery_client_new(w->server);
+	CLEANUP(chancery_key_free_p) struct chancery_key *account = NULL, *key = NULL;
+	CLEANUP(chancery_certificate_free_p) struct chancery_certificate *cert = NULL;
+	struct err e = { 0 };
+
+	enum err_code rc = account_key(w, &account, &e);
+	if (rc == ERR_OK && (!client || chancery_key_generate(w->key_type, &key) != CHANCERY_OK))
+		rc = err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "cannot make a key: no memory");
+	if (rc != ERR_OK) {
+		report_failed_here(r, &e);
+		return EXIT_FAILED;
+	}
+	report_catch_signals();
+	if (set_up(c, w, client, account, r) != CHANCERY_OK || chancery_client_issue(client, w->names, w->n_names, key, &cert) != CHANCERY_OK) {
+		report_failed(r, chancery_client_error(client));
+		return EXIT_FAILED;
+	}
+	if (put(w, s, key, cert, &e) != ERR_OK) {
+		report_failed_here(r, &e);
+		return EXIT_FAILED;
+	}
+	r->not_before_s = chancery_certificate_not_before(cert);
+	r->not_after_s = chancery_certificate_not_after(cert);
+	r->account_url = chancery_certificate_account_url(cert);
+	r->order_url = chancery_certificate_order_url(cert);
+	r->certificate_url = chancery_certificate_url(cert);
+	report_issued(r);
+	return EXIT_DONE;
+}
+
+static int run(const struct cli *c, struct wish *w, struct issue_report *r)
+{
+	CLEANUP(storage_free_p) struct storage *s = NULL;
+	struct chain present;
+	struct err e = { 0 };
+
+	enum err_code rc = read_wish(c, w, &e);
+	r->names = w->names;
+	r->n_names = w->n_names;
+	r->server = w->server;
+	if (rc == ERR_OK)
+		rc = storage_open(w->folder, w->names[0], &s, &e);
+	if (rc == ERR_OK)
+		rc = say(r, s, w->arena, &e);
+	if (rc != ERR_OK) {
+		report_failed_here(r, &e);
+		return EXIT_FAILED;
+	}
+	if (!cli_flag(c, "force") && is_good(w, s, &present)) {
+		r->not_before_s = present.not_before_s;
+		r->not_after_s = present.not_after_s;
+		report_nothing_to_do(r);
+		return EXIT_NOTHING_TO_DO;
+	}
+	return issue(c, w, s, r);
+}
+
+int cmd_issue(struct cli *c)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
+	struct issue_report r = { .json = cli_flag(c, "json") };
+	struct wish w = { .arena = a };
+
+	if (!a)
+		return EXIT_FAILED;
+	return run(c, &w, &r);
+}

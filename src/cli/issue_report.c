@@ -1,0 +1,213 @@
+#include "cli/issue_report.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "client/storage.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+void report_catch_signals(void)
+{
+	/* Without SA_RESTART, so that a sleep ends and the library asks us. */
+	struct sigaction a = { .sa_handler = note_signal };
+
+	(void)sigaction(SIGINT, &a, NULL);
+	(void)sigaction(SIGTERM, &a, NULL);
+}
+
+int report_progress(void *context, enum chancery_step step, const char *text)
+{
+	const struct issue_report *r = context;
+
+	if (!r->json) {
+		bool colour = isatty(STDOUT_FILENO);
+		const char *mark = step == CHANCERY_STEP_WAIT ? "\033[33m" : step == CHANCERY_STEP_VALIDATED ? "\033[32m" : "\033[36m";
+		printf("  %s%s%s %s\n", colour ? mark : "", step == CHANCERY_STEP_WAIT ? "..." : " - ", colour ? "\033[0m" : "", text);
+		fflush(stdout);
+	}
+	return interrupted;
+}
+
+/* --- JSON --- */
+
+static void put_time(struct json_out *w, const char *key, int64_t unix_s)
+{
+	char text[RFC3339_SIZE];
+
+	rfc3339_format(unix_s, text);
+	json_put_member_str(w, key, text);
+}
+
+static void put_common(struct json_out *w, const struct issue_report *r, const char *result)
+{
+	json_put_object(w);
+	json_put_member_str(w, "result", result);
+	json_put_key(w, "names");
+	json_put_array(w);
+	for (size_t i = 0; i < r->n_names; i++)
+		json_put_string(w, bytes_str(r->names[i]));
+	json_end_array(w);
+	if (r->server)
+		json_put_member_str(w, "server", r->server);
+}
+
+static void put_files(struct json_out *w, const struct issue_report *r)
+{
+	static const char *const keys[STORAGE_FILES] = { "privkey", "cert", "chain", "fullchain", "meta" };
+	char path[4096];
+
+	json_put_member_str(w, "folder", r->live);
+	for (int f = 0; f < STORAGE_FILES; f++) {
+		(void)snprintf(path, sizeof path, "%s/%s", r->live, storage_file_name((enum storage_file)f));
+		json_put_member_str(w, keys[f], path);
+	}
+	put_time(w, "not_before", r->not_before_s);
+	put_time(w, "not_after", r->not_after_s);
+}
+
+static void print_json(struct json_out *w)
+{
+	json_end_object(w);
+	printf("%.*s\n", BYTES_FMT(buf_bytes(w->out)));
+}
+
+/* --- good ends --- */
+
+static void print_files(const struct issue_report *r)
+{
+	char until[RFC3339_SIZE];
+	long days = (long)((r->not_after_s - clock_wall_ms() / 1000) / 86400);
+
+	rfc3339_format(r->not_after_s, until);
+	printf("\n  private key        %s/%s\n  certificate+chain  %s/%s\n  expires            %s (in %ld day%s)\n", r->live,
+	    storage_file_name(STORAGE_PRIVKEY), r->live, storage_file_name(STORAGE_FULLCHAIN), until, days, days == 1 ? "" : "s");
+}
+
+static void report_end(const struct issue_report *r, const char *result, const char *sentence)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
+	struct json_out w = json_out_to(&text);
+
+	if (!r->json) {
+		bool colour = isatty(STDOUT_FILENO);
+		printf("%s%s%s\n", colour ? "\033[32m" : "", sentence, colour ? "\033[0m" : "");
+		print_files(r);
+		return;
+	}
+	put_common(&w, r, result);
+	put_files(&w, r);
+	if (r->account_url) {
+		json_put_member_str(&w, "account", r->account_url);
+		json_put_member_str(&w, "order", r->order_url);
+		json_put_member_str(&w, "certificate", r->certificate_url);
+	}
+	print_json(&w);
+}
+
+void report_issued(const struct issue_report *r)
+{
+	report_end(r, "issued", "Done: the certificate is there.");
+}
+
+void report_nothing_to_do(const struct issue_report *r)
+{
+	report_end(r, "nothing-to-do", "Nothing to do: a certificate for these names is there and more than a third of its life is left (--force gets a new one).");
+}
+
+/* --- bad ends --- */
+
+static const char *fault_name(enum chancery_fault fault)
+{
+	switch (fault) {
+	case CHANCERY_FAULT_CALLER:
+		return "caller";
+	case CHANCERY_FAULT_MACHINE:
+		return "machine";
+	case CHANCERY_FAULT_NETWORK:
+		return "network";
+	case CHANCERY_FAULT_SERVER:
+		return "server";
+	case CHANCERY_FAULT_NAME:
+		return "name";
+	}
+	return "machine";
+}
+
+static void put_subs(struct json_out *w, const struct chancery_error *x)
+{
+	json_put_key(w, "subproblems");
+	json_put_array(w);
+	for (size_t i = 0; i < chancery_error_sub_count(x); i++) {
+		json_put_object(w);
+		json_put_member_str(w, "name", chancery_error_sub_name(x, i));
+		json_put_member_str(w, "type", chancery_error_sub_type(x, i));
+		json_put_member_str(w, "detail", chancery_error_sub_detail(x, i));
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+static void json_failed(const struct issue_report *r, const struct chancery_error *x)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
+	struct json_out w = json_out_to(&text);
+
+	put_common(&w, r, "failed");
+	json_put_key(&w, "error");
+	json_put_object(&w);
+	json_put_member_str(&w, "message", chancery_error_message(x));
+	json_put_member_str(&w, "hint", chancery_error_hint(x));
+	json_put_member_str(&w, "fault", fault_name(chancery_error_fault(x)));
+	json_put_member_str(&w, "type", chancery_error_type(x));
+	json_put_member_uint(&w, "http_status", (uint64_t)chancery_error_http_status(x));
+	json_put_member_uint(&w, "retry_after_s", chancery_error_retry_after(x));
+	put_subs(&w, x);
+	json_end_object(&w);
+	print_json(&w);
+}
+
+void report_failed(const struct issue_report *r, const struct chancery_error *error)
+{
+	if (r->json) {
+		json_failed(r, error);
+		return;
+	}
+	fflush(stdout);
+	fprintf(stderr, "chancery: %s\n", interrupted ? "stopped; what was put in place for the CA is taken away" : chancery_error_message(error));
+	for (size_t i = 0; i < chancery_error_sub_count(error); i++)
+		fprintf(stderr, "  %s: %s (%s)\n", chancery_error_sub_name(error, i), chancery_error_sub_detail(error, i), chancery_error_sub_type(error, i));
+	if (*chancery_error_hint(error))
+		fprintf(stderr, "  What to do: %s.\n", chancery_error_hint(error));
+	if (chancery_error_retry_after(error))
+		fprintf(stderr, "  The server says to try again after %u s.\n", (unsigned)chancery_error_retry_after(error));
+}
+
+void report_failed_here(const struct issue_report *r, const struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
+	struct json_out w = json_out_to(&text);
+
+	if (!r->json) {
+		fflush(stdout);
+		fprintf(stderr, "chancery: %s\n", e->detail);
+		return;
+	}
+	put_common(&w, r, "failed");
+	json_put_key(&w, "error");
+	json_put_object(&w);
+	json_put_member_str(&w, "message", e->detail);
+	json_put_member_str(&w, "fault", e->code == ERR_CONFIG ? "caller" : "machine");
+	json_end_object(&w);
+	print_json(&w);
+}

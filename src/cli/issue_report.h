@@ -1,0 +1,31 @@
+/* What chancery issue prints: lines for a person, or one JSON object. */
+#ifndef CHANCERY_CLI_ISSUE_REPORT_H
+#define CHANCERY_CLI_ISSUE_REPORT_H
+
+#include "base/err.h"
+
+#include <chancery/chancery.h>
+
+struct issue_report {
+	bool json;
+	const char *const *names;
+	size_t n_names;
+	const char *server;
+	const char *live; /* the folder where the files are */
+	int64_t not_before_s, not_after_s;
+	/* Of a fresh certificate. */
+	const char *account_url, *order_url, *certificate_url;
+};
+
+/* chancery_progress_fn; the context is the report. Asks to stop once SIGINT or SIGTERM came. */
+chancery_progress_fn report_progress;
+/* From now on SIGINT and SIGTERM end the issuance in good order: what was put in place for the CA is taken away. */
+void report_catch_signals(void);
+
+void report_issued(const struct issue_report *r);
+void report_nothing_to_do(const struct issue_report *r);
+/* Both print "chancery: ..." to stderr, or the object to stdout. */
+void report_failed(const struct issue_report *r, const struct chancery_error *error);
+void report_failed_here(const struct issue_report *r, const struct err *e);
+
+#endif

@@ -1,0 +1,62 @@
+#include "client/engine.h"
+
+#include "base/json.h"
+
+#include <string.h>
+
+enum account_ask { ASK_EXISTING, ASK_NEW };
+
+static enum err_code post_account(struct session *s, const struct account_wish *wish, enum account_ask ask, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf payload = buf_new(16384);
+	struct json_out w = json_out_to(&payload);
+	struct http_client_answer answer;
+
+	json_put_object(&w);
+	if (ask == ASK_EXISTING)
+		json_put_member_bool(&w, "onlyReturnExisting", true);
+	else if (wish->terms_agreed)
+		json_put_member_bool(&w, "termsOfServiceAgreed", true);
+	if (ask == ASK_NEW && wish->n_contacts > 0) {
+		json_put_key(&w, "contact");
+		json_put_array(&w);
+		for (size_t i = 0; i < wish->n_contacts; i++)
+			json_put_string(&w, bytes_str(wish->contacts[i]));
+		json_end_array(&w);
+	}
+	json_end_object(&w);
+	if (!buf_ok(&payload))
+		FAIL(e, NOMEM, "no room for the account's contacts");
+	TRY(session_post(s, s->directory.new_account, buf_bytes(&payload), NULL, &answer, e));
+	return session_url(s, answer.location, "the account's URL", &s->account_url, e);
+}
+
+/* Only what has to be asked before an account is made; an account that is there is found without it. */
+static enum err_code may_make(struct session *s, const struct account_wish *wish, struct err *e)
+{
+	if (s->directory.external_account) {
+		(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "this CA makes accounts only for those it knows (external account binding)");
+		return failure_note(s->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER, "use the key of an account that is there already");
+	}
+	if (s->directory.terms && !wish->terms_agreed) {
+		(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "this CA has terms of service that have to be agreed to: %.200s", s->directory.terms);
+		return failure_note(s->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER, "read them and say that you agree");
+	}
+	return ERR_OK;
+}
+
+enum err_code account_open(struct session *s, const struct account_wish *wish, struct err *e)
+{
+	enum account_ask ask = ASK_NEW;
+
+	session_doing(s, "asking for the account at %.300s", s->directory.new_account);
+	/* Where an account may not just be made, it may be there. */
+	if (s->directory.external_account || (s->directory.terms && !wish->terms_agreed))
+		ask = ASK_EXISTING;
+	enum err_code rc = post_account(s, wish, ask, e);
+	if (rc == ERR_ACCOUNT_DOES_NOT_EXIST && ask == ASK_EXISTING) {
+		failure_reset(s->error);
+		TRY(may_make(s, wish, e));
+	}
+	return rc;
+}

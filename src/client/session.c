@@ -1,0 +1,329 @@
+#include "client/session.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/json.h"
+#include "client/problem.h"
+#include "client/retry_after.h"
+#include "jose/jwk.h"
+#include "jose/jws.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* A server that loses every second nonce (Pebble can be told to) still has to be got along with: sixteen in a row are then one
+ * request in 65,536. */
+#define BAD_NONCE_TRIES     16
+#define BUSY_TRIES          5
+#define TRANSPORT_TRIES     3
+#define REQUEST_TIMEOUT_MS  60000
+#define REQUEST_SIZE_MAX    (512 * 1024)
+
+void session_doing(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(s->doing, sizeof s->doing, fmt, ap);
+	va_end(ap);
+}
+
+enum err_code session_tell(struct session *s, struct err *e, enum chancery_step step, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!s->progress)
+		return ERR_OK;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (s->progress(s->progress_context, step, text) == 0)
+		return ERR_OK;
+	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "stopped as asked");
+	return failure_note(s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, NULL);
+}
+
+enum err_code session_url(struct session *s, struct bytes url, const char *what, const char **ret, struct err *e)
+{
+	bool good = url.len <= SESSION_URL_MAX && bytes_starts_with(url, BYTES_LIT("https://"));
+
+	for (size_t i = 0; good && i < url.len; i++)
+		good = url.ptr[i] > ' ' && url.ptr[i] < 0x7f;
+	if (!good)
+		FAIL(e, MALFORMED, "the server gives no https URL as %s", what);
+	const char *copy = arena_str(s->arena, url);
+	if (!copy)
+		FAIL(e, NOMEM, "no memory for a URL");
+	*ret = copy;
+	return ERR_OK;
+}
+
+/* --- waiting --- */
+
+static int64_t left_ms(const struct session *s)
+{
+	return s->deadline_ms - clock_monotonic_ms();
+}
+
+static enum err_code pass_deadline(struct session *s, uint32_t ms, struct err *e)
+{
+	if (left_ms(s) <= 0)
+		(void)err_set(e, ERR_TIMEOUT, __FILE__, __LINE__, "the time given for it is over");
+	else
+		(void)err_set(e, ERR_TIMEOUT, __FILE__, __LINE__, "the server asks to wait %u s, which is longer than the time given", (ms + 999) / 1000);
+	s->error->retry_after_s = (ms + 999) / 1000;
+	return failure_note(s->error, ERR_TIMEOUT, CHANCERY_TIMEOUT, CHANCERY_FAULT_SERVER, "try again later, or give it more time");
+}
+
+enum err_code session_wait(struct session *s, uint32_t ms, const char *why, struct err *e)
+{
+	int64_t end = clock_monotonic_ms() + ms;
+
+	if (end > s->deadline_ms)
+		return pass_deadline(s, ms, e);
+	if (ms >= 1000)
+		TRY(session_tell(s, e, CHANCERY_STEP_WAIT, "%s: waiting %u s", why, ms / 1000));
+	for (;;) {
+		int64_t rest = end - clock_monotonic_ms();
+		if (rest <= 0)
+			return ERR_OK;
+		struct timespec t = { rest / 1000, rest % 1000 * 1000000 };
+		/* A signal may be the user's wish to stop: the caller's callback knows. */
+		if (nanosleep(&t, NULL) != 0)
+			TRY(session_tell(s, e, CHANCERY_STEP_WAIT, "%s", why));
+	}
+}
+
+uint32_t session_pause_ms(const struct http_client_answer *a, unsigned n)
+{
+	static const uint32_t pauses_ms[] = { 200, 300, 500, 1000, 2000, 3000, 5000 };
+	const unsigned last = sizeof pauses_ms / sizeof *pauses_ms - 1;
+	uint32_t asked_s = retry_after_parse(a->retry_after, clock_wall_ms() / 1000);
+
+	return asked_s ? asked_s * 1000 : pauses_ms[n < last ? n : last];
+}
+
+/* --- plain requests --- */
+
+/* Notes what a failure of the transport means. */
+static enum err_code transport_failed(struct session *s, enum err_code rc)
+{
+	if (rc == ERR_TLS)
+		return failure_note(s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_SERVER,
+		    "the server's TLS certificate is not trusted: name the CA that vouches for it by a CA file, and look at the URL's host name");
+	if (rc == ERR_DNS)
+		return failure_note(s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK, "look at the URL's host name and at this machine's DNS");
+	if (rc == ERR_CONNECTION)
+		return failure_note(s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK, "look whether the server runs there, and at this machine's network");
+	if (rc == ERR_TIMEOUT)
+		return failure_note(s->error, rc, left_ms(s) <= 0 ? CHANCERY_TIMEOUT : CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK,
+		    "the server does not answer: try again later");
+	return rc; /* the code says it all */
+}
+
+static enum err_code transport(struct session *s, struct http_client_request *r, struct http_client_answer *ret, struct err *e)
+{
+	int64_t left = left_ms(s);
+
+	if (left <= 0)
+		return pass_deadline(s, 0, e);
+	r->timeout_ms = left < REQUEST_TIMEOUT_MS ? (uint32_t)left : REQUEST_TIMEOUT_MS;
+	TRY(http_client_do(s->http, s->scratch, r, ret, e));
+	/* "the client MUST ignore invalid Replay-Nonce values" (RFC 8555 §6.5.1) */
+	if (ret->replay_nonce.ptr && ret->replay_nonce.len <= SESSION_NONCE_MAX && base64url_is(ret->replay_nonce))
+		(void)snprintf(s->nonce, sizeof s->nonce, "%.*s", BYTES_FMT(ret->replay_nonce));
+	return ERR_OK;
+}
+
+static enum err_code take_nonce(struct session *s, char out[SESSION_NONCE_MAX + 1], struct err *e)
+{
+	struct http_client_request r = { .method = HTTP_CLIENT_HEAD, .url = s->directory.new_nonce };
+	struct http_client_answer answer;
+
+	if (!s->nonce[0]) {
+		enum err_code rc = transport(s, &r, &answer, e);
+		if (rc != ERR_OK)
+			return transport_failed(s, rc);
+		if (!s->nonce[0])
+			FAIL(e, MALFORMED, "the server gives no nonce at %.150s (HTTP status %d)", r.url, answer.status);
+	}
+	memcpy(out, s->nonce, sizeof s->nonce);
+	s->nonce[0] = 0; /* good for one request */
+	return ERR_OK;
+}
+
+/* --- the directory --- */
+
+struct directory_json {
+	struct bytes new_nonce, new_account, new_order, meta;
+};
+static const struct json_field directory_fields[] = {
+	JSON_FIELD(struct directory_json, new_nonce, "newNonce", JSON_STRING, true, SESSION_URL_MAX),
+	JSON_FIELD(struct directory_json, new_account, "newAccount", JSON_STRING, true, SESSION_URL_MAX),
+	JSON_FIELD(struct directory_json, new_order, "newOrder", JSON_STRING, true, SESSION_URL_MAX),
+	JSON_FIELD(struct directory_json, meta, "meta", JSON_ANY, false, 0),
+};
+struct meta_json {
+	struct bytes terms, external;
+};
+static const struct json_field meta_fields[] = {
+	JSON_FIELD(struct meta_json, terms, "termsOfService", JSON_ANY, false, 0),
+	JSON_FIELD(struct meta_json, external, "externalAccountRequired", JSON_ANY, false, 0),
+};
+
+static enum err_code read_meta(struct session *s, struct bytes meta, struct directory *d, struct err *e)
+{
+	struct meta_json m = { 0 };
+	char terms[SESSION_URL_MAX + 1];
+
+	if (meta.len == 0 || meta.ptr[0] != '{')
+		return ERR_OK;
+	TRY(json_read(s->scratch, meta, "the directory's meta", meta_fields, sizeof meta_fields / sizeof *meta_fields, &m, e));
+	struct bytes text = problem_string(s->scratch, m.terms);
+	if (text.len) {
+		failure_text(text, terms, sizeof terms); /* shown, never fetched */
+		d->terms = arena_str(s->arena, bytes_str(terms));
+		if (!d->terms)
+			FAIL(e, NOMEM, "no memory for the directory");
+	}
+	d->external_account = bytes_eq_str(m.external, "true");
+	return ERR_OK;
+}
+
+static enum err_code read_directory(struct session *s, struct bytes body, struct err *e)
+{
+	struct directory_json j = { 0 };
+	struct directory d = { 0 };
+
+	TRY(json_read(s->scratch, body, "the server's directory", directory_fields, sizeof directory_fields / sizeof *directory_fields, &j, e));
+	TRY(session_url(s, j.new_nonce, "newNonce", &d.new_nonce, e));
+	TRY(session_url(s, j.new_account, "newAccount", &d.new_account, e));
+	TRY(session_url(s, j.new_order, "newOrder", &d.new_order, e));
+	TRY(read_meta(s, j.meta, &d, e));
+	s->directory = d;
+	return ERR_OK;
+}
+
+enum err_code session_open(struct session *s, const char *directory_url, struct err *e)
+{
+	struct http_client_request r = { .method = HTTP_CLIENT_GET, .url = directory_url };
+	struct http_client_answer answer;
+
+	session_doing(s, "getting the directory %.300s", directory_url);
+	if (strncmp(directory_url, "https://", 8) != 0 || strlen(directory_url) > SESSION_URL_MAX)
+		FAIL(e, CONFIG, "the directory's URL has to begin with https://");
+	arena_reset(s->scratch);
+	enum err_code rc = transport(s, &r, &answer, e);
+	if (rc != ERR_OK)
+		return transport_failed(s, rc);
+	if (answer.status >= 400)
+		return problem_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
+	rc = answer.status == 200 ? read_directory(s, answer.body, e)
+	                          : err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server answers with HTTP status %d", answer.status);
+	if (rc == ERR_MALFORMED)
+		(void)failure_note(s->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_CALLER, "this is no ACME directory: look at the URL");
+	return rc;
+}
+
+/* --- signed requests --- */
+
+static enum err_code sign_account(void *ctx, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	struct session *s = ctx;
+	enum err_code rc = keys_sign(s->account, SIG_FORM_JOSE, message, sig, ret_len, e);
+
+	if (rc != ERR_OK && s->account->sign)
+		(void)failure_note(s->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, "look at what signs for the account key");
+	return rc;
+}
+
+static enum err_code write_request(struct session *s, const char *url, struct bytes payload, struct buf *out, struct err *e)
+{
+	char nonce[SESSION_NONCE_MAX + 1];
+	CLEANUP(buf_free_p) struct buf jwk = buf_new(JWK_SIZE_MAX);
+	struct jws_header h = { .alg = key_sig_alg(s->account->key), .url = bytes_str(url) };
+
+	TRY(take_nonce(s, nonce, e));
+	h.nonce = bytes_str(nonce);
+	if (s->account_url) {
+		h.kid = bytes_str(s->account_url);
+	} else {
+		jwk_write(s->account->key, &jwk);
+		if (!buf_ok(&jwk))
+			FAIL(e, NOMEM, "no memory for the account's key");
+		h.jwk = buf_bytes(&jwk);
+	}
+	return jws_write(&h, payload, sign_account, s, out, e);
+}
+
+static enum err_code post_once(struct session *s, const char *url, struct bytes payload, const char *accept, struct http_client_answer *ret,
+    struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf body = buf_new(REQUEST_SIZE_MAX);
+
+	arena_reset(s->scratch);
+	TRY(write_request(s, url, payload, &body, e));
+	struct http_client_request r = { .method = HTTP_CLIENT_POST, .url = url, .body = buf_bytes(&body),
+		.content_type = "application/jose+json", .accept = accept };
+	return transport(s, &r, ret, e);
+}
+
+/* How often each kind of failure was met in one request. */
+struct tries {
+	unsigned nonce, busy, transport;
+};
+
+static bool is_transport(enum err_code rc)
+{
+	return rc == ERR_CONNECTION || rc == ERR_TIMEOUT || rc == ERR_DNS;
+}
+
+/* After an answer that is no success: whether to try again, having waited as the server wishes. */
+static enum err_code try_again(struct session *s, const struct http_client_answer *a, struct tries *t, bool *ret_again, struct err *e)
+{
+	uint32_t wait_s = retry_after_parse(a->retry_after, clock_wall_ms() / 1000);
+
+	*ret_again = false;
+	/* The error's own answer carries the nonce to use (RFC 8555 §6.5). */
+	if (problem_code(s->scratch, a->body) == ERR_BAD_NONCE && ++t->nonce <= BAD_NONCE_TRIES) {
+		*ret_again = true;
+		return ERR_OK;
+	}
+	if ((a->status != 503 && a->status != 429) || !wait_s || ++t->busy > BUSY_TRIES || (int64_t)wait_s * 1000 > left_ms(s))
+		return ERR_OK;
+	TRY(session_wait(s, wait_s * 1000, "the server is busy", e));
+	*ret_again = true;
+	return ERR_OK;
+}
+
+enum err_code session_post(struct session *s, const char *url, struct bytes payload, const char *accept, struct http_client_answer *ret,
+    struct err *e)
+{
+	struct tries t = { 0 };
+	struct http_client_answer answer;
+	bool again = true;
+
+	while (again) {
+		enum err_code rc = post_once(s, url, payload, accept, &answer, e);
+		/* A POST-as-GET changes nothing, so it may be sent twice. */
+		if (is_transport(rc) && s->error->result == CHANCERY_OK && payload.len == 0 && ++t.transport < TRANSPORT_TRIES) {
+			TRY(session_wait(s, 1000 * t.transport, "the connection failed", e));
+			continue;
+		}
+		if (rc != ERR_OK)
+			return transport_failed(s, rc);
+		if (answer.status >= 200 && answer.status < 300) {
+			*ret = answer;
+			return ERR_OK;
+		}
+		TRY(try_again(s, &answer, &t, &again, e));
+	}
+	s->error->retry_after_s = retry_after_parse(answer.retry_after, clock_wall_ms() / 1000);
+	if (answer.status < 400)
+		FAIL(e, MALFORMED, "the server answers with HTTP status %d", answer.status);
+	return problem_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
+}

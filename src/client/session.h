@@ -1,0 +1,58 @@
+/* One issuance's dealings with the server: nonces, signed requests, waiting, the deadline. Private to this room. */
+#ifndef CHANCERY_CLIENT_SESSION_H
+#define CHANCERY_CLIENT_SESSION_H
+
+#include "client/failure.h"
+#include "client/keys.h"
+#include "http/client.h"
+
+#define SESSION_URL_MAX   2048
+#define SESSION_NONCE_MAX 512
+
+/* The resources that a client needs (RFC 8555 §7.1.1). */
+struct directory {
+	const char *new_nonce, *new_account, *new_order;
+	const char *terms;       /* NULL: none */
+	bool external_account;
+};
+
+struct session {
+	struct chancery_error *error;
+	struct http_client *http;
+	struct arena *arena;   /* lives as long as the session */
+	struct arena *scratch; /* of one request and its answer: reset by the next */
+	const struct chancery_key *account;
+	const char *account_url; /* the kid; NULL until it is known */
+	struct directory directory;
+	int64_t deadline_ms;     /* monotonic */
+	char nonce[SESSION_NONCE_MAX + 1]; /* "": none in stock */
+	char doing[512];         /* for messages */
+	chancery_progress_fn *progress;
+	void *progress_context;
+};
+
+/* Says what is done now, for the message of a failure. */
+void session_doing(struct session *s, const char *fmt, ...) PRINTF(2, 3);
+/* Tells the caller; CRYPTO with a note when it asks to stop. */
+enum err_code session_tell(struct session *s, struct err *e, enum chancery_step step, const char *fmt, ...) MUST_USE PRINTF(4, 5);
+
+/* A URL from the server, into the session's arena: https, printable ASCII, at most SESSION_URL_MAX. MALFORMED otherwise;
+ * `what` names it. */
+enum err_code session_url(struct session *s, struct bytes url, const char *what, const char **ret, struct err *e) MUST_USE;
+
+/* GETs and reads the directory. */
+enum err_code session_open(struct session *s, const char *directory_url, struct err *e) MUST_USE;
+
+/* A signed POST (RFC 8555 §6.2); payload absent: POST-as-GET (§6.3). By the account's URL once it is known, else by its key.
+ * Any answer of 2xx is a success; problem documents become the error, noted in s->error. badNonce, 429 and 503 with Retry-After
+ * and failures of the transport on a POST-as-GET are tried again within bounds and the deadline. The answer lives until the next
+ * request. */
+enum err_code session_post(struct session *s, const char *url, struct bytes payload, const char *accept,
+    struct http_client_answer *ret, struct err *e) MUST_USE;
+
+/* Sleeps; TIMEOUT at once when the deadline would pass meanwhile. `why` for the caller. */
+enum err_code session_wait(struct session *s, uint32_t ms, const char *why, struct err *e) MUST_USE;
+/* How long to wait before the n-th poll (from 0): what the server says, else a short and growing while. */
+uint32_t session_pause_ms(const struct http_client_answer *a, unsigned n);
+
+#endif
