@@ -8,6 +8,8 @@
 
 #define CHANNEL_BODY_MAX   131072
 #define CHANNEL_HEADER_LEN 8
+/* Most notices that wait for a socket to take them. Requests and answers need no such number: at most their credits wait. */
+#define CHANNEL_NOTICES_QUEUED 64
 
 /* One row for each message type; the type's number is its index. */
 struct message_rule {
@@ -34,18 +36,19 @@ struct channel_counts {
 
 struct channel;
 
-/* Owns the descriptor, makes it non-blocking. self and peer are process numbers of the rules. */
+/* Owns the descriptor (on failure it is closed), makes it non-blocking. self and peer are process numbers of the rules, which
+ * must live as long as the channel. CONFIG when the socket's send buffer cannot hold the largest message that we may send. */
 enum err_code channel_new(int fd, uint8_t self, uint8_t peer, const struct message_rule *rules, size_t n_rules,
     struct channel **ret, struct err *e) MUST_USE;
 void channel_free(struct channel *c);
 DEFINE_CLEANUP(struct channel *, channel_free);
 int channel_fd(const struct channel *c);
 
-/* Sends a request or notice, or queues it when the socket is full. BUSY when the credits of this type are used up or the queue
- * holds its maximum: the caller tells its own client to come back. CLOSED when the peer is gone. BUG for a message that the
- * rules do not allow us to send. */
+/* Sends a message, or queues it when the socket is full. BUSY when the credits of this type are used up or the queue holds its
+ * maximum: the caller tells its own client to come back; an answer is never BUSY for that. CLOSED when the peer is gone. BUG for
+ * a message that the rules do not allow us to send. The credit of a request comes back to the peer when its answer has left. */
 enum err_code channel_send(struct channel *c, uint16_t type, uint32_t id, struct bytes body, struct err *e) MUST_USE;
-/* The same with a descriptor, which stays the caller's. Only between parent and child. */
+/* The same with a descriptor, which stays the caller's: a duplicate waits in the queue. Only between parent and child. */
 enum err_code channel_send_fd(struct channel *c, uint16_t type, uint32_t id, struct bytes body, int fd, struct err *e) MUST_USE;
 /* Sends what is queued, as far as the socket takes it. */
 enum err_code channel_flush(struct channel *c, struct err *e) MUST_USE;

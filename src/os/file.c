@@ -10,34 +10,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PART 16384
+#define PART     16384
+#define PATH_LEN 4096
 
 enum err_code file_read(int dir, const char *path, size_t max, struct buf *out, struct err *e)
 {
-	CLEANUP(close_p) int fd = seam->openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
-	off_t at = 0;
+	/* not blocking: a FIFO that an operator named by mistake must not hold the start up */
+	CLEANUP(close_p) int fd = seam->openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+	enum err_code rc = ERR_OK;
+	uint8_t part[PART];
+	size_t at = 0;
+	ssize_t n;
 
-	if (fd < 0) {
-		if (errno == ENOENT)
-			FAIL(e, NOT_FOUND, "%s: there is no such file", path);
+	if (fd < 0 && errno == ENOENT)
+		FAIL(e, NOT_FOUND, "%s: there is no such file", path);
+	if (fd < 0)
 		FAIL(e, IO, "%s: %s", path, strerror(errno));
-	}
-	for (;;) {
-		uint8_t part[PART];
-		ssize_t n = seam->pread(fd, part, sizeof part, at);
+	while ((n = seam->pread(fd, part, sizeof part, (off_t)at)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			FAIL(e, IO, "%s: %s", path, strerror(errno));
-		if (n > 0 && (size_t)at + (size_t)n > max)
-			FAIL(e, TOO_LARGE, "%s: more than %zu bytes", path, max);
-		buf_add(out, (struct bytes){ part, (size_t)n });
-		if (out->secret)
-			explicit_bzero(part, sizeof part);
-		if (n == 0)
+		if (n < 0) {
+			rc = err_set(e, ERR_IO, __FILE__, __LINE__, "%s: %s", path, strerror(errno));
 			break;
-		at += n;
+		}
+		if ((size_t)n > max - at) {
+			errno = 0;
+			rc = err_set(e, ERR_TOO_LARGE, __FILE__, __LINE__, "%s: more than %zu bytes", path, max);
+			break;
+		}
+		buf_add(out, (struct bytes){ part, (size_t)n });
+		at += (size_t)n;
 	}
+	if (out->secret)
+		explicit_bzero(part, sizeof part);
+	TRY(rc);
+	errno = 0;
 	if (!buf_ok(out))
 		FAIL(e, NOMEM, "%s: no memory for it", path);
 	return ERR_OK;
@@ -49,6 +56,8 @@ enum err_code file_write_all(int fd, struct bytes content, struct err *e)
 		ssize_t n = seam->write(fd, content.ptr, content.len);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n == 0)
+			errno = ENOSPC;
 		if (n <= 0)
 			FAIL(e, IO, "write: %s", strerror(errno));
 		content = bytes_slice(content, (size_t)n, content.len);
@@ -66,17 +75,30 @@ enum err_code file_sync_dir(int dir, struct err *e)
 /* The folder that holds path, for its fsync. */
 static enum err_code open_parent(int dir, const char *path, int *ret, struct err *e)
 {
-	char folder[4096] = ".";
+	char folder[PATH_LEN] = ".";
 	const char *slash = strrchr(path, '/');
 
-	if (slash && (size_t)(slash - path) + 2 > sizeof folder)
-		FAIL(e, IO, "a path of %zu characters", strlen(path));
 	if (slash)
 		(void)snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 	int fd = seam->openat(dir, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd < 0)
 		FAIL(e, IO, "%s: %s", folder, strerror(errno));
 	*ret = fd;
+	return ERR_OK;
+}
+
+/* A name of its own for each draft: two writers of one file must not write into each other's. */
+static enum err_code draft_name(const char *path, char out[PATH_LEN], struct err *e)
+{
+	uint8_t random[8];
+	char suffix[HEX_LEN(sizeof random) + 1];
+
+	random_bytes(random, sizeof random);
+	hex_encode(BYTES_ARRAY(random), suffix);
+	int n = snprintf(out, PATH_LEN, "%s.%s.tmp", path, suffix);
+	errno = ENAMETOOLONG;
+	if (n < 0 || n >= PATH_LEN)
+		FAIL(e, IO, "a path of %zu characters", strlen(path));
 	return ERR_OK;
 }
 
@@ -92,45 +114,42 @@ static enum err_code fill(int dir, const char *path, mode_t mode, struct bytes c
 	return ERR_OK;
 }
 
-enum err_code file_write(int dir, const char *path, mode_t mode, struct bytes content, struct err *e)
+/* Gives the draft its name. link(2) refuses to replace what rename(2) would. */
+static enum err_code put_in_place(int dir, const char *draft, const char *path, bool replace, struct err *e)
+{
+	if (replace ? seam->renameat(dir, draft, dir, path) == 0 : linkat(dir, draft, dir, path, 0) == 0)
+		return ERR_OK;
+	if (!replace && errno == EEXIST)
+		FAIL(e, CONFLICT, "%s: it is there already", path);
+	FAIL(e, IO, "%s: %s: %s", path, replace ? "rename" : "link", strerror(errno));
+}
+
+static enum err_code put(int dir, const char *path, mode_t mode, struct bytes content, bool replace, struct err *e)
 {
 	CLEANUP(close_p) int parent = -1;
-	uint8_t random[8];
-	char suffix[HEX_LEN(sizeof random) + 1], draft[4096];
+	char draft[PATH_LEN];
 
-	random_bytes(random, sizeof random);
-	hex_encode(BYTES_ARRAY(random), suffix);
-	int n = snprintf(draft, sizeof draft, "%s.%s.tmp", path, suffix);
-	if (n < 0 || (size_t)n >= sizeof draft)
-		FAIL(e, IO, "a path of %zu characters", strlen(path));
+	TRY(draft_name(path, draft, e));
 	TRY(open_parent(dir, path, &parent, e));
 	enum err_code rc = fill(dir, draft, mode, content, e);
-	if (rc == ERR_OK && seam->renameat(dir, draft, dir, path) != 0)
-		rc = err_set(e, ERR_IO, __FILE__, __LINE__, "%s: rename: %s", path, strerror(errno));
-	if (rc != ERR_OK) {
-		(void)unlinkat(dir, draft, 0);
-		return rc;
-	}
+	if (rc == ERR_OK)
+		rc = put_in_place(dir, draft, path, replace, e);
+	if (rc != ERR_OK || !replace)
+		(void)unlinkat(dir, draft, 0); /* what stays behind is a draft that no one reads */
+	TRY(rc);
 	return file_sync_dir(parent, e);
 }
 
-/* link(2) refuses to replace what rename(2) would: so the name appears with its whole content or not at all. */
+enum err_code file_write(int dir, const char *path, mode_t mode, struct bytes content, struct err *e)
+{
+	return put(dir, path, mode, content, true, e);
+}
+
 enum err_code file_create(int dir, const char *path, mode_t mode, struct bytes content, struct err *e)
 {
-	CLEANUP(close_p) int parent = -1;
-	char draft[4096];
-
-	int n = snprintf(draft, sizeof draft, "%s.new.tmp", path);
-	if (n < 0 || (size_t)n >= sizeof draft)
-		FAIL(e, IO, "a path of %zu characters", strlen(path));
+	errno = 0;
+	/* not the guard, which is link(2), but then a refusal costs no draft */
 	if (faccessat(dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		FAIL(e, CONFLICT, "%s: it is there already", path);
-	TRY(open_parent(dir, path, &parent, e));
-	(void)unlinkat(dir, draft, 0); /* of one that died here */
-	enum err_code rc = fill(dir, draft, mode, content, e);
-	if (rc == ERR_OK && linkat(dir, draft, dir, path, 0) != 0)
-		rc = err_set(e, errno == EEXIST ? ERR_CONFLICT : ERR_IO, __FILE__, __LINE__, "%s: %s", path, strerror(errno));
-	(void)unlinkat(dir, draft, 0);
-	TRY(rc);
-	return file_sync_dir(parent, e);
+	return put(dir, path, mode, content, false, e);
 }

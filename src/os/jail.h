@@ -13,18 +13,18 @@ struct jail {
 	gid_t gid;
 	bool network;          /* may open connections (the validator) */
 	bool writable;         /* may write below its root (the validator may not) */
-	uint32_t processes_max; /* RLIMIT_NPROC-like guard: 0 forbids fork by Landlock-free means where the kernel lets us */
+	uint32_t processes_max; /* 0: no fork and no exec, threads as many as it likes; else RLIMIT_NPROC (threads count too) */
 };
 
 /* Which layers hold, for `serve` to print. */
 struct jail_layers {
-	bool root, user, network_ns, landlock_fs, landlock_tcp, no_new_privs, seccomp, undumpable;
+	bool root, user, network_ns, landlock_fs, landlock_tcp, no_new_privs, no_processes, seccomp, undumpable;
 };
 
 /* Fails closed: CONFIG when, as root, root directory or user cannot be changed. Without root the kernel may grant less; what
- * holds is in *ret. Also: core dumps off, not dumpable, RLIMIT_CORE 0. */
+ * holds is in *ret. Also: core dumps off, not dumpable, RLIMIT_CORE 0. Before threads start: a user namespace is for a single one. */
 enum err_code jail_enter(const struct jail *j, struct jail_layers *ret, struct err *e) MUST_USE;
-/* "root directory, user, network namespace, Landlock files and TCP, no new privileges" */
+/* Adds "root directory, user, network namespace, Landlock files and TCP, no new privileges, …", or "none". */
 void jail_describe(const struct jail_layers *l, struct buf *out);
 
 /* The signer's system calls, by libseccomp: everything else ends the process. In a file of its own (jail_seccomp.c, room

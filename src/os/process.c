@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,13 +14,43 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define FIRST_FREE_FD (PROCESS_CHANNEL_FD + 1)
+#define CLOSE_MOST    65536 /* without close_range(2): descriptors past this number are not looked for */
 
-/* In the child, between fork and exec: only async-signal-safe calls. */
+static void close_from(int first)
+{
+	/* Linux 5.9; an older one is told by its error */
+	if (syscall(SYS_close_range, (unsigned)first, ~0u, 0) == 0)
+		return;
+	long n = sysconf(_SC_OPEN_MAX);
+	for (int fd = first; fd < (n > 0 && n < CLOSE_MOST ? n : CLOSE_MOST); fd++)
+		close(fd);
+}
+
+/* 0 is /dev/null; 1 and 2 too where we have none, so that no file opened later becomes somebody's standard error. */
+static bool arrange_fds(int executable_fd, int channel_fd)
+{
+	/* first out of the way of the numbers that they will have */
+	int channel = fcntl(channel_fd, F_DUPFD, FIRST_FREE_FD + 1), executable = fcntl(executable_fd, F_DUPFD, FIRST_FREE_FD + 1);
+	int null = open("/dev/null", O_RDWR);
+
+	if (channel < 0 || executable < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return false;
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && dup2(null, fd) < 0)
+			return false;
+	if (dup2(channel, PROCESS_CHANNEL_FD) < 0 || dup2(executable, FIRST_FREE_FD) < 0 || fcntl(FIRST_FREE_FD, F_SETFD, FD_CLOEXEC) < 0)
+		return false;
+	close_from(FIRST_FREE_FD + 1);
+	return true;
+}
+
+/* In the child, between fork and exec: only async-signal-safe calls. All signals are blocked. */
 static void become(int executable_fd, const char *name, int channel_fd, pid_t parent)
 {
 	char *const argv[] = { (char *)(uintptr_t)name, NULL };
@@ -27,6 +58,7 @@ static void become(int executable_fd, const char *name, int channel_fd, pid_t pa
 	char *const envp[] = { lc, tz, NULL };
 	sigset_t none;
 
+	/* Comes when the thread that started us ends: the parent starts its children from its main thread. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(126);
@@ -34,25 +66,26 @@ static void become(int executable_fd, const char *name, int channel_fd, pid_t pa
 		signal(s, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* both out of the way of the numbers that they will have */
-	int channel = fcntl(channel_fd, F_DUPFD, FIRST_FREE_FD + 1), executable = fcntl(executable_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD + 2);
-	int null = open("/dev/null", O_RDWR);
-	if (channel < 0 || executable < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(channel, PROCESS_CHANNEL_FD) < 0 ||
-	    dup2(executable, FIRST_FREE_FD) < 0 || fcntl(FIRST_FREE_FD, F_SETFD, FD_CLOEXEC) < 0 ||
-	    syscall(SYS_close_range, FIRST_FREE_FD + 1, ~0u, 0) != 0)
-		_exit(126);
-	fexecve(FIRST_FREE_FD, argv, envp);
+	if (arrange_fds(executable_fd, channel_fd))
+		fexecve(FIRST_FREE_FD, argv, envp);
 	_exit(127);
 }
 
 enum err_code process_start(int executable_fd, const char *name, int channel_fd, pid_t *ret_pid, struct err *e)
 {
-	pid_t parent = getpid(), pid = fork();
+	sigset_t all, before;
 
-	if (pid < 0)
-		FAIL(e, IO, "cannot start %s: %s", name, strerror(errno));
+	/* Until the child has default actions, a signal would run our handler in it, on descriptors that it shares with us. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t parent = getpid(), pid = fork();
 	if (pid == 0)
 		become(executable_fd, name, channel_fd, parent);
+	int error = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	if (pid < 0)
+		FAIL(e, IO, "cannot start %s: %s", name, strerror(errno));
 	*ret_pid = pid;
 	return ERR_OK;
 }
@@ -74,17 +107,29 @@ static bool beside_us(const char *name, char out[PATH_MAX])
 	return len > 0 && len < PATH_MAX;
 }
 
+static int open_executable(const char *path)
+{
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat s;
+
+	if (fd < 0 || fstat(fd, &s) != 0 || !S_ISREG(s.st_mode))
+		return -1;
+	int found = fd;
+	fd = -1;
+	return found;
+}
+
 enum err_code process_find(const char *name, const char *compiled_folder, int *ret_fd, struct err *e)
 {
-	char near[PATH_MAX] = "", compiled[PATH_MAX];
+	char near[PATH_MAX], compiled[PATH_MAX];
+	bool have_near = beside_us(name, near);
+	int n = snprintf(compiled, sizeof compiled, "%s/%s", compiled_folder, name);
 
-	int fd = beside_us(name, near) ? open(near, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd < 0) {
-		(void)snprintf(compiled, sizeof compiled, "%s/%s", compiled_folder, name);
-		fd = open(compiled, O_RDONLY | O_CLOEXEC);
-	}
+	int fd = have_near ? open_executable(near) : -1;
+	if (fd < 0 && n > 0 && n < PATH_MAX)
+		fd = open_executable(compiled);
 	if (fd < 0)
-		FAIL(e, NOT_FOUND, "%s is neither at %s nor in %s: is the installation complete?", name, near, compiled_folder);
+		FAIL(e, NOT_FOUND, "%s is neither at %s nor in %s: is the installation complete?", name, have_near ? near : "-", compiled_folder);
 	*ret_fd = fd;
 	return ERR_OK;
 }
@@ -96,6 +141,9 @@ enum err_code wait_fd(int fd, bool for_write, int64_t deadline_ms, struct err *e
 	for (;;) {
 		int64_t left = deadline_ms - clock_monotonic_ms();
 		int n = poll(&p, 1, left > 0 ? (int)(left < INT_MAX ? left : INT_MAX) : 0);
+		errno = n < 0 ? errno : 0;
+		if (n > 0 && (p.revents & POLLNVAL))
+			FAIL(e, BUG, "waiting for descriptor %d, which is none", fd);
 		if (n > 0)
 			return ERR_OK;
 		if (n < 0 && errno != EINTR)
@@ -110,14 +158,19 @@ void service_notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char text[512];
 
 	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof at.sun_path)
 		return;
 	memcpy(at.sun_path, path, strlen(path));
 	if (at.sun_path[0] == '@')
 		at.sun_path[0] = 0;
+	/* Type=notify-reload wants to know when the reload began */
+	int n = strcmp(state, "RELOADING=1") == 0 ? snprintf(text, sizeof text, "%s\nMONOTONIC_USEC=%" PRId64, state, clock_monotonic_ms() * 1000)
+						  : snprintf(text, sizeof text, "%s", state);
+	size_t size = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
 	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&at, len) < 0)
+	if (fd >= 0 && sendto(fd, text, size, MSG_NOSIGNAL, (struct sockaddr *)&at, len) < 0)
 		errno = 0; /* a service manager that does not listen is no reason to stop */
 }
