@@ -42,20 +42,28 @@ static const char fermat_pem[] =
 	"EiHhK7LiK0mgCa8iplous2Z902O11MeKKKnChVjw0DoaEuBvuCFQPgU=\n"
 	"-----END RSA PRIVATE KEY-----\n";
 
+/* One thing that is wrong with a good recipe. */
+#define SPOIL(name, ...)                                         \
+	static void name(struct world *w, struct recipe *r)      \
+	{                                                        \
+		(void)w;                                         \
+		__VA_ARGS__;                                     \
+	}
+
 /* --- what the client signed --- */
-static void broken_finalize(struct world *w, struct recipe *r) { (void)w, r->break_finalize = true; }
-static void no_nonce(struct world *w, struct recipe *r) { (void)w, r->no_nonce = true; }
-static void jwk_in_header(struct world *w, struct recipe *r) { (void)w, r->header_jwk = true; }
-static void foreign_kid(struct world *w, struct recipe *r) { (void)w, r->kid_suffix = "x"; }
-static void foreign_base(struct world *w, struct recipe *r) { (void)w, r->base = "https://ca.exampl"; }
-static void longer_base(struct world *w, struct recipe *r) { (void)w, r->base = BASE ".evil"; }
-static void other_url(struct world *w, struct recipe *r) { (void)w, r->finalize_suffix = "/finalizE"; }
-static void no_suffix(struct world *w, struct recipe *r) { (void)w, r->finalize_suffix = ""; }
-static void longer_url(struct world *w, struct recipe *r) { (void)w, r->finalize_suffix = "/finalize/finalize"; }
-static void jwk_of_another(struct world *w, struct recipe *r) { r->jwk = w->other; }
-static void signed_by_another(struct world *w, struct recipe *r) { r->account = w->other; }
-static void jwk_with_spaces(struct world *w, struct recipe *r) { (void)w, r->jwk_spaces = true; }
-static void receipts_of_another(struct world *w, struct recipe *r) { r->account = r->jwk = w->other; }
+SPOIL(broken_finalize, r->break_finalize = true)
+SPOIL(no_nonce, r->no_nonce = true)
+SPOIL(jwk_in_header, r->header_jwk = true)
+SPOIL(foreign_kid, r->kid_suffix = "x")
+SPOIL(foreign_base, r->base = "https://ca.exampl")
+SPOIL(longer_base, r->base = BASE ".evil")
+SPOIL(other_url, r->finalize_suffix = "/finalizE")
+SPOIL(no_suffix, r->finalize_suffix = "")
+SPOIL(longer_url, r->finalize_suffix = "/finalize/finalize")
+SPOIL(jwk_of_another, r->jwk = w->other)
+SPOIL(signed_by_another, r->account = w->other)
+SPOIL(jwk_with_spaces, r->jwk_spaces = true)
+SPOIL(receipts_of_another, r->account = r->jwk = w->other)
 static void alg_of_another(struct world *w, struct recipe *r)
 {
 	struct err e = { 0 };
@@ -65,33 +73,33 @@ static void alg_of_another(struct world *w, struct recipe *r)
 	key_free(w->other);
 	r->account = w->other = k;
 }
-static void no_csr(struct world *w, struct recipe *r) { (void)w, r->payload = "{}"; }
-static void junk_csr(struct world *w, struct recipe *r) { (void)w, r->payload = "{\"csr\":\"!\"}"; }
-static void padded_csr(struct world *w, struct recipe *r) { (void)w, r->payload = "{\"csr\":\"MAA=\"}"; }
-static void empty_csr(struct world *w, struct recipe *r) { (void)w, r->payload = "{\"csr\":\"MAA\"}"; }
-static void two_csrs(struct world *w, struct recipe *r) { (void)w, r->payload = "{\"csr\":\"MAA\",\"csr\":\"MAA\"}"; }
-static void no_payload(struct world *w, struct recipe *r) { (void)w, r->payload = ""; }
+SPOIL(no_csr, r->payload = "{}")
+SPOIL(junk_csr, r->payload = "{\"csr\":\"!\"}")
+SPOIL(padded_csr, r->payload = "{\"csr\":\"MAA=\"}")
+SPOIL(empty_csr, r->payload = "{\"csr\":\"MAA\"}")
+SPOIL(two_csrs, r->payload = "{\"csr\":\"MAA\",\"csr\":\"MAA\"}")
+SPOIL(no_payload, r->payload = "")
 
 /* --- the order --- */
-static void order_from_the_future(struct world *w, struct recipe *r) { (void)w, r->order_ms = START_MS + 5 * 60000 + 1; }
-static void order_too_old(struct world *w, struct recipe *r) { (void)w, r->order_ms = START_MS - 7 * HOUR_MS - 5 * 60000 - 1; }
-static void order_of_old_times(struct world *w, struct recipe *r) { (void)w, r->order_ms = 0; }
-static void foreign_new_order(struct world *w, struct recipe *r) { (void)w, r->foreign_digest = true; }
-static void new_order_url(struct world *w, struct recipe *r) { (void)w, r->new_order_path = "/acme/new-acct"; }
-static void new_order_kid(struct world *w, struct recipe *r) { (void)w, r->new_order_kid_suffix = "x"; }
-static void unsigned_profile(struct world *w, struct recipe *r) { (void)w, r->profile = "short", r->break_new_order = true; }
-static void unsigned_default_profile(struct world *w, struct recipe *r) { (void)w, r->profile = "tls-server", r->break_new_order = true; }
-static void unsigned_not_before(struct world *w, struct recipe *r) { (void)w, r->not_before = "2026-09-21T14:00:00Z", r->break_new_order = true; }
-static void unsigned_not_after(struct world *w, struct recipe *r) { (void)w, r->not_after = "2026-09-25T00:00:00Z", r->break_new_order = true; }
-static void unknown_profile(struct world *w, struct recipe *r) { (void)w, r->profile = "nope"; }
-static void empty_profile(struct world *w, struct recipe *r) { (void)w, r->profile = ""; }
-static void too_long(struct world *w, struct recipe *r) { (void)w, r->not_after = "2026-12-01T00:00:00Z"; }
-static void over_already(struct world *w, struct recipe *r) { (void)w, r->not_after = "2026-09-21T12:00:00Z"; }
-static void backdated(struct world *w, struct recipe *r) { (void)w, r->not_before = "2026-09-20T00:00:00Z"; }
-static void postdated(struct world *w, struct recipe *r) { (void)w, r->not_before = "2026-09-25T00:00:00Z"; }
-static void no_date(struct world *w, struct recipe *r) { (void)w, r->not_after = "tomorrow"; }
-static void reversed(struct world *w, struct recipe *r) { (void)w, r->not_before = "2026-09-22T00:00:00Z", r->not_after = "2026-09-21T23:00:00Z"; }
-static void no_identifiers(struct world *w, struct recipe *r) { (void)w, r->new_order_payload = "{}"; }
+SPOIL(order_from_the_future, r->order_ms = START_MS + 5 * 60000 + 1)
+SPOIL(order_too_old, r->order_ms = START_MS - 7 * HOUR_MS - 5 * 60000 - 1)
+SPOIL(order_of_old_times, r->order_ms = 0)
+SPOIL(foreign_new_order, r->foreign_digest = true)
+SPOIL(new_order_url, r->new_order_path = "/acme/new-acct")
+SPOIL(new_order_kid, r->new_order_kid_suffix = "x")
+SPOIL(unsigned_profile, r->profile = "short", r->break_new_order = true)
+SPOIL(unsigned_default_profile, r->profile = "tls-server", r->break_new_order = true)
+SPOIL(unsigned_not_before, r->not_before = "2026-09-21T14:00:00Z", r->break_new_order = true)
+SPOIL(unsigned_not_after, r->not_after = "2026-09-25T00:00:00Z", r->break_new_order = true)
+SPOIL(unknown_profile, r->profile = "nope")
+SPOIL(empty_profile, r->profile = "")
+SPOIL(too_long, r->not_after = "2026-12-01T00:00:00Z")
+SPOIL(over_already, r->not_after = "2026-09-21T12:00:00Z")
+SPOIL(backdated, r->not_before = "2026-09-20T00:00:00Z")
+SPOIL(postdated, r->not_before = "2026-09-25T00:00:00Z")
+SPOIL(no_date, r->not_after = "tomorrow")
+SPOIL(reversed, r->not_before = "2026-09-22T00:00:00Z", r->not_after = "2026-09-21T23:00:00Z")
+SPOIL(no_identifiers, r->new_order_payload = "{}")
 static void strange_identifiers(struct world *w, struct recipe *r)
 {
 	(void)w;
@@ -99,10 +107,10 @@ static void strange_identifiers(struct world *w, struct recipe *r)
 }
 
 /* --- the CSR --- */
-static void broken_csr(struct world *w, struct recipe *r) { (void)w, r->break_csr = true; }
-static void csr_of_account_key(struct world *w, struct recipe *r) { r->csr_key = w->account; }
-static void csr_of_issuer_key(struct world *w, struct recipe *r) { r->csr_key = w->issuer; }
-static void csr_of_root_key(struct world *w, struct recipe *r) { r->csr_key = w->root; }
+SPOIL(broken_csr, r->break_csr = true)
+SPOIL(csr_of_account_key, r->csr_key = w->account)
+SPOIL(csr_of_issuer_key, r->csr_key = w->issuer)
+SPOIL(csr_of_root_key, r->csr_key = w->root)
 static void csr_of_other_key(struct world *w, struct recipe *r, struct bytes pem)
 {
 	struct err e = { 0 };
@@ -126,13 +134,13 @@ static void csr_of_log_key(struct world *w, struct recipe *r)
 	assert_code(file_read(w->dir, FILE_LOG_KEY, 8192, &pem, &e), ERR_OK, &e);
 	csr_of_other_key(w, r, buf_bytes(&pem));
 }
-static void csr_with_more_names(struct world *w, struct recipe *r) { (void)w, r->csr_names[1] = "evil.example.org"; }
-static void csr_with_fewer_names(struct world *w, struct recipe *r) { (void)w, r->order_names[1] = "www.example.org"; }
-static void csr_with_another_name(struct world *w, struct recipe *r) { (void)w, r->csr_names[0] = "example.com"; }
-static void another_name(struct world *w, struct recipe *r) { (void)w, r->csr_names[0] = r->order_names[0] = "example.com"; }
-static void parent_name(struct world *w, struct recipe *r) { (void)w, r->csr_names[0] = r->order_names[0] = "org"; }
-static void child_name(struct world *w, struct recipe *r) { (void)w, r->csr_names[0] = r->order_names[0] = "www.example.org"; }
-static void a_name_without_receipts(struct world *w, struct recipe *r) { (void)w, r->csr_names[1] = r->order_names[1] = "www.example.org"; }
+SPOIL(csr_with_more_names, r->csr_names[1] = "evil.example.org")
+SPOIL(csr_with_fewer_names, r->order_names[1] = "www.example.org")
+SPOIL(csr_with_another_name, r->csr_names[0] = "example.com")
+SPOIL(another_name, r->csr_names[0] = r->order_names[0] = "example.com")
+SPOIL(parent_name, r->csr_names[0] = r->order_names[0] = "org")
+SPOIL(child_name, r->csr_names[0] = r->order_names[0] = "www.example.org")
+SPOIL(a_name_without_receipts, r->csr_names[1] = r->order_names[1] = "www.example.org")
 static void too_many_names(struct world *w, struct recipe *r)
 {
 	static const char *const names[] = { "example.org", "www.example.org", "www2.example.org", NULL };
@@ -142,27 +150,27 @@ static void too_many_names(struct world *w, struct recipe *r)
 }
 
 /* --- the receipts --- */
-static void no_receipts(struct world *w, struct recipe *r) { (void)w, r->n_receipts = 0; }
-static void no_caa(struct world *w, struct recipe *r) { (void)w, r->n_receipts = 1; }
-static void no_control(struct world *w, struct recipe *r) { (void)w, r->receipts[0] = r->receipts[1], r->n_receipts = 1; }
-static void caa_twice(struct world *w, struct recipe *r) { (void)w, r->receipts[0] = r->receipts[1]; }
-static void control_twice(struct world *w, struct recipe *r) { (void)w, r->receipts[1] = r->receipts[0]; }
-static void broken_receipt(struct world *w, struct recipe *r) { (void)w, r->break_receipt = true; }
-static void foreign_receipt_key(struct world *w, struct recipe *r) { (void)w, r->receipt_key[31] ^= 1; }
-static void foreign_key_id(struct world *w, struct recipe *r) { (void)w, r->receipts[0].key_id++; }
-static void foreign_instance(struct world *w, struct recipe *r) { (void)w, r->receipts[1].instance[0] ^= 1; }
-static void foreign_account_url(struct world *w, struct recipe *r) { (void)w, r->receipts[0].account_url = BYTES_LIT(BASE "/acme/acct/x"); }
-static void foreign_thumbprint(struct world *w, struct recipe *r) { (void)w, r->receipts[1].thumbprint[0] ^= 1; }
-static void control_of_another_name(struct world *w, struct recipe *r) { (void)w, r->receipts[0].identifier.value = r->receipts[0].domain = BYTES_LIT("example.com"); }
-static void caa_of_another_name(struct world *w, struct recipe *r) { (void)w, r->receipts[1].identifier.value = BYTES_LIT("example.com"); }
-static void another_domain(struct world *w, struct recipe *r) { (void)w, r->receipts[0].domain = BYTES_LIT("www.example.org"); }
-static void control_from_the_future(struct world *w, struct recipe *r) { (void)w, r->receipts[0].time_ms = START_MS + 5001; }
-static void caa_from_the_future(struct world *w, struct recipe *r) { (void)w, r->receipts[1].time_ms = START_MS + 5001; }
-static void old_control(struct world *w, struct recipe *r) { (void)w, r->receipts[0].time_ms = START_MS - 7 * HOUR_MS - 1; }
-static void old_caa(struct world *w, struct recipe *r) { (void)w, r->receipts[1].time_ms = START_MS - 8 * HOUR_MS - 1; }
-static void ancient_control(struct world *w, struct recipe *r) { (void)w, r->receipts[0].time_ms = INT64_MIN / 4; }
-static void wildcard_control(struct world *w, struct recipe *r) { (void)w, r->receipts[0].scope = SCOPE_WILDCARD; }
-static void wildcard_caa(struct world *w, struct recipe *r) { (void)w, r->receipts[1].scope = SCOPE_WILDCARD; }
+SPOIL(no_receipts, r->n_receipts = 0)
+SPOIL(no_caa, r->n_receipts = 1)
+SPOIL(no_control, r->receipts[0] = r->receipts[1], r->n_receipts = 1)
+SPOIL(caa_twice, r->receipts[0] = r->receipts[1])
+SPOIL(control_twice, r->receipts[1] = r->receipts[0])
+SPOIL(broken_receipt, r->break_receipt = true)
+SPOIL(foreign_receipt_key, r->receipt_key[31] ^= 1)
+SPOIL(foreign_key_id, r->receipts[0].key_id++)
+SPOIL(foreign_instance, r->receipts[1].instance[0] ^= 1)
+SPOIL(foreign_account_url, r->receipts[0].account_url = BYTES_LIT(BASE "/acme/acct/x"))
+SPOIL(foreign_thumbprint, r->receipts[1].thumbprint[0] ^= 1)
+SPOIL(control_of_another_name, r->receipts[0].identifier.value = r->receipts[0].domain = BYTES_LIT("example.com"))
+SPOIL(caa_of_another_name, r->receipts[1].identifier.value = BYTES_LIT("example.com"))
+SPOIL(another_domain, r->receipts[0].domain = BYTES_LIT("www.example.org"))
+SPOIL(control_from_the_future, r->receipts[0].time_ms = START_MS + 5001)
+SPOIL(caa_from_the_future, r->receipts[1].time_ms = START_MS + 5001)
+SPOIL(old_control, r->receipts[0].time_ms = START_MS - 7 * HOUR_MS - 1)
+SPOIL(old_caa, r->receipts[1].time_ms = START_MS - 8 * HOUR_MS - 1)
+SPOIL(ancient_control, r->receipts[0].time_ms = INT64_MIN / 4)
+SPOIL(wildcard_control, r->receipts[0].scope = SCOPE_WILDCARD)
+SPOIL(wildcard_caa, r->receipts[1].scope = SCOPE_WILDCARD)
 static void wildcard_by_http(struct world *w, struct recipe *r)
 {
 	static const char *const names[] = { "*.example.org", NULL };
@@ -174,8 +182,8 @@ static void wildcard_by_exact_receipts(struct world *w, struct recipe *r)
 	wildcard_by_http(w, r);
 	r->receipts[0].scope = r->receipts[1].scope = SCOPE_EXACT;
 }
-static void foreign_issuer_domain(struct world *w, struct recipe *r) { (void)w, r->receipts[1].issuer_domain = BYTES_LIT("other.example"); }
-static void unknown_method(struct world *w, struct recipe *r) { (void)w, r->receipts[0].method = CHALLENGE_TYPE__MAX; }
+SPOIL(foreign_issuer_domain, r->receipts[1].issuer_domain = BYTES_LIT("other.example"))
+SPOIL(unknown_method, r->receipts[0].method = CHALLENGE_TYPE__MAX)
 static void one_receipt_too_many(struct world *w, struct recipe *r)
 {
 	(void)w;
@@ -243,14 +251,14 @@ static void refuses_every_attack(void **state)
 }
 
 /* What still holds at the very edge. */
-static void edge_of_order(struct world *w, struct recipe *r) { (void)w, r->order_ms = START_MS - 7 * HOUR_MS - 5 * 60000; }
-static void edge_of_future(struct world *w, struct recipe *r) { (void)w, r->order_ms = START_MS + 5 * 60000; }
-static void edge_of_control(struct world *w, struct recipe *r) { (void)w, r->receipts[0].time_ms = START_MS - 7 * HOUR_MS; }
-static void edge_of_caa(struct world *w, struct recipe *r) { (void)w, r->receipts[1].time_ms = START_MS - 8 * HOUR_MS; }
-static void edge_of_skew(struct world *w, struct recipe *r) { (void)w, r->receipts[0].time_ms = r->receipts[1].time_ms = START_MS + 5000; }
-static void the_same_receipt_again(struct world *w, struct recipe *r) { (void)w, r->receipts[2] = r->receipts[0], r->n_receipts = 3; }
-static void names_in_capitals(struct world *w, struct recipe *r) { (void)w, r->order_names[0] = "Example.ORG"; }
-static void asks_for_the_default(struct world *w, struct recipe *r) { (void)w, r->profile = "tls-server"; }
+SPOIL(edge_of_order, r->order_ms = START_MS - 7 * HOUR_MS - 5 * 60000)
+SPOIL(edge_of_future, r->order_ms = START_MS + 5 * 60000)
+SPOIL(edge_of_control, r->receipts[0].time_ms = START_MS - 7 * HOUR_MS)
+SPOIL(edge_of_caa, r->receipts[1].time_ms = START_MS - 8 * HOUR_MS)
+SPOIL(edge_of_skew, r->receipts[0].time_ms = r->receipts[1].time_ms = START_MS + 5000)
+SPOIL(the_same_receipt_again, r->receipts[2] = r->receipts[0], r->n_receipts = 3)
+SPOIL(names_in_capitals, r->order_names[0] = "Example.ORG")
+SPOIL(asks_for_the_default, r->profile = "tls-server")
 
 static void takes_what_is_at_the_edge(void **state)
 {

@@ -20,20 +20,6 @@
 #define CHECKPOINT_RECORDS 1000
 #define CHECKPOINT_MS      60000
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1 /* GCC's name for it */
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-/* LeakSanitizer looks for leaks at the end by way of /proc, which the jail does not have. */
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
-#endif
-
 struct server {
 	struct child child;
 	struct signer *signer;

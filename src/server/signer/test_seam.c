@@ -66,6 +66,7 @@ struct undo {
 	ino_t inode;
 	off_t at;
 	size_t n;
+	bool lost;         /* its sync has failed: the kernel counts the pages as clean, and no later sync writes them */
 	uint8_t before[];
 };
 static struct undo *undos;
@@ -94,17 +95,51 @@ static void note_undo(int fd, size_t n, off_t at)
 	undos = u;
 }
 
+static bool same_file(const struct undo *u, const struct stat *st)
+{
+	return u->dev == st->st_dev && u->inode == st->st_ino;
+}
+
+/* Whether newer writes have covered all of a lost one, so that its pages are dirty again. */
+static bool is_rewritten(const struct undo *lost, const struct stat *st)
+{
+	for (off_t at = lost->at; at < lost->at + (off_t)lost->n; ) {
+		off_t from = at;
+		for (const struct undo *u = undos; u != lost; u = u->next)
+			if (same_file(u, st) && !u->lost && u->at <= at && at < u->at + (off_t)u->n)
+				at = u->at + (off_t)u->n;
+		if (at == from)
+			return false;
+	}
+	return true;
+}
+
 static void synced(int fd)
 {
 	struct stat st;
 
 	if (!undos || fstat(fd, &st) != 0)
 		return;
+	for (struct undo *u = undos; u; u = u->next)
+		if (u->lost && same_file(u, &st) && is_rewritten(u, &st))
+			u->lost = false;
 	for (struct undo **u = &undos; *u; )
-		if ((*u)->dev == st.st_dev && (*u)->inode == st.st_ino)
+		if (!(*u)->lost && same_file(*u, &st))
 			forget(u);
 		else
 			u = &(*u)->next;
+}
+
+static void sync_failed(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return;
+	for (struct undo *u = undos; u; u = u->next)
+		if (same_file(u, &st))
+			u->lost = true;
+	errno = EIO;
 }
 
 static uint64_t next_random(uint64_t *x)
@@ -145,16 +180,20 @@ static ssize_t fail_pwrite(int fd, const void *p, size_t n, off_t at)
 
 static int fail_fsync(int fd)
 {
-	if (fails(OP_FSYNC))
+	if (fails(OP_FSYNC)) {
+		sync_failed(fd);
 		return -1;
+	}
 	synced(fd);
 	return test_seam.real_sync ? fsync(fd) : 0;
 }
 
 static int fail_fdatasync(int fd)
 {
-	if (fails(OP_FDATASYNC))
+	if (fails(OP_FDATASYNC)) {
+		sync_failed(fd);
 		return -1;
+	}
 	synced(fd);
 	return test_seam.real_sync ? fdatasync(fd) : 0;
 }

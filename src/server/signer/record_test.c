@@ -1,0 +1,214 @@
+/* The log's bytes, held to docs/protocol/log.md: written here once more by hand. */
+#include "server/signer/record.h"
+
+#include "base/codec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void assert_bytes(struct bytes got, struct bytes want)
+{
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.ptr, want.ptr, want.len);
+}
+
+static struct segment_head sample_head(void)
+{
+	struct segment_head h = { .number = 3, .first_sequence = 0x0102030405, .created_ms = 1790000000000 };
+
+	memset(h.instance, 0x11, sizeof h.instance);
+	memset(h.previous, 0x22, sizeof h.previous);
+	memset(h.salt, 0x33, sizeof h.salt);
+	return h;
+}
+
+static void head_is_as_documented(void **state)
+{
+	CLEANUP(buf_free_p) struct buf got = buf_new(256), want = buf_new(256);
+	struct segment_head h = sample_head(), back;
+	struct err e = { 0 };
+
+	(void)state;
+	segment_head_write(&h, &got);
+	buf_add_str(&want, "CHNCYLOG");
+	wire_put_u32(&want, 1);
+	wire_put_fixed(&want, BYTES_ARRAY(h.instance));
+	wire_put_u32(&want, 3);
+	wire_put_u64(&want, 0x0102030405);
+	wire_put_u64(&want, 1790000000000);
+	wire_put_fixed(&want, BYTES_ARRAY(h.previous));
+	wire_put_fixed(&want, BYTES_ARRAY(h.salt));
+	wire_put_u32(&want, 0);
+	wire_put_u32(&want, crc32c(0, buf_bytes(&want)));
+	assert_bytes(buf_bytes(&got), buf_bytes(&want));
+	assert_int_equal(got.len, SEGMENT_HEAD_SIZE);
+	assert_int_equal(segment_head_read(buf_bytes(&got), &back, &e), ERR_OK);
+	assert_memory_equal(&back, &h, sizeof h);
+	for (size_t i = 0; i < got.len; i++) {
+		got.ptr[i] ^= 1;
+		assert_int_equal(segment_head_read(buf_bytes(&got), &back, &e), ERR_MALFORMED);
+		got.ptr[i] ^= 1;
+		assert_int_equal(segment_head_read(bytes_slice(buf_bytes(&got), 0, i), &back, &e), ERR_MALFORMED);
+	}
+}
+
+static void chain_begins_with_the_head(void **state)
+{
+	CLEANUP(buf_free_p) struct buf head = buf_new(256);
+	struct segment_head h = sample_head();
+	uint8_t got[SHA256_SIZE], want[SHA256_SIZE];
+
+	(void)state;
+	segment_head_write(&h, &head);
+	chain_of_head(buf_bytes(&head), got);
+	struct bytes parts[2] = { BYTES_LIT("chancery log segment"), buf_bytes(&head) };
+	sha256(parts, 2, want);
+	assert_memory_equal(got, want, sizeof want);
+}
+
+static void record_is_as_documented(void **state)
+{
+	CLEANUP(buf_free_p) struct buf got = buf_new(256), want = buf_new(256), fields = buf_new(256);
+	struct chain c = { .sequence = 41, .time_ms = 5 }, before;
+	uint8_t chain[SHA256_SIZE], salt[16] = { 7 };
+	uint32_t salt_crc = crc32c(0, BYTES_ARRAY(salt));
+	struct record r;
+	struct err e = { 0 };
+
+	(void)state;
+	memset(c.value, 0x44, sizeof c.value);
+	before = c;
+	size_t at = record_begin(&got);
+	buf_add_str(&got, "body");
+	record_end(&got, at, LOG_NOTE, 2, 1790000000000, salt_crc, &c);
+
+	wire_put_u32(&want, 51 + 4);
+	wire_put_u64(&fields, 42);
+	wire_put_u64(&fields, 1790000000000);
+	wire_put_u8(&fields, 6);
+	wire_put_u16(&fields, 2);
+	struct bytes parts[4] = { BYTES_ARRAY(before.value), buf_bytes(&want), buf_bytes(&fields), BYTES_LIT("body") };
+	sha256(parts, 4, chain);
+	buf_add(&fields, BYTES_ARRAY(chain));
+	buf_add_str(&fields, "body");
+	wire_put_u32(&want, crc32c(crc32c(salt_crc, (struct bytes){ want.ptr, 4 }), buf_bytes(&fields)));
+	buf_add(&want, buf_bytes(&fields));
+	assert_bytes(buf_bytes(&got), buf_bytes(&want));
+
+	assert_true(record_parse(buf_bytes(&got), salt_crc, &r));
+	assert_int_equal(r.sequence, 42);
+	assert_int_equal(r.position, 2);
+	assert_int_equal(r.type, LOG_NOTE);
+	assert_int_equal(r.size, got.len);
+	assert_bytes(r.body, BYTES_LIT("body"));
+	assert_int_equal(record_follow(&r, &before, &e), ERR_OK);
+	assert_memory_equal(&before, &c, sizeof c);
+	assert_false(record_parse(buf_bytes(&got), salt_crc ^ 1, &r));
+	for (size_t i = 0; i < got.len; i++) {
+		assert_false(record_parse(bytes_slice(buf_bytes(&got), 0, i), salt_crc, &r));
+		for (int bit = 0; bit < 8; bit++) {
+			got.ptr[i] ^= (uint8_t)(1 << bit);
+			assert_false(record_parse(buf_bytes(&got), salt_crc, &r));
+			got.ptr[i] ^= (uint8_t)(1 << bit);
+		}
+	}
+}
+
+static void a_record_must_follow(void **state)
+{
+	CLEANUP(buf_free_p) struct buf b = buf_new(256);
+	struct chain c = { .sequence = 1, .time_ms = 100 }, start = c, other;
+	struct record r;
+	struct err e = { 0 };
+
+	(void)state;
+	size_t at = record_begin(&b);
+	record_end(&b, at, LOG_NOTE, 0, 100, 0, &c);
+	assert_true(record_parse(buf_bytes(&b), 0, &r));
+	other = start, other.sequence = 0;
+	assert_int_equal(record_follow(&r, &other, &e), ERR_IO);
+	other = start, other.value[0] ^= 1;
+	assert_int_equal(record_follow(&r, &other, &e), ERR_IO);
+	other = start, other.time_ms = 101;
+	assert_int_equal(record_follow(&r, &other, &e), ERR_IO);
+	other = start;
+	assert_int_equal(record_follow(&r, &other, &e), ERR_OK);
+}
+
+static struct record record_of(enum log_type type, const struct buf *b)
+{
+	return (struct record){ .type = (uint8_t)type, .body = buf_bytes(b) };
+}
+
+static void bodies_are_read_as_written(void **state)
+{
+	CLEANUP(buf_free_p) struct buf b = buf_new(1024);
+	struct intent i = { .profile = BYTES_LIT("tls-server"), .evidence = BYTES_LIT("all of it") }, i2;
+	struct result v = { .certificate = BYTES_LIT("certificate") }, v2;
+	struct voided w = { .reason = BYTES_LIT("why") }, w2;
+	struct err e = { 0 };
+
+	(void)state;
+	memset(i.order, 1, sizeof i.order);
+	memset(i.serial, 2, sizeof i.serial);
+	memset(i.csr_digest, 3, sizeof i.csr_digest);
+	memset(i.thumbprint, 4, sizeof i.thumbprint);
+	memset(i.tbs_digest, 5, sizeof i.tbs_digest);
+	intent_write(&i, &b);
+	assert_int_equal(b.len, 30 + 16 + 32 + 32 + 4 + 10 + 32 + 4 + 9);
+	struct record r = record_of(LOG_INTENT, &b);
+	assert_int_equal(intent_read(&r, &i2, &e), ERR_OK);
+	assert_memory_equal(i2.order, i.order, sizeof i.order);
+	assert_memory_equal(i2.tbs_digest, i.tbs_digest, sizeof i.tbs_digest);
+	assert_bytes(i2.evidence, i.evidence);
+	r = record_of(LOG_TLS_INTENT, &b); /* another layout */
+	assert_int_not_equal(intent_read(&r, &i2, &e), ERR_OK);
+	for (size_t n = 0; n < b.len; n++) {
+		r = record_of(LOG_INTENT, &b);
+		r.body.len = n;
+		assert_int_equal(intent_read(&r, &i2, &e), ERR_MALFORMED);
+	}
+	buf_reset(&b);
+	result_write(&v, &b);
+	r = record_of(LOG_RESULT, &b);
+	assert_int_equal(result_read(&r, &v2, &e), ERR_OK);
+	assert_bytes(v2.certificate, v.certificate);
+	buf_add_u8(&b, 0);
+	r = record_of(LOG_RESULT, &b);
+	assert_int_equal(result_read(&r, &v2, &e), ERR_MALFORMED);
+	buf_reset(&b);
+	void_write(&w, &b);
+	r = record_of(LOG_VOID, &b);
+	assert_int_equal(void_read(&r, &w2, &e), ERR_OK);
+	assert_bytes(w2.reason, w.reason);
+}
+
+static void types_have_names(void **state)
+{
+	(void)state;
+	assert_string_equal(log_type_name(LOG_GENESIS), "genesis");
+	assert_string_equal(log_type_name(LOG_NOTE), "note");
+	assert_null(log_type_name(0));
+	assert_null(log_type_name(7));
+}
+
+static int init(void **state)
+{
+	(void)state;
+	crypto_init();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(head_is_as_documented), cmocka_unit_test(chain_begins_with_the_head), cmocka_unit_test(record_is_as_documented),
+		cmocka_unit_test(a_record_must_follow), cmocka_unit_test(bodies_are_read_as_written), cmocka_unit_test(types_have_names),
+	};
+	return cmocka_run_group_tests(tests, init, NULL);
+}
