@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,12 +29,13 @@ struct fetch {
 	struct curl_slist *connect_to;
 	struct address address;
 	uint16_t port;
+	int twin; /* of the connection's socket: tells whether it is connected, which curl's times do not always; -1: none yet */
 	fetch_done *done;
 	void *ctx;
 	char error[CURL_ERROR_SIZE];
 	size_t header_bytes;
 	struct buf reason, location, body;
-	bool has_location, locations_differ, more, header_flood, strange_address;
+	bool https, has_location, locations_differ, more, header_flood, strange_address;
 };
 
 /* --- the loop --- */
@@ -157,7 +159,12 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
 		t->strange_address = true;
 		return CURL_SOCKET_BAD;
 	}
-	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	if (fd >= 0) {
+		close_p(&t->twin);
+		t->twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static struct bytes trim(struct bytes v)
@@ -227,6 +234,7 @@ static void fetch_free(struct fetch *t)
 		curl_easy_cleanup(t->easy);
 	}
 	curl_slist_free_all(t->connect_to);
+	close_p(&t->twin);
 	buf_free(&t->reason);
 	buf_free(&t->location);
 	buf_free(&t->body);
@@ -240,23 +248,28 @@ void fetch_cancel(struct fetch *t)
 		fetch_free(t);
 }
 
-static bool had_time(const struct fetch *t, CURLINFO which)
+static bool is_connected(const struct fetch *t)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof peer;
+
+	return t->twin >= 0 && getpeername(t->twin, (struct sockaddr *)&peer, &len) == 0;
+}
+
+static bool is_secured(const struct fetch *t)
 {
 	curl_off_t us = 0;
 
-	return curl_easy_getinfo(t->easy, which, &us) == CURLE_OK && us > 0;
+	return curl_easy_getinfo(t->easy, CURLINFO_APPCONNECT_TIME_T, &us) == CURLE_OK && us > 0;
 }
 
-const char *fetch_phase(const struct fetch *t)
+enum fetch_phase fetch_phase(const struct fetch *t)
 {
-	char *scheme = NULL;
-
-	(void)curl_easy_getinfo(t->easy, CURLINFO_SCHEME, &scheme);
-	if (!had_time(t, CURLINFO_CONNECT_TIME_T))
-		return "connecting";
-	if (scheme && strcasecmp(scheme, "https") == 0 && !had_time(t, CURLINFO_APPCONNECT_TIME_T))
-		return "the TLS handshake";
-	return t->header_bytes > 0 ? "reading the answer" : "waiting for the answer";
+	if (!is_connected(t))
+		return FETCH_CONNECTING;
+	if (t->https && !is_secured(t))
+		return FETCH_IN_HANDSHAKE;
+	return t->header_bytes > 0 ? FETCH_READING : FETCH_WAITING;
 }
 
 static enum fetch_end end_of(const struct fetch *t, CURLcode rc)
@@ -269,7 +282,7 @@ static enum fetch_end end_of(const struct fetch *t, CURLcode rc)
 	case CURLE_COULDNT_CONNECT:
 		return t->strange_address ? FETCH_OURS : FETCH_NOT_CONNECTED;
 	case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit here */
-		return had_time(t, CURLINFO_CONNECT_TIME_T) ? FETCH_TLS : FETCH_NOT_CONNECTED;
+		return is_connected(t) ? FETCH_TLS : FETCH_NOT_CONNECTED;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CIPHER:
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -378,7 +391,8 @@ enum err_code fetch_start(struct fetcher *f, const struct fetch_request *r, fetc
 	errno = 0;
 	if (!t)
 		FAIL(e, NOMEM, "no memory for a fetch");
-	*t = (struct fetch){ .fetcher = f, .address = r->address, .port = r->port, .done = done, .ctx = ctx,
+	*t = (struct fetch){ .fetcher = f, .address = r->address, .port = r->port, .twin = -1, .done = done, .ctx = ctx,
+		.https = strncmp(r->url, "https:", 6) == 0,
 		.reason = buf_new(REASON_MAX), .location = buf_new(LOCATION_MAX), .body = buf_new(FETCH_BODY_MAX) };
 	t->easy = curl_easy_init();
 	if (!t->easy)

@@ -48,7 +48,9 @@ typedef void fetch_done(void *ctx, const struct fetch_answer *answer);
 
 enum err_code fetch_start(struct fetcher *f, const struct fetch_request *r, fetch_done *done, void *ctx, struct fetch **ret, struct err *e) MUST_USE;
 void fetch_cancel(struct fetch *t);
-/* "connecting", "the TLS handshake", "waiting for the answer", "reading the answer": where one that takes too long stands. */
-const char *fetch_phase(const struct fetch *t);
+
+/* Where one that takes too long stands. */
+enum fetch_phase { FETCH_CONNECTING, FETCH_IN_HANDSHAKE, FETCH_WAITING, FETCH_READING };
+enum fetch_phase fetch_phase(const struct fetch *t);
 
 #endif

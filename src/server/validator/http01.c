@@ -217,11 +217,21 @@ static void on_lookup(void *ctx, const struct lookup_answer *answer)
 
 void http01_late(const struct http01 *h, struct err *e)
 {
+	static const struct {
+		enum err_code code;
+		const char *name;
+	} phases[] = {
+		[FETCH_CONNECTING] = { ERR_CONNECTION, "connecting" },
+		[FETCH_IN_HANDSHAKE] = { ERR_TLS, "the TLS handshake" },
+		[FETCH_WAITING] = { ERR_CONNECTION, "the answer" },
+		[FETCH_READING] = { ERR_CONNECTION, "the rest of the answer" },
+	};
+	enum fetch_phase at = h->fetch ? fetch_phase(h->fetch) : FETCH_CONNECTING;
 	char where[PLACE_MAX];
 
 	errno = 0;
 	if (h->fetch)
-		err_set(e, ERR_CONNECTION, __FILE__, __LINE__, "%s: %s takes too long%s", place(h, where), fetch_phase(h->fetch), h->before);
+		err_set(e, phases[at].code, __FILE__, __LINE__, "%s: %s takes too long%s", place(h, where), phases[at].name, h->before);
 	else
 		err_set(e, ERR_DNS, __FILE__, __LINE__, "%s: the DNS questions for A and AAAA of %.*s take too long", place(h, where), BYTES_FMT(h->target.host));
 }

@@ -31,7 +31,7 @@ typedef void http01_done(void *ctx, const struct http01_result *result);
 
 enum err_code http01_start(const struct http01_request *r, http01_done *done, void *ctx, struct http01 **ret, struct err *e) MUST_USE;
 void http01_cancel(struct http01 *h);
-/* Fills in where it stands, for a validation whose time is up: DNS or CONNECTION. */
+/* Fills in where it stands, for a validation whose time is up: DNS, CONNECTION or TLS. */
 void http01_late(const struct http01 *h, struct err *e);
 
 #endif

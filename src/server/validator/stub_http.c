@@ -28,7 +28,7 @@ struct stub_http {
 	pthread_t thread;
 };
 
-static int listen_at(const char *address, uint16_t *ret_port)
+int stub_listen(const char *address, uint16_t *ret_port)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
@@ -51,7 +51,7 @@ static int listen_at(const char *address, uint16_t *ret_port)
 uint16_t stub_free_port(void)
 {
 	uint16_t port = 0;
-	int fd = listen_at("127.0.0.1", &port);
+	int fd = stub_listen("127.0.0.1", &port);
 
 	if (fd >= 0)
 		close(fd);
@@ -129,6 +129,10 @@ static void serve_one(struct stub_http *s)
 	while (!strstr(request, "\r\n\r\n") && n + 1 < sizeof request && (got = receive(s, request + n, sizeof request - 1 - n)) > 0) {
 		n += (size_t)got;
 		request[n] = 0;
+		if (request[0] == 0x16) { /* a TLS record, to a server that speaks none */
+			stub_http_answer(s, "400 Bad Request", "", "plain HTTP, please");
+			return;
+		}
 	}
 	if (strstr(request, "\r\n\r\n"))
 		s->serve(s, request, s->ctx);
@@ -162,7 +166,7 @@ struct stub_http *stub_http_start(const char *address, int tls, stub_http_serve 
 		return NULL;
 	s->serve = serve;
 	s->ctx = ctx;
-	s->listener = listen_at(address, &s->port);
+	s->listener = stub_listen(address, &s->port);
 	s->stop = eventfd(0, EFD_CLOEXEC);
 	s->tls = tls ? make_tls() : NULL;
 	if (s->listener < 0 || s->stop < 0 || pthread_create(&s->thread, NULL, run, s) != 0) {

@@ -21,6 +21,8 @@ void stub_http_send(struct stub_http *s, const void *p, size_t n);
 void stub_http_answer(struct stub_http *s, const char *status, const char *headers, const char *body);
 /* Waits until the client goes away or the server stops. */
 void stub_http_hang(struct stub_http *s);
+/* A listening socket that nobody serves; -1 when there is none to be had. */
+int stub_listen(const char *address, uint16_t *ret_port);
 /* A port of the loopback on which nothing listens. */
 uint16_t stub_free_port(void);
 
