@@ -20,9 +20,7 @@ struct webroot {
 static enum err_code enter(int dir, const char *name, const char *folder, int *ret, struct err *e)
 {
 	/* Readable by the web server, whatever the umask: it is public by its nature. */
-	if (mkdirat(dir, name, 0755) == 0)
-		(void)fchmodat(dir, name, 0755, 0);
-	else if (errno != EEXIST)
+	if (mkdirat(dir, name, 0755) == 0 ? fchmodat(dir, name, 0755, 0) != 0 : errno != EEXIST)
 		FAIL(e, CONFIG, "%.200s/%s: %s", folder, name, strerror(errno));
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
