@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """tools/man.py BUILD [--update]: holds the man pages' lists to what the programs and the table of settings say.
 
-man/chancery-ca.8      between the "commands" markers: what `chancery-ca man-options` of this build prints
-man/chancery-ca.conf.5 between the "settings" markers: made from src/server/settings.def
+man/chancery-ca.8, man/chancery.1  between the "commands" markers: what `PROGRAM man-options` of this build prints
+man/chancery-ca.conf.5             between the "settings" markers: made from src/server/settings.def
 Says what differs and ends with 1; --update writes the lists anew.
 """
 import os
@@ -60,8 +60,13 @@ def commands_page(program):
 
 
 def lists(build):
-    return [("man/chancery-ca.8", "commands", commands_page(pathlib.Path(build) / "bin" / "chancery-ca")),
-            ("man/chancery-ca.conf.5", "settings", settings_page())]
+    """(page, marker, what is due) of the settings and of each program that this build has."""
+    due = [("man/chancery-ca.conf.5", "settings", settings_page())]
+    for page, program in (("man/chancery-ca.8", "chancery-ca"), ("man/chancery.1", "chancery")):
+        path = pathlib.Path(build) / "bin" / program
+        if path.exists():
+            due.append((page, "commands", commands_page(path)))
+    return due
 
 
 def split(page, marker):

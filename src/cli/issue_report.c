@@ -144,6 +144,24 @@ static const char *fault_name(enum chancery_fault fault)
 	return "machine";
 }
 
+/* The same for a person. */
+static const char *fault_words(enum chancery_fault fault)
+{
+	switch (fault) {
+	case CHANCERY_FAULT_CALLER:
+		return "in what was asked for";
+	case CHANCERY_FAULT_MACHINE:
+		return "on this machine";
+	case CHANCERY_FAULT_NETWORK:
+		return "between here and the server, or the server is down";
+	case CHANCERY_FAULT_SERVER:
+		return "on the CA's side";
+	case CHANCERY_FAULT_NAME:
+		return "where the name leads: its DNS, web server or network";
+	}
+	return "on this machine";
+}
+
 static void put_subs(struct json_out *w, const struct chancery_error *x)
 {
 	json_put_key(w, "subproblems");
@@ -187,6 +205,9 @@ void report_failed(const struct issue_report *r, const struct chancery_error *er
 	fprintf(stderr, "chancery: %s\n", interrupted ? "stopped; what was put in place for the CA is taken away" : chancery_error_message(error));
 	for (size_t i = 0; i < chancery_error_sub_count(error); i++)
 		fprintf(stderr, "  %s: %s (%s)\n", chancery_error_sub_name(error, i), chancery_error_sub_detail(error, i), chancery_error_sub_type(error, i));
+	if (interrupted)
+		return;
+	fprintf(stderr, "  Where it lies: %s.\n", fault_words(chancery_error_fault(error)));
 	if (*chancery_error_hint(error))
 		fprintf(stderr, "  What to do: %s.\n", chancery_error_hint(error));
 	if (chancery_error_retry_after(error))

@@ -126,6 +126,11 @@ enum err_code storage_open(const char *folder, const char *name, struct storage 
 		FAIL(e, NOMEM, "no memory for the storage");
 	}
 	TRY(make_path(s->path, e));
+	char *absolute = realpath(s->path, NULL); /* what is shown shall be found from anywhere */
+	if (absolute) {
+		free(s->path);
+		s->path = absolute;
+	}
 	TRY(open_dir(AT_FDCWD, s->path, s->path, &s->dir, e));
 	TRY(take_lock(s, e));
 	if (mkdirat(s->dir, GENERATIONS, 0755) != 0 && errno != EEXIST)

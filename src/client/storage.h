@@ -27,7 +27,7 @@ struct storage;
 enum err_code storage_open(const char *folder, const char *name, struct storage **ret, struct err *e) MUST_USE;
 void storage_free(struct storage *s);
 DEFINE_CLEANUP(struct storage *, storage_free);
-/* FOLDER/NAME; as long as the storage. */
+/* FOLDER/NAME, absolute; as long as the storage. */
 const char *storage_path(const struct storage *s);
 
 /* A file of the live generation; NOT_FOUND when there is none. */
