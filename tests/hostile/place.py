@@ -39,7 +39,8 @@ def copy_build(to, replaced):
 
 def install(to, replaced):
     """The same by `cmake --install`, in a root of its own."""
-    subprocess.run(["cmake", "--install", str(BUILD)], env={**os.environ, "DESTDIR": str(to)}, check=True, capture_output=True, timeout=60)
+    done = subprocess.run(["cmake", "--install", str(BUILD)], env={**os.environ, "DESTDIR": str(to)}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
     program = next(to.rglob("bin/chancery-ca"))
     return replace(program.parent.parent, replaced)
 
