@@ -2,7 +2,7 @@
 """tools/lint.py [--quiet]: holds the tree to its own rules; ends with 1 when one is broken.
 
 layers   every #include is one that the table of folders in ARCHITECTURE.md allows: that table is the only source
-sizes    no function over 80 lines, no file over 1000; over 600 only where SIZE_EXCEPTIONS says why
+sizes    no function over 80 lines, no file over 1000; a warning over 600 unless SIZE_EXCEPTIONS says why
 calls    none of BANNED in what is shipped, each with its reason
 paths    nothing in a tracked file that is true on one machine only
 """
@@ -187,7 +187,7 @@ def check_sizes(report, say):
         if n > FILE_MAX:
             report.fault(path, "sizes", f"{n} lines, at most {FILE_MAX} are allowed")
         elif n > FILE_WISH and path not in SIZE_EXCEPTIONS:
-            report.fault(path, "sizes", f"{n} lines, at most {FILE_WISH}; a parser or table may be listed in SIZE_EXCEPTIONS")
+            say(f"warning:   {path} has {n} lines, more than {FILE_WISH}: split it, or list a parser or table in SIZE_EXCEPTIONS")
         if path.endswith(".c"):
             for name, line, length in functions(text):
                 all_functions.append((length, f"{path}:{line} {name}", is_test))
