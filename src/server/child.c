@@ -125,19 +125,25 @@ enum err_code child_ready(struct child *c, struct err *e)
 	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
 
 	jail_describe(&c->layers, &out);
-	return channel_send(c->parent, per_process[c->self].ready, c->settings_id, buf_bytes(&out), e);
+	return channel_send(c->parent, (uint16_t)per_process[c->self].ready, c->settings_id, buf_bytes(&out), e);
 }
 
 void child_failed(struct child *c, const struct err *why)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
 
-	event_error(EVENT_ERROR, "start.failed", why);
+	event_error(EVENT_ERROR, "process.failed", why);
 	if (!c->parent)
 		return;
 	problem_write(why->code, bytes_str(why->detail), &out);
-	if (channel_send(c->parent, per_process[c->self].failed, c->settings_id, buf_bytes(&out), NULL) == ERR_OK)
-		MAY_FAIL(channel_flush(c->parent, NULL)); /* we end anyway; the exit code tells it too */
+	if (channel_send(c->parent, (uint16_t)per_process[c->self].failed, 0, buf_bytes(&out), NULL) == ERR_OK)
+		MAY_FAIL(channel_flush(c->parent, NULL)); /* the exit code tells it too */
+}
+
+enum err_code child_keeps_settings(struct child *c, const struct err *why, struct err *e)
+{
+	child_failed(c, why);
+	return child_ready(c, e);
 }
 
 void child_free(struct child *c)

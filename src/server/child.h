@@ -28,10 +28,12 @@ enum err_code child_start(enum process self, struct child *ret, struct err *e) M
 enum err_code child_jail(struct child *c, struct err *e) MUST_USE;
 /* Answers the SETTINGS request: ready, with the jail's layers in words. */
 enum err_code child_ready(struct child *c, struct err *e) MUST_USE;
-/* Tells the parent why the start (or a reload) failed. */
+/* Tells the parent what went wrong: before an end, or with what was refused. */
 void child_failed(struct child *c, const struct err *why);
+/* Answers a reload that is refused: why, and that the old settings stay in force. */
+enum err_code child_keeps_settings(struct child *c, const struct err *why, struct err *e) MUST_USE;
 /* Takes new settings from a SETTINGS message into a new arena and swaps them in; on failure the old stay. Answered by
- * child_ready() or child_failed(). */
+ * child_ready() or child_keeps_settings(). */
 enum err_code child_settings(struct child *c, const struct message *m, struct err *e) MUST_USE;
 void child_free(struct child *c);
 

@@ -8,7 +8,10 @@
 #include "server/front/tls.h"
 #include "server/front/validations.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +23,7 @@
 #define TLS_EVERY_MS  60000
 #define HELLO_MS      10000
 #define STOP_GRACE_MS 5000
+#define STOP_TICK_MS  50
 #define LISTENERS_MAX 16
 
 /* Settings that are no longer in force: requests under way may still read them, so they go at the end. */
@@ -37,6 +41,7 @@ struct control {
 	size_t n_listeners;
 	int64_t tls_looked_ms;
 	bool started, stopping;
+	atomic_bool http_stopped;
 };
 
 /* --- what the signer says first, and what it says unasked --- */
@@ -185,8 +190,10 @@ static enum err_code connect_peer(struct control *c, const struct message *m, st
 
 	if (who == PROCESS_VALIDATOR)
 		return peer_connect(c->f.validator, m->fd, e);
-	if (who != PROCESS_SIGNER)
+	if (who != PROCESS_SIGNER) {
+		close(m->fd);
 		FAIL(e, MALFORMED, "the parent sent a channel to nobody we know");
+	}
 	atomic_store(&c->f.signer_hello, false);
 	TRY(peer_connect(c->f.signer, m->fd, e));
 	return c->started ? say_hello(&c->f, e) : ERR_OK;
@@ -207,8 +214,7 @@ static enum err_code parent_message(struct control *c, const struct message *m, 
 	case MESSAGE_SETTINGS_FRONT:
 		if (take_settings(c, m, &failed) == ERR_OK)
 			return child_ready(&c->f.child, e);
-		child_failed(&c->f.child, &failed);
-		return ERR_OK;
+		return child_keeps_settings(&c->f.child, &failed, e);
 	case MESSAGE_STATUS_FRONT:
 		answer_status(c, m->id);
 		return ERR_OK;
@@ -321,10 +327,39 @@ static enum err_code start(struct control *c, struct err *e)
 	return child_ready(&f->child, e);
 }
 
+static void *stop_http(void *ctx)
+{
+	struct control *c = ctx;
+
+	http_server_stop(c->f.http, STOP_GRACE_MS);
+	atomic_store(&c->http_stopped, true);
+	if (write(c->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
+		errno = 0; /* the loop looks again soon */
+	return NULL;
+}
+
+/* Requests that were begun wait for validator and signer, whose answers this thread must go on taking. */
+static void end_http(struct control *c)
+{
+	pthread_t stopper;
+	struct err e = { 0 };
+
+	if (pthread_create(&stopper, NULL, stop_http, c) != 0) {
+		http_server_stop(c->f.http, STOP_GRACE_MS);
+		return;
+	}
+	while (!atomic_load(&c->http_stopped)) {
+		(void)validations_tick(c->f.validations);
+		if (loop_once(c, STOP_TICK_MS, &e) != ERR_OK) /* the parent is gone: nobody is left who could answer */
+			break;
+	}
+	pthread_join(stopper, NULL);
+}
+
 static void end(struct control *c)
 {
 	if (c->f.http)
-		http_server_stop(c->f.http, STOP_GRACE_MS);
+		end_http(c);
 	peer_free(c->f.validator);
 	peer_free(c->f.signer);
 	if (c->f.store)

@@ -250,8 +250,7 @@ static enum err_code on_settings(struct server *v, const struct message *m, stru
 
 	if (child_settings(&v->child, m, &why) == ERR_OK && signer_settings(v->signer, &v->child.settings, &why) == ERR_OK)
 		return child_ready(&v->child, e);
-	child_failed(&v->child, &why);
-	return ERR_OK;
+	return child_keeps_settings(&v->child, &why, e);
 }
 
 static enum err_code on_parent_message(struct server *v, const struct message *m, struct err *e)

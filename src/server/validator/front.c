@@ -182,11 +182,7 @@ enum err_code front_new(int fd, const struct validation_env *env, struct counts 
 		FAIL(e, NOMEM, "no memory for the front's channel");
 	}
 	*f = (struct front){ .env = env, .counts = counts, .gone = gone, .ctx = ctx };
-	enum err_code rc = server_channel_new(fd, PROCESS_VALIDATOR, PROCESS_FRONT, &f->channel, e);
-	if (rc != ERR_OK) {
-		close(fd);
-		return rc;
-	}
+	TRY(server_channel_new(fd, PROCESS_VALIDATOR, PROCESS_FRONT, &f->channel, e));
 	TRY(link_new(env->base, f->channel, on_message, on_closed, f, &f->link, e));
 	counts->fronts++;
 	*ret = TAKE(f);

@@ -34,10 +34,10 @@ static void on_settings(struct server *v, const struct message *m)
 	enum err_code rc = child_settings(&v->child, m, &why);
 	if (rc == ERR_OK)
 		rc = validator_settings(v->validator, &v->child.settings, &why);
-	if (rc == ERR_OK)
-		rc = child_ready(&v->child, &why);
+	struct err e = { 0 };
+	rc = rc == ERR_OK ? child_ready(&v->child, &e) : child_keeps_settings(&v->child, &why, &e);
 	if (rc != ERR_OK)
-		child_failed(&v->child, &why);
+		event_error(EVENT_ERROR, "settings.not_answered", &e);
 	link_watch(v->parent);
 }
 

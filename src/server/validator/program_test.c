@@ -34,15 +34,22 @@ struct program {
 	pid_t pid;
 	struct identity identity;
 	struct channel *parent, *front;
-	struct stub_http *http;
-	struct buf body; /* what the web server answers */
+	struct stub_http *http, *tls;
+	struct buf body; /* what the web servers answer */
+	bool redirect;   /* the plain one sends to the other */
 };
 
 static void serve(struct stub_http *s, const char *request, void *ctx)
 {
 	struct program *p = ctx;
+	char location[128];
 
 	(void)request;
+	if (p->redirect && s == p->http) {
+		(void)snprintf(location, sizeof location, "Location: https://localhost:%u/\r\n", stub_http_port(p->tls));
+		stub_http_answer(s, "308 Permanent Redirect", location, "");
+		return;
+	}
 	buf_add_u8(&p->body, 0);
 	p->body.len--;
 	stub_http_answer(s, "200 OK", "", (const char *)p->body.ptr);
@@ -67,9 +74,12 @@ static struct message receive(struct channel *c)
 static void send_settings(struct program *p, uint32_t id, uint16_t port)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(65536);
-	struct bytes anchors = BYTES_LIT("builtin"), allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") };
+	char tls[8];
+	(void)snprintf(tls, sizeof tls, "%u", stub_http_port(p->tls));
+	struct bytes anchors = BYTES_LIT("builtin"), redirect = bytes_str(tls), allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") };
 	struct settings s = { .base_url = BYTES_LIT("https://localhost:14000"), .caa_identity = BYTES_LIT("ca.example"),
-		.log_format = BYTES_LIT("text"), .http_port = port, .allow_addresses = { allowed, 2 }, .trust_anchors = { &anchors, 1 },
+		.log_format = BYTES_LIT("text"), .http_port = port, .redirect_ports = { &redirect, 1 },
+		.allow_addresses = { allowed, 2 }, .trust_anchors = { &anchors, 1 },
 		.validation_deadline = 10 };
 	uint64_t user = getuid() == 0 ? SOME_USER : getuid();
 
@@ -113,7 +123,9 @@ static int start_program(void **state)
 
 	p->body = buf_new(65536);
 	p->http = stub_http_start("127.0.0.1", 0, serve, p);
+	p->tls = stub_http_start("127.0.0.1", 1, serve, p);
 	assert_non_null(p->http);
+	assert_non_null(p->tls);
 	give_folder(p);
 	assert_int_equal(channel_pair(fds, NULL), ERR_OK);
 	assert_int_equal(process_start(executable, "chancery-ca-validator", fds[1], &p->pid, &e), ERR_OK);
@@ -143,6 +155,7 @@ static int stop_program(void **state)
 	channel_free(p->parent);
 	channel_free(p->front);
 	stub_http_stop(p->http);
+	stub_http_stop(p->tls);
 	assert_int_equal(unlinkat(p->dir, "identity", 0), 0);
 	close(p->dir);
 	assert_int_equal(rmdir(p->folder), 0);
@@ -212,6 +225,24 @@ static void localhost_is_validated_in_the_jail(void **state)
 	assert_memory_equal(caa.instance, p->identity.instance, INSTANCE_SIZE);
 }
 
+/* TLS in the jail: what OpenSSL wants of files must have been read before. */
+static void an_https_redirect_is_followed_in_the_jail(void **state)
+{
+	struct program *p = *state;
+	char token[TOKEN_LEN + 1];
+
+	take_token(p, token);
+	buf_reset(&p->body);
+	key_authorization(bytes_str(token), thumbprint, &p->body);
+	p->redirect = true;
+	ask(p, 40, token);
+	struct validated v = receive_validated(p, 40);
+	p->redirect = false;
+	if (v.code != ERR_OK)
+		fail_msg("%s: %.*s", err_name(v.code), BYTES_FMT(v.detail));
+	assert_int_equal(stub_http_connections(p->tls), 1);
+}
+
 static void a_wrong_answer_is_told_with_its_place(void **state)
 {
 	struct program *p = *state;
@@ -250,6 +281,7 @@ static void new_settings_and_a_new_front_are_taken(void **state)
 	assert_non_null(memmem(v.detail.ptr, v.detail.len, "Connection refused", 18));
 	send_settings(p, 22, 0); /* no port: the old stay */
 	assert_int_equal(receive(p->parent).type, MESSAGE_VALIDATOR_FAILED);
+	assert_int_equal(receive(p->parent).type, MESSAGE_VALIDATOR_READY);
 }
 
 static void status_is_one_json_object(void **state)
@@ -267,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(localhost_is_validated_in_the_jail),
+		cmocka_unit_test(an_https_redirect_is_followed_in_the_jail),
 		cmocka_unit_test(a_wrong_answer_is_told_with_its_place),
 		cmocka_unit_test(a_token_of_others_is_refused),
 		cmocka_unit_test(new_settings_and_a_new_front_are_taken),
