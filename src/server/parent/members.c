@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #define BACKLOG          1024
 #define RESTART_FIRST_MS 100
 #define RESTART_MOST_MS  10000
+#define LOCK_MS          3000 /* children that the kernel is ending hold their folders for a moment */
 #define CALM_MS          30000 /* ready for so long counts as recovered */
 
 static const struct {
@@ -72,6 +74,22 @@ static enum err_code check_owner(int folder, const char *path, uid_t uid, struct
 	return ERR_OK;
 }
 
+/* Two signers that write one log would destroy it. The lock is the open folder's, which the child shares: it holds as long as one of
+ * the two lives. */
+static enum err_code lock_folder(int folder, const char *path, struct err *e)
+{
+	int64_t give_up_ms = clock_monotonic_ms() + LOCK_MS;
+
+	while (flock(folder, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK)
+			FAIL(e, IO, "%s: %s", path, strerror(errno));
+		if (clock_monotonic_ms() > give_up_ms)
+			FAIL(e, CONFIG, "%s is in use by another server", path);
+		(void)usleep(20000);
+	}
+	return ERR_OK;
+}
+
 static enum err_code prepare_member(struct family *f, enum process who, struct bytes user, struct err *e)
 {
 	struct member *m = &f->members[who];
@@ -87,7 +105,8 @@ static enum err_code prepare_member(struct family *f, enum process who, struct b
 	m->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->folder < 0)
 		FAIL(e, CONFIG, "%s: %s; `chancery-ca init` makes it", path, strerror(errno));
-	return check_owner(m->folder, path, m->uid, e);
+	TRY(check_owner(m->folder, path, m->uid, e));
+	return lock_folder(m->folder, path, e);
 }
 
 static enum err_code listen_on(const char *address, int *ret, struct err *e)
