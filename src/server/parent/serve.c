@@ -46,6 +46,53 @@ static void arena_swap(struct parent *p, struct arena *a, struct settings s)
 	p->settings = s;
 }
 
+static bool same_list(const struct settings_list *a, const struct settings_list *b)
+{
+	for (size_t i = 0; i < a->n && a->n == b->n; i++)
+		if (!bytes_eq(a->v[i], b->v[i]))
+			return false;
+	return a->n == b->n;
+}
+
+/* What is bound, opened or sized once. Told by name, as the file now says something that does not hold. */
+static void tell_restart(const struct settings *was, const struct settings *is)
+{
+	const struct {
+		const char *option;
+		bool same;
+	} fixed[] = {
+		{ "front.listen", same_list(&was->listen, &is->listen) },
+		{ "front.workers", was->workers == is->workers },
+		{ "front.connections-max", was->connections_max == is->connections_max },
+		{ "front.connections-per-address", was->connections_per_address == is->connections_per_address },
+		{ "state-folder", bytes_eq(was->state_folder, is->state_folder) },
+		{ "run-folder", bytes_eq(was->run_folder, is->run_folder) },
+		{ "user-front", bytes_eq(was->user_front, is->user_front) },
+		{ "user-validator", bytes_eq(was->user_validator, is->user_validator) },
+		{ "user-signer", bytes_eq(was->user_signer, is->user_signer) },
+	};
+
+	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+		if (!fixed[i].same)
+			event(EVENT_WARNING, "reload.needs_restart", EVENT_STR("option", fixed[i].option));
+}
+
+/* The addresses that are bound stay in force: a front that is started again is given these sockets and no others. */
+static enum err_code keep_listen(struct arena *a, const struct settings *was, struct settings *is, struct err *e)
+{
+	struct settings_list keep = { arena_array(a, was->listen.n, sizeof *keep.v), was->listen.n };
+
+	for (size_t i = 0; keep.v && i < keep.n; i++) {
+		keep.v[i] = arena_copy(a, was->listen.v[i]);
+		if (!keep.v[i].ptr)
+			keep.v = NULL;
+	}
+	if (!keep.v)
+		FAIL(e, NOMEM, "no memory for the configuration");
+	is->listen = keep;
+	return ERR_OK;
+}
+
 static enum err_code read_config(struct parent *p, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf messages = buf_new(16384);
@@ -58,6 +105,10 @@ static enum err_code read_config(struct parent *p, struct err *e)
 	if (rc != ERR_OK) {
 		fprintf(stderr, "%.*s", BYTES_FMT(buf_bytes(&messages)));
 		return rc;
+	}
+	if (p->arena) {
+		tell_restart(&p->settings, &s);
+		TRY(keep_listen(a, &p->settings, &s, e));
 	}
 	arena_swap(p, TAKE(a), s);
 	return ERR_OK;
