@@ -113,7 +113,8 @@ class Ca:
         return self
 
     def log_text(self):
-        return (self.folder / "serve.log").read_text(errors="replace")
+        log = self.folder / "serve.log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     def wait_ready(self, seconds=30):
         end = time.monotonic() + seconds
