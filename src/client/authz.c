@@ -220,7 +220,7 @@ static enum err_code await(struct solving *g, struct authz *z, struct err *e)
 	for (unsigned n = 0; z->state == AUTHZ_PENDING; n++) {
 		session_doing(g->s, "waiting for the validation of %s", z->name);
 		if (n > 0 || !z->seen)
-			TRY(session_wait(g->s, session_pause_ms(&answer, n), "the validation is not done yet", e));
+			TRY(session_pause(g->s, &answer, n, "the validation is not done yet", e));
 		TRY(session_post(g->s, z->url, BYTES_NONE, NULL, &answer, e));
 		TRY(take_authz(g, answer.body, z, false, e));
 	}

@@ -102,7 +102,7 @@ static enum err_code order_await(struct session *s, struct order *o, enum order_
 	for (unsigned n = 0; o->state != until && o->state != ORDER_VALID; n++) {
 		session_doing(s, "waiting for the order %.300s, which is %s", o->url, order_state_name(o->state));
 		if (answer.status) /* nothing is known of now: ask at once */
-			TRY(session_wait(s, session_pause_ms(&answer, n), "the order is not done yet", e));
+			TRY(session_pause(s, &answer, n, "the order is not done yet", e));
 		TRY(session_post(s, o->url, BYTES_NONE, NULL, &answer, e));
 		TRY(take_order(s, answer.body, false, o, e));
 	}

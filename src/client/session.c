@@ -79,12 +79,17 @@ static enum err_code pass_deadline(struct session *s, uint32_t ms, struct err *e
 	return failure_note(s->error, ERR_TIMEOUT, CHANCERY_TIMEOUT, CHANCERY_FAULT_SERVER, "try again later, or give it more time");
 }
 
-enum err_code session_wait(struct session *s, uint32_t ms, const char *why, struct err *e)
+/* Whose wish a wait is. */
+enum wait { WAIT_ASKED, WAIT_OWN };
+
+static enum err_code wait_for(struct session *s, enum wait kind, uint32_t ms, const char *why, struct err *e)
 {
 	int64_t end = clock_monotonic_ms() + ms;
 
-	if (end > s->deadline_ms)
+	if (end > s->deadline_ms && kind == WAIT_ASKED)
 		return pass_deadline(s, ms, e);
+	if (end > s->deadline_ms)
+		end = s->deadline_ms; /* the next request finds it passed */
 	if (ms >= 1000)
 		TRY(session_tell(s, e, CHANCERY_STEP_WAIT, "%s: waiting %u s", why, ms / 1000));
 	for (;;) {
@@ -98,13 +103,13 @@ enum err_code session_wait(struct session *s, uint32_t ms, const char *why, stru
 	}
 }
 
-uint32_t session_pause_ms(const struct http_client_answer *a, unsigned n)
+enum err_code session_pause(struct session *s, const struct http_client_answer *last, unsigned n, const char *why, struct err *e)
 {
 	static const uint32_t pauses_ms[] = { 200, 300, 500, 1000, 2000, 3000, 5000 };
-	const unsigned last = sizeof pauses_ms / sizeof *pauses_ms - 1;
-	uint32_t asked_s = retry_after_parse(a->retry_after, clock_wall_ms() / 1000);
+	const unsigned most = sizeof pauses_ms / sizeof *pauses_ms - 1;
+	uint32_t asked_s = retry_after_parse(last->retry_after, clock_wall_ms() / 1000);
 
-	return asked_s ? asked_s * 1000 : pauses_ms[n < last ? n : last];
+	return asked_s ? wait_for(s, WAIT_ASKED, asked_s * 1000, why, e) : wait_for(s, WAIT_OWN, pauses_ms[n < most ? n : most], why, e);
 }
 
 /* --- plain requests --- */
@@ -295,7 +300,7 @@ static enum err_code try_again(struct session *s, const struct http_client_answe
 	}
 	if ((a->status != 503 && a->status != 429) || !wait_s || ++t->busy > BUSY_TRIES || (int64_t)wait_s * 1000 > left_ms(s))
 		return ERR_OK;
-	TRY(session_wait(s, wait_s * 1000, "the server is busy", e));
+	TRY(wait_for(s, WAIT_ASKED, wait_s * 1000, "the server is busy", e));
 	*ret_again = true;
 	return ERR_OK;
 }
@@ -311,7 +316,7 @@ enum err_code session_post(struct session *s, const char *url, struct bytes payl
 		enum err_code rc = post_once(s, url, payload, accept, &answer, e);
 		/* A POST-as-GET changes nothing, so it may be sent twice. */
 		if (is_transport(rc) && s->error->result == CHANCERY_OK && payload.len == 0 && ++t.transport < TRANSPORT_TRIES) {
-			TRY(session_wait(s, 1000 * t.transport, "the connection failed", e));
+			TRY(wait_for(s, WAIT_OWN, 1000 * t.transport, "the connection failed", e));
 			continue;
 		}
 		if (rc != ERR_OK)

@@ -50,9 +50,8 @@ enum err_code session_open(struct session *s, const char *directory_url, struct 
 enum err_code session_post(struct session *s, const char *url, struct bytes payload, const char *accept,
     struct http_client_answer *ret, struct err *e) MUST_USE;
 
-/* Sleeps; TIMEOUT at once when the deadline would pass meanwhile. `why` for the caller. */
-enum err_code session_wait(struct session *s, uint32_t ms, const char *why, struct err *e) MUST_USE;
-/* How long to wait before the n-th poll (from 0): what the server says, else a short and growing while. */
-uint32_t session_pause_ms(const struct http_client_answer *a, unsigned n);
+/* Sleeps before the n-th poll (from 0): as long as the server's last answer says, else a short and growing while. TIMEOUT at once
+ * when the deadline would pass in a wait that the server asks for; a wait of our own ends with the deadline. `why` for the caller. */
+enum err_code session_pause(struct session *s, const struct http_client_answer *last, unsigned n, const char *why, struct err *e) MUST_USE;
 
 #endif
