@@ -52,7 +52,7 @@ static void put_wrapped(const char *text, int column, FILE *out)
 			fprintf(out, "\n%*s", column, "");
 			at = column;
 		}
-		fprintf(out, "%.*s%s", n, p, p[n] ? " " : "");
+		fprintf(out, "%s%.*s", at > column ? " " : "", n, p);
 		at += n + 1;
 		p += n + (p[n] == ' ');
 	}

@@ -254,8 +254,9 @@ static enum err_code read_back(struct making *m, const char *path, struct err *e
 	CLEANUP(buf_free_p) struct buf messages = buf_new(8192);
 
 	enum err_code rc = config_read(m->arena, path, &m->settings, &messages, e);
-	if (rc == ERR_CONFIG && messages.len)
-		FAIL(e, CONFIG, "%.*s", BYTES_FMT(buf_bytes(&messages)));
+	struct bytes first, rest;
+	if (rc == ERR_CONFIG && bytes_split(buf_bytes(&messages), '\n', &first, &rest))
+		FAIL(e, CONFIG, "%.*s", BYTES_FMT(first));
 	return rc;
 }
 
