@@ -331,6 +331,7 @@ static void redirects_that_lead_elsewhere_are_refused(void **state)
 		{ "http://127.1:%u/", "its host must be a DNS name" },
 		{ "http://2130706433:%u/", "its host must be a DNS name" },
 		{ "http://0x7f000001:%u/", "its host must be a DNS name" },
+		{ "http://0x%61:%u/", "its host must be a DNS name" },
 		{ "http://[::1]:%u/", "its host must be a DNS name" },
 		{ "http://[::ffff:127.0.0.1]:%u/", "its host must be a DNS name" },
 		{ "http://host.test.:%u/", "its host must be a DNS name" },

@@ -11,21 +11,6 @@
 #define WELL_KNOWN "/.well-known/acme-challenge/"
 #define SHOWN_MAX  110
 
-enum err_code target_first(struct arena *a, const struct policy *p, struct bytes name, struct bytes token, struct target *ret, struct err *e)
-{
-	struct bytes port = p->http_port == 80 ? arena_copy(a, BYTES_LIT("")) : arena_fmt(a, ":%u", p->http_port);
-	struct target t = { .host = name, .port = p->http_port };
-
-	if (port.ptr)
-		t.url = arena_fmt(a, "http://%.*s%.*s" WELL_KNOWN "%.*s", BYTES_FMT(name), BYTES_FMT(port), BYTES_FMT(token));
-	if (t.url.ptr)
-		t.shown = arena_fmt(a, "http://%.*s%.*s" WELL_KNOWN "...", BYTES_FMT(name), BYTES_FMT(port));
-	if (!t.shown.ptr)
-		FAIL(e, NOMEM, "no memory for a validation");
-	*ret = t;
-	return ERR_OK;
-}
-
 static void curl_url_cleanup_p(CURLU **u)
 {
 	curl_url_cleanup(*u);
@@ -43,6 +28,31 @@ static struct bytes part(struct arena *a, CURLU *u, CURLUPart which, unsigned fl
 	}
 	curl_free(text);
 	return copy;
+}
+
+/* curl takes "0xa" and "1.0x7f" for IPv4 addresses, as browsers do; as DNS names they would be resolved, and be other hosts. */
+static bool reads_back(struct arena *a, struct bytes url, struct bytes host)
+{
+	CLEANUP(curl_url_cleanup_p) CURLU *u = curl_url();
+
+	return u && curl_url_set(u, CURLUPART_URL, (const char *)url.ptr, 0) == CURLUE_OK && bytes_eq(part(a, u, CURLUPART_HOST, 0), host);
+}
+
+enum err_code target_first(struct arena *a, const struct policy *p, struct bytes name, struct bytes token, struct target *ret, struct err *e)
+{
+	struct bytes port = p->http_port == 80 ? arena_copy(a, BYTES_LIT("")) : arena_fmt(a, ":%u", p->http_port);
+	struct target t = { .host = name, .port = p->http_port };
+
+	if (port.ptr)
+		t.url = arena_fmt(a, "http://%.*s%.*s" WELL_KNOWN "%.*s", BYTES_FMT(name), BYTES_FMT(port), BYTES_FMT(token));
+	if (t.url.ptr)
+		t.shown = arena_fmt(a, "http://%.*s%.*s" WELL_KNOWN "...", BYTES_FMT(name), BYTES_FMT(port));
+	if (!t.shown.ptr)
+		FAIL(e, NOMEM, "no memory for a validation");
+	if (!reads_back(a, t.url, name))
+		FAIL(e, MALFORMED, "%.*s reads as an address: it cannot be validated by http", BYTES_FMT(name));
+	*ret = t;
+	return ERR_OK;
 }
 
 static enum err_code check_scheme(struct bytes scheme, const char *shown, struct err *e)
@@ -114,6 +124,8 @@ enum err_code target_follow(struct arena *a, const struct policy *p, const struc
 	t.shown = t.url.ptr ? arena_copy(a, bytes_str(excerpt(t.url, shown, SHOWN_MAX))) : BYTES_NONE;
 	if (!t.shown.ptr)
 		FAIL(e, NOMEM, "no memory for a redirect");
+	if (!reads_back(a, t.url, t.host))
+		FAIL(e, CONNECTION, "the redirect to \"%s\" is not followed: its host must be a DNS name", shown);
 	*ret = t;
 	return ERR_OK;
 }
