@@ -3,6 +3,7 @@
 #include "os/jail.h"
 #include "os/jail_testing.h"
 #include "os/no_processes.h"
+#include "os/sanitized.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -357,7 +358,8 @@ static void test_root_fails_closed(void **state)
 	assert_int_equal(jail_child(look_as_user_zero, *state), 0);
 	assert_int_equal(jail_child(look_without_folder, *state), 0);
 	assert_int_equal(jail_child(look_without_chroot, *state), 0);
-	assert_int_equal(jail_child(look_without_setuid, *state), 0);
+	if (!SANITIZED_THREAD) /* its own thread keeps the capability: libc ends a process whose threads become different users */
+		assert_int_equal(jail_child(look_without_setuid, *state), 0);
 	assert_int_equal(jail_child(look_with_no_user, *state), 0);
 }
 

@@ -32,7 +32,8 @@ static void close_from(int first)
 		close(fd);
 }
 
-/* 0 is /dev/null; 1 and 2 too where we have none, so that no file opened later becomes somebody's standard error. */
+/* 0 is /dev/null; 1 and 2 too where we have none (or something else of ours has that number, which ends at exec), so that no
+ * file opened later becomes somebody's standard error. */
 static bool arrange_fds(int executable_fd, int channel_fd)
 {
 	/* first out of the way of the numbers that they will have */
@@ -41,9 +42,11 @@ static bool arrange_fds(int executable_fd, int channel_fd)
 
 	if (channel < 0 || executable < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0)
 		return false;
-	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && dup2(null, fd) < 0)
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+		if ((flags < 0 || (flags & FD_CLOEXEC)) && dup2(null, fd) < 0)
 			return false;
+	}
 	if (dup2(channel, PROCESS_CHANNEL_FD) < 0 || dup2(executable, FIRST_FREE_FD) < 0 || fcntl(FIRST_FREE_FD, F_SETFD, FD_CLOEXEC) < 0)
 		return false;
 	close_from(FIRST_FREE_FD + 1);
