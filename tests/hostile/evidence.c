@@ -80,7 +80,10 @@ static void empty_receipt(struct attacker *w, struct recipe *r) { (void)w, r->re
 static void one_byte(struct attacker *w, struct recipe *r) { (void)w, r->receipts[0] = BYTES_LIT("0"); }
 
 /* --- receipts that the validator could make at another time, or another validator: sealed with the real key --- */
-static void reseal(struct attacker *w, struct recipe *r, size_t i, const struct receipt *v) { r->receipts[i] = receipt_seal(w, v, w->identity.receipt_key); }
+static void reseal(struct attacker *w, struct recipe *r, size_t i, const struct receipt *v)
+{
+	r->receipts[i] = receipt_seal(w, v, w->identity.receipt_key);
+}
 static void aged(struct attacker *w, struct recipe *r, size_t i, int64_t age_ms)
 {
 	struct receipt v = receipt_of(w, r->receipts[i]);
@@ -147,6 +150,21 @@ static void other_domain(struct attacker *w, struct recipe *r)
 /* --- requests --- */
 static void signed_by_stranger(struct attacker *w, struct recipe *r) { r->signer = w->stranger; }
 static void kid_of_another(struct attacker *w, struct recipe *r) { (void)w, r->account = ACCOUNT_B; }
+/* One of the two requests alone: the order is A's in every other way. */
+static void kid_of_another_in_finalize(struct attacker *w, struct recipe *r)
+{
+	r->account = ACCOUNT_B;
+	r->same_order = true;
+	recipe_build(w, r);
+}
+static void kid_of_another_in_new_order(struct attacker *w, struct recipe *r)
+{
+	r->account = ACCOUNT_B;
+	recipe_build(w, r);
+	r->account = ACCOUNT_A;
+	r->same_order = true;
+	recipe_build(w, r);
+}
 static void jwk_of_another(struct attacker *w, struct recipe *r) { (void)w, r->jwk_of = ACCOUNT_B; }
 static void kid_and_jwk_of_another(struct attacker *w, struct recipe *r) { (void)w, r->account = r->jwk_of = ACCOUNT_B; }
 static void jwk_not_canonical(struct attacker *w, struct recipe *r) { r->jwk = arena_fmt(w->a, " %.*s", BYTES_FMT(r->jwk)); }
@@ -162,8 +180,14 @@ static struct recipe another(struct attacker *w, const struct key *csr_key)
 	recipe_build(w, &o);
 	return o;
 }
-static void payload_changed(struct attacker *w, struct recipe *r) { r->finalize = jws_mix(w, r->finalize, another(w, w->leaf2).finalize, r->finalize); }
-static void signature_of_another(struct attacker *w, struct recipe *r) { r->finalize = jws_mix(w, r->finalize, r->finalize, another(w, w->leaf).finalize); }
+static void payload_changed(struct attacker *w, struct recipe *r)
+{
+	r->finalize = jws_mix(w, r->finalize, another(w, w->leaf2).finalize, r->finalize);
+}
+static void signature_of_another(struct attacker *w, struct recipe *r)
+{
+	r->finalize = jws_mix(w, r->finalize, r->finalize, another(w, w->leaf).finalize);
+}
 /* The order's id in the header is another's: newOrder goes with it, so that only the signature tells. */
 static void header_changed(struct attacker *w, struct recipe *r)
 {
@@ -272,6 +296,8 @@ static const struct evidence_case {
 	{ "control of a parent domain", other_domain, NULL, ERR_CONFIRM, "authorization domain" },
 	{ "signed by a stranger's key", signed_by_stranger, NULL, ERR_UNAUTHORIZED, "" },
 	{ "another's account URL", kid_of_another, NULL, ERR_UNAUTHORIZED, "not by the account" },
+	{ "another's account URL in finalize", NULL, kid_of_another_in_finalize, ERR_UNAUTHORIZED, "finalize request is not by the account" },
+	{ "another's account URL in newOrder", NULL, kid_of_another_in_new_order, ERR_UNAUTHORIZED, "newOrder request is not by the account" },
 	{ "another's JWK", jwk_of_another, NULL, ERR_UNAUTHORIZED, "not by the account" },
 	{ "another's account URL and JWK", kid_and_jwk_of_another, NULL, ERR_UNAUTHORIZED, "" },
 	{ "JWK not canonical", NULL, jwk_not_canonical, ERR_CONFIRM, "canonical" },
