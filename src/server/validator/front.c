@@ -91,12 +91,21 @@ static void answer_validate(struct front *f, uint32_t id, const struct validated
 		answer(f, MESSAGE_VALIDATED, id, buf_bytes(&out));
 }
 
+static void log_result(const struct validation_result *r)
+{
+	if (r->validated.code == ERR_OK)
+		event(EVENT_INFO, "validation.valid", { "name", r->name });
+	else
+		event(EVENT_INFO, "validation.refused", { "name", r->name }, EVENT_STR("code", err_name(r->validated.code)), { "detail", r->validated.detail });
+}
+
 static void on_validated(void *ctx, const struct validation_result *result)
 {
 	struct job *j = ctx;
 
 	j->validation = NULL;
 	j->front->counts->redirects += result->redirects;
+	log_result(result);
 	answer_validate(j->front, j->id, &result->validated);
 	job_free(j);
 }

@@ -47,7 +47,7 @@ DEFINE_CLEANUP(struct validation *, validation_cancel);
 
 static void tell_problem(struct validation *v, const struct err *why)
 {
-	struct validation_result r = { .validated = { .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = why->code,
+	struct validation_result r = { .name = v->request.identifier.value, .validated = { .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = why->code,
 		.detail = bytes_str(why->detail) }, .redirects = v->control.redirects };
 
 	v->done(v->ctx, &r);
@@ -105,7 +105,7 @@ static void tell_receipts(struct validation *v)
 		tell_problem(v, &e);
 		return;
 	}
-	struct validation_result r = { .validated = { .control = buf_bytes(&control), .caa = buf_bytes(&caa), .code = ERR_OK,
+	struct validation_result r = { .name = v->request.identifier.value, .validated = { .control = buf_bytes(&control), .caa = buf_bytes(&caa), .code = ERR_OK,
 		.detail = BYTES_LIT("") }, .redirects = v->control.redirects };
 	v->done(v->ctx, &r);
 	validation_cancel(v);

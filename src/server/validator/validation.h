@@ -18,6 +18,7 @@ struct validation_env {
 	const struct identity *identity;
 };
 struct validation_result {
+	struct bytes name; /* that was asked about */
 	struct validated validated;
 	unsigned redirects;
 };
