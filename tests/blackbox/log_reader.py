@@ -1,0 +1,161 @@
+"""Reads the issuance log by docs/protocol/log.md and nothing else: what the signer's own code believes is not believed here.
+
+As a program: log_reader.py FOLDER; checks everything and counts the records."""
+import collections
+import hashlib
+import pathlib
+import struct
+import sys
+
+GENESIS, INTENT, RESULT, VOID, TLS_INTENT, NOTE = 1, 2, 3, 4, 5, 6
+HEAD, RECORD_HEAD = 104, 59
+
+TABLE = []
+for n in range(256):
+    for _ in range(8):
+        n = (n >> 1) ^ (0x82F63B78 if n & 1 else 0)
+    TABLE.append(n)
+
+Record = collections.namedtuple("Record", "segment offset sequence time type position body")
+Intent = collections.namedtuple("Intent", "tls order serial csr_digest thumbprint profile tbs_digest evidence")
+Result = collections.namedtuple("Result", "serial certificate")
+Void = collections.namedtuple("Void", "serial order reason")
+
+
+def crc32c(data):
+    c = 0xFFFFFFFF
+    for b in data:
+        c = TABLE[(c ^ b) & 0xFF] ^ (c >> 8)
+    return c ^ 0xFFFFFFFF
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+class Wrong(Exception):
+    pass
+
+
+def check(good, what):
+    if not good:
+        raise Wrong(what)
+
+
+class Fields:
+    """A body, field by field."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def fixed(self, n):
+        check(self.at + n <= len(self.data), "a body that is too short")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def bytes(self):
+        return self.fixed(struct.unpack(">I", self.fixed(4))[0])
+
+    def end(self):
+        check(self.at == len(self.data), "a body that is too long")
+
+
+def read(folder):
+    """All records of the log in `folder`, checked: heads, checksums, sequence, times, positions, chain."""
+    folder = pathlib.Path(folder)
+    numbers = sorted(int(p.stem) for p in folder.glob("*.seg"))
+    check(numbers and numbers == list(range(1, len(numbers) + 1)), f"segments {numbers}")
+    sequence, time, chain, instance, records = 0, 0, bytes(32), None, []
+    for number in numbers:
+        data = (folder / f"{number:08}.seg").read_bytes()
+        head = data[:HEAD]
+        magic, version, whose, this, first, _, previous, salt, reserved, checksum = struct.unpack(">8sI16sIQQ32s16sII", head)
+        check((magic, version, this, reserved) == (b"CHNCYLOG", 1, number, 0), f"head of segment {number}")
+        check(checksum == crc32c(head[:100]), f"checksum of the head of segment {number}")
+        check(instance in (None, whose), f"segment {number} is another CA's")
+        check(first == sequence + 1 and previous == chain, f"segment {number} does not continue the one before")
+        instance, chain, at = whose, sha256(b"chancery log segment", head), HEAD
+        while at < len(data):
+            where = f"segment {number} at {at}"
+            length = struct.unpack(">I", data[at:at + 4].ljust(4, b"\0"))[0]
+            if length == 0:
+                check(number == numbers[-1] and not any(data[at:]), f"{where}: no record, yet not the end")
+                break
+            record = data[at:at + 8 + length]
+            check(len(record) == 8 + length and length >= RECORD_HEAD - 8, f"{where}: cut")
+            _, checksum, this, when, kind, position, link = struct.unpack(">IIQQBH32s", record[:RECORD_HEAD])
+            body = record[RECORD_HEAD:]
+            check(checksum == crc32c(salt + record[:4] + record[8:]), f"{where}: checksum")
+            check(this == sequence + 1, f"{where}: record {this} behind {sequence}")
+            check(when >= time, f"{where}: time goes back")
+            check(position == 0 or position == records[-1].position + 1, f"{where}: position {position}")
+            chain = sha256(chain, record[:4], record[8:27], body)
+            check(link == chain, f"{where}: chain")
+            sequence, time = this, when
+            records.append(Record(number, at, this, when, kind, position, body))
+            at += 8 + length
+    check(records and records[0].type == GENESIS and sum(r.type == GENESIS for r in records) == 1, "genesis")
+    return records
+
+
+def meaning(record):
+    """The record's body as Intent, Result or Void; None for the others."""
+    f = Fields(record.body)
+    if record.type == INTENT:
+        value = Intent(False, f.fixed(30), f.fixed(16), f.fixed(32), f.fixed(32), f.bytes(), f.fixed(32), f.bytes())
+    elif record.type == TLS_INTENT:
+        value = Intent(True, bytes(30), f.fixed(16), f.fixed(32), bytes(32), f.bytes(), f.fixed(32), f.bytes())
+    elif record.type == RESULT:
+        value = Result(f.fixed(16), f.bytes())
+    elif record.type == VOID:
+        value = Void(f.fixed(16), f.fixed(30), f.bytes())
+    else:
+        return None
+    f.end()
+    return value
+
+
+class Log:
+    """The log with its invariants checked. open_intents: may the last ones wait for their results (of a signer that runs)?"""
+
+    def __init__(self, folder, open_intents=False):
+        self.records = read(folder)
+        self.intents, self.results, self.voids = {}, {}, {}
+        orders = set()
+        for record in self.records:
+            value = meaning(record)
+            if isinstance(value, Intent):
+                check(value.serial not in self.intents, f"serial {value.serial.hex()} is announced twice")
+                self.intents[value.serial] = value
+            elif value:
+                check(value.serial in self.intents, f"record {record.sequence} without an intent")
+                check(value.serial not in self.results and value.serial not in self.voids, f"record {record.sequence} ends what has ended")
+                intent = self.intents[value.serial]
+                if isinstance(value, Void):
+                    check(value.order == intent.order, f"record {record.sequence} voids another order")
+                    self.voids[value.serial] = value
+                else:
+                    check(intent.tls or intent.order not in orders, f"record {record.sequence}: a second certificate of one order")
+                    check(sha256(tbs_of(value.certificate)) == intent.tbs_digest, f"record {record.sequence} is not what was announced")
+                    orders.add(intent.order)
+                    self.results[value.serial] = value
+        waiting = self.intents.keys() - self.results.keys() - self.voids.keys()
+        check(open_intents or not waiting, f"{len(waiting)} intents without result or void")
+
+
+def tbs_of(certificate):
+    """The first element of the outer SEQUENCE, with its head."""
+    def element(at):
+        size, head = certificate[at + 1], 2
+        if size & 0x80:
+            head += size & 0x7F
+            size = int.from_bytes(certificate[at + 2:at + head], "big")
+        return at + head, size
+    inner, _ = element(0)
+    content, size = element(inner)
+    return certificate[inner:content + size]
+
+
+if __name__ == "__main__":
+    log = Log(sys.argv[1], open_intents=True)
+    print(f"{len(log.records)} records, {len(log.intents)} intents, {len(log.results)} results, {len(log.voids)} voids: all is well")
