@@ -38,6 +38,9 @@ def idle():
     one.close()
 
 
+SANITIZED = b"__asan_init" in CA_PROGRAM.read_bytes() or b"__tsan_init" in CA_PROGRAM.read_bytes()  # such a build enters no jail
+
+
 def run(*words, **how):
     return subprocess.run([CA_PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=60, **how)
 
@@ -563,4 +566,4 @@ def test_an_ordinary_user():
         assert f"chancery-ca is ready: {ca.base}/directory" in told
         for name in ("front", "validator", "signer"):
             line = re.search(rf"^  {name} +pid \d+ +jail: (.+)$", told, re.M).group(1)
-            assert len(line) > 5, line
+            assert line == "none" if SANITIZED else "no new privileges" in line, line
