@@ -159,29 +159,27 @@ static bool serve(struct http01_listener *l, struct connection *c)
 
 /* --- the thread --- */
 
+static void drop(struct http01_listener *l, size_t i)
+{
+	(void)close(l->connections[i].fd);
+	if (i != --l->n_connections)
+		l->connections[i] = l->connections[l->n_connections];
+}
+
 static void take_connection(struct http01_listener *l, int socket)
 {
 	int fd = accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
-	if (l->n_connections == CONNECTIONS_MAX) {
-		(void)close(fd);
-		return;
-	}
+	if (l->n_connections == CONNECTIONS_MAX)
+		drop(l, 0); /* who says nothing gives way */
 	struct connection *c = &l->connections[l->n_connections++];
 	c->fd = fd;
 	c->end_ms = clock_monotonic_ms() + PATIENCE_MS;
 	c->answered = false;
 	c->len = 0;
 	c->in[0] = 0;
-}
-
-static void drop(struct http01_listener *l, size_t i)
-{
-	(void)close(l->connections[i].fd);
-	if (i != --l->n_connections)
-		l->connections[i] = l->connections[l->n_connections];
 }
 
 /* From the last to the first, so that what drop() moves was looked at already. */

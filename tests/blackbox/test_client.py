@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from dns_responder import Responder
-from harness import CLIENT_PROGRAM, free_port
+from harness import BUILD, CLIENT_PROGRAM, free_port
 
 DONE, NOTHING_TO_DO, FAILED = 0, 1, 2
 
@@ -159,6 +160,38 @@ def test_by_a_web_root(issue, pebble, tmp_path):
         server.server_close()
     check_files(issue.folder / "webroot.example.test" / "live", ["webroot.example.test"])
     assert list((web / ".well-known" / "acme-challenge").iterdir()) == []  # cleaned up
+
+
+def test_the_example_by_the_shared_library(pebble, tmp_path):
+    """Only the public header and libchancery.so: its answers lie in its working folder, which stands for the challenges' path."""
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def translate_path(self, path):
+            return str(tmp_path / pathlib.PurePosixPath(path).name)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", pebble.http_port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        result = subprocess.run([BUILD / "tests" / "client_example", pebble.directory, "example.example.test", pebble.ca_file], cwd=tmp_path,
+                                capture_output=True, text=True, timeout=60)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("BEGIN CERTIFICATE") == 2 and "BEGIN PRIVATE KEY" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_library_shows_what_its_header_declares():
+    header = (pathlib.Path(__file__).parents[2] / "include" / "chancery" / "chancery.h").read_text()
+    declared = set(re.findall(r"\b(chancery_\w+)\(", header.split("---- results ----")[1]))
+    declared = {name for name in declared if re.search(rf"^CHANCERY_API [^;]*\b{name}\(", header, re.M)}
+    symbols = subprocess.run(["nm", "-D", "--defined-only", BUILD / "lib" / "libchancery.so.0"], capture_output=True, text=True, check=True).stdout
+    # What sanitizers and the linker add is not ours.
+    shown = {line.split()[2] for line in symbols.splitlines() if line.split()[1] in "TDBR" and not re.match(r"_|\.|asan|ubsan", line.split()[2])}
+    assert shown == declared
 
 
 def test_nothing_to_do_then_force(issue):
