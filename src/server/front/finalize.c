@@ -108,14 +108,15 @@ static bool signer_unreachable(enum err_code rc)
 	return rc == ERR_CLOSED || rc == ERR_TIMEOUT || rc == ERR_BUSY;
 }
 
-/* A refusal ends the order when asking again cannot help; what the client can mend (its CSR) leaves it ready. */
+/* A refusal ends the order when asking again cannot help; what the client can mend (its CSR) leaves it ready. So does the signer's
+ * word that another CSR was certified (UNAUTHORIZED): that finalize is about to be stored, and must find the order as it was. */
 static void keep_refusal(struct front *f, const struct store_order *order, const struct err *why)
 {
 	CLEANUP(buf_free_p) struct buf problem = buf_new(8192);
 	struct err e = { 0 };
 
 	problem_json(why, &problem);
-	bool retry = !err_is_peers(why->code) || why->code == ERR_BAD_CSR || why->code == ERR_BAD_PUBLIC_KEY;
+	bool retry = !err_is_peers(why->code) || why->code == ERR_BAD_CSR || why->code == ERR_BAD_PUBLIC_KEY || why->code == ERR_UNAUTHORIZED;
 	if (store_fail_finalize(f->store, order->id, retry, buf_bytes(&problem), &e) != ERR_OK && e.code != ERR_CONFLICT)
 		event_error(EVENT_ERROR, "finalize.not_stored", &e);
 }
