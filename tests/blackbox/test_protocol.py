@@ -6,6 +6,7 @@ import ipaddress
 import itertools
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -308,6 +309,35 @@ def test_finalize(ca, client):
     assert again.status == 200 and again.json == first
     refused(client.finalize(made.json, client.csr(host)), 403, "orderNotReady")
     assert client.post(made.headers["Location"]).json == first
+
+
+def test_finalize_by_many_at_once(ca, client):
+    """Of several CSRs for one order that come together one is certified; who sent it is told so, all others are refused."""
+    for _ in range(4):
+        host = name()
+        made = client.order(host)
+        assert client.solve(made.json["authorizations"][0])["status"] == "valid"
+        answers = []
+
+        def one():
+            other = Client(ca, client.key)
+            other.kid = client.kid
+            csr = other.csr(host)
+            answers.append((other.finalize(made.json, csr), spki(other.certificate_key)))
+        threads = [threading.Thread(target=one) for _ in range(6)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(timeout=60)
+        order = client.wait(made.headers["Location"])
+        assert order["status"] == "valid", (order, [a.body for a, _ in answers])
+        key = spki(certificates(client.post(order["certificate"]).body)[0])
+        assert len(answers) == 6
+        for answer, of in answers:
+            if of == key:
+                assert answer.status == 200, answer.body
+            else:
+                assert answer.status == 403 and answer.type in ("orderNotReady", "unauthorized"), answer.body
 
 
 def broken_signature(der):
