@@ -89,6 +89,7 @@ void http_server_unref(struct http_server *s)
 	for (unsigned i = 0; s->loops && i < s->limits.loops; i++)
 		loop_clear(&s->loops[i]);
 	free(s->loops);
+	workers_free(s->workers);
 	close_listeners(s);
 	address_table_free(s->addresses);
 	tls_context_free(s->tls);
@@ -216,8 +217,17 @@ void http_server_stop(struct http_server *s, unsigned grace_ms)
 		pthread_join(s->loops[i].thread, NULL);
 	if (s->workers)
 		workers_stop(s->workers);
-	workers_free(s->workers);
 	close_listeners(s);
 	/* Requests that are parked still hold the rest, until the last of them is answered. */
+	http_server_unref(s);
+}
+
+void http_server_hold(struct http_server *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
+void http_server_drop(struct http_server *s)
+{
 	http_server_unref(s);
 }

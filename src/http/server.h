@@ -90,5 +90,9 @@ struct http_counts http_server_counts(struct http_server *s);
 /* Accepts no more, lets what was begun finish (at most grace_ms, parked requests too), closes, joins all threads, frees.
  * Handlers that run are waited for even then; requests that are still parked may be answered after it (nobody hears it). */
 void http_server_stop(struct http_server *s, unsigned grace_ms);
+/* Keeps the memory past http_server_stop(), for an owner that stops in one thread while another may still call http_server_run()
+ * (which is BUSY then) and http_server_counts(). Each hold ends with a drop. */
+void http_server_hold(struct http_server *s);
+void http_server_drop(struct http_server *s);
 
 #endif

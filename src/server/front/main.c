@@ -344,8 +344,10 @@ static void end_http(struct control *c)
 	pthread_t stopper;
 	struct err e = { 0 };
 
+	http_server_hold(c->f.http);
 	if (pthread_create(&stopper, NULL, stop_http, c) != 0) {
 		http_server_stop(c->f.http, STOP_GRACE_MS);
+		http_server_drop(c->f.http);
 		return;
 	}
 	while (!atomic_load(&c->http_stopped)) {
@@ -354,6 +356,7 @@ static void end_http(struct control *c)
 			break;
 	}
 	pthread_join(stopper, NULL);
+	http_server_drop(c->f.http);
 }
 
 static void end(struct control *c)
