@@ -40,10 +40,13 @@ static bool is_alnum(uint8_t c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-static bool all_digits(struct bytes label)
+/* Whether URL readers take a name with this last label for an IPv4 address (WHATWG URL §3.5: all digits, or 0x and hexadecimal ones). */
+static bool is_number(struct bytes label)
 {
-	for (size_t i = 0; i < label.len; i++)
-		if (label.ptr[i] < '0' || label.ptr[i] > '9')
+	bool hex = bytes_starts_with(label, BYTES_LIT("0x"));
+
+	for (size_t i = hex ? 2 : 0; i < label.len; i++)
+		if ((label.ptr[i] < '0' || label.ptr[i] > '9') && !(hex && label.ptr[i] >= 'a' && label.ptr[i] <= 'f'))
 			return false;
 	return true;
 }
@@ -74,7 +77,7 @@ static enum err_code check_dns(struct bytes name, struct err *e)
 		rest = tail;
 	}
 	TRY(check_label(rest, e));
-	if (all_digits(rest))
+	if (is_number(rest))
 		FAIL(e, MALFORMED, "the name's last label is a number: an IP address is no identifier of type \"dns\"");
 	return ERR_OK;
 }

@@ -39,7 +39,7 @@ static void bad_names_are_refused_with_a_reason(void **state)
 		const char *in, *reason;
 	} rows[] = { { "", "1 to 253" }, { ".", "empty label" }, { "example.org.", "empty label" }, { ".example.org", "empty label" },
 		{ "a..b", "empty label" }, { "-a.example", "begins or ends" }, { "a-.example", "begins or ends" }, { "a_b.example", "character" },
-		{ "b\xc3\xbc" "cher.example", "A-label" }, { "a b.example", "character" }, { "192.0.2.1", "IP address" }, { "a.*.example", "character" },
+		{ "b\xc3\xbc" "cher.example", "A-label" }, { "a b.example", "character" }, { "192.0.2.1", "IP address" }, { "a.0x7f", "IP address" }, { "a.0x", "IP address" }, { "1", "IP address" }, { "a.*.example", "character" },
 		{ "**.example", "character" }, { "a/b.example", "character" }, { "a\n.example", "character" } };
 
 	(void)state;

@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -26,6 +28,34 @@ void event_raise(enum event_level level, const char *name, const struct event_fi
 {
 	if (sink && level >= sink_least)
 		sink(sink_ctx, level, name, fields, n_fields);
+}
+
+bool event_admit(struct event_limit *l, uint64_t *ret_left_out)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int64_t second = clock_monotonic_ms() / 1000;
+
+	*ret_left_out = 0;
+	pthread_mutex_lock(&lock);
+	if (second != l->second) {
+		*ret_left_out = l->left_out;
+		*l = (struct event_limit){ .second = second };
+	}
+	bool admitted = l->n < EVENT_LIMIT_A_SECOND;
+	l->n += admitted;
+	l->left_out += !admitted;
+	pthread_mutex_unlock(&lock);
+	return admitted;
+}
+
+void event_left_out(const char *name, uint64_t n)
+{
+	char count[24];
+
+	if (n == 0)
+		return;
+	(void)snprintf(count, sizeof count, "%" PRIu64, n);
+	event(EVENT_WARNING, "events.left_out", EVENT_STR("event", name), EVENT_STR("count", count));
 }
 
 void event_error(enum event_level level, const char *name, const struct err *e)

@@ -209,10 +209,40 @@ static void a_sink_that_cannot_write_stays_silent(void **state)
 	event_lines_sink(&l, EVENT_ERROR, "e", NULL, 0);
 }
 
+static int64_t played_ms;
+
+static int64_t play(void)
+{
+	return played_ms;
+}
+
+static void what_a_peer_can_cause_is_bounded(void **state)
+{
+	struct seam played = seam_libc;
+	struct event_limit limit = { 0 };
+	uint64_t left_out;
+	unsigned admitted = 0;
+
+	(void)state;
+	played.monotonic_ms = play;
+	seam = &played;
+	played_ms = 5000;
+	for (int i = 0; i < 100; i++)
+		admitted += event_admit(&limit, &left_out);
+	assert_int_equal(admitted, EVENT_LIMIT_A_SECOND);
+	played_ms = 6000;
+	assert_true(event_admit(&limit, &left_out));
+	assert_int_equal(left_out, 100 - EVENT_LIMIT_A_SECOND);
+	played_ms = 7000;
+	assert_true(event_admit(&limit, &left_out));
+	assert_int_equal(left_out, 0);
+	seam = &seam_libc;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(an_event_is_one_line, set_up, tear_down),
+		cmocka_unit_test(what_a_peer_can_cause_is_bounded), cmocka_unit_test_setup_teardown(an_event_is_one_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(values_are_quoted_where_they_need_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_value_forges_a_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_event_is_one_json_object, set_up, tear_down),

@@ -120,13 +120,25 @@ void front_answer(struct front *f, struct http_request *http, struct reply *repl
 	http_answer(http, &reply->http);
 }
 
+/* Clients cause these at will (a full queue, say): bounded. */
+static void log_failure(const struct err *err)
+{
+	static struct event_limit limit;
+	uint64_t left_out;
+
+	if (!event_admit(&limit, &left_out))
+		return;
+	event_left_out("request.failed", left_out);
+	event_error(err->code == ERR_BUSY ? EVENT_WARNING : EVENT_ERROR, "request.failed", err);
+}
+
 void front_answer_error(struct front *f, struct http_request *http, const struct err *err, bool with_nonce)
 {
 	struct reply reply = { .body = buf_new(65536) };
 
 	atomic_fetch_add(&f->problems[err->code], 1);
 	if (!err_is_peers(err->code))
-		event_error(err->code == ERR_BUSY ? EVENT_WARNING : EVENT_ERROR, "request.failed", err);
+		log_failure(err);
 	problem_json(err, &reply.body);
 	reply.http.status = err_http(err->code);
 	reply.http.content_type = PROBLEM_TYPE;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "os/process.h"
+#include "os/sanitized.h"
 #include "server/parent/config.h"
 #include "server/parent/control.h"
 #include "server/parent/members.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -353,6 +355,9 @@ static void check_start(struct parent *p)
 
 static enum err_code prepare(struct parent *p, struct err *e)
 {
+	/* Started by an ordinary user, the children have our user: they must not be able to trace us. */
+	if (!SANITIZED_ADDRESS)
+		(void)prctl(PR_SET_DUMPABLE, 0);
 	p->lines = (struct event_lines){ .fd = STDERR_FILENO, .process = process_name(PROCESS_PARENT) };
 	event_set_sink(event_lines_sink, &p->lines, EVENT_INFO);
 	TRY(read_config(p, e));

@@ -95,7 +95,7 @@ enum err_code signer_compare(struct signer *s, struct bytes checkpoint, struct e
 		return ERR_OK;
 	if (read_checkpoint(s, checkpoint, &c, NULL) != ERR_OK) {
 		s->counts.checkpoints_ignored++;
-		event(EVENT_WARNING, "checkpoint.ignored", EVENT_STR("why", "this signer has not signed it"));
+		event_limited(&s->ignored_events, EVENT_WARNING, "checkpoint.ignored", EVENT_STR("why", "this signer has not signed it"));
 		return ERR_OK;
 	}
 	return compare_fresh(s, &c, e);

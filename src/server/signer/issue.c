@@ -184,7 +184,7 @@ static void refuse(struct round *w, struct job *j, enum err_code code)
 	j->kind = JOB_REFUSED;
 	j->r->code = code;
 	w->s->counts.refused[code]++;
-	event(EVENT_NOTICE, "issue.refused", EVENT_STR("code", err_name(code)), EVENT_STR("detail", j->r->why.detail));
+	event_limited(&w->s->refused_events, EVENT_NOTICE, "issue.refused", EVENT_STR("code", err_name(code)), EVENT_STR("detail", j->r->why.detail));
 }
 
 /* What is in the log already may be had again also when nothing new can be made. */

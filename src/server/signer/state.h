@@ -2,6 +2,7 @@
 #ifndef CHANCERY_SERVER_SIGNER_STATE_H
 #define CHANCERY_SERVER_SIGNER_STATE_H
 
+#include "base/event.h"
 #include "jose/jwk.h"
 #include "jose/jws.h"
 #include "pki/csr.h"
@@ -61,6 +62,7 @@ struct signer {
 	struct cached_key keys[KEY_CACHE_SIZE];
 	struct buf scratch;              /* a TBSCertificate or certificate in the making */
 	struct signer_counts counts;
+	struct event_limit refused_events, ignored_events; /* a hostile front can cause them as often as it likes */
 };
 
 /* keys.c: the folder's keys and certificates. */
