@@ -168,14 +168,9 @@ static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *
 
 /* --- keys --- */
 
-static void secret_free(struct buf *b)
-{
-	buf_free(b);
-}
-
 static enum err_code read_key(const char *path, struct chancery_key **ret, struct err *e)
 {
-	CLEANUP(secret_free) struct buf pem = buf_new_secret(KEY_FILE_MAX);
+	CLEANUP(buf_free_p) struct buf pem = buf_new_secret(KEY_FILE_MAX);
 
 	TRY(file_read(AT_FDCWD, path, KEY_FILE_MAX, &pem, e));
 	if (chancery_key_from_pem((const char *)pem.ptr, pem.len, ret) != CHANCERY_OK)

@@ -19,8 +19,9 @@ static void note_signal(int signal)
 
 void report_catch_signals(void)
 {
-	/* Without SA_RESTART, so that a sleep ends and the library asks us. */
-	struct sigaction a = { .sa_handler = note_signal };
+	/* Without SA_RESTART, so that a sleep ends and the library asks us; a second one, from who cannot wait for a request to end,
+	 * ends the program at once. */
+	struct sigaction a = { .sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND };
 
 	(void)sigaction(SIGINT, &a, NULL);
 	(void)sigaction(SIGTERM, &a, NULL);

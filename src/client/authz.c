@@ -15,7 +15,8 @@ struct authz {
 	const char *url, *name, *challenge_url, *token, *key_authorization;
 	enum authz_state state;
 	bool deployed;
-	bool seen; /* the server has looked before it answered */
+	bool begun; /* the server looks already, from an earlier order's request */
+	bool seen;  /* the server has looked before it answered */
 };
 
 /* What the engine holds while it solves. */
@@ -103,6 +104,7 @@ static enum err_code fill_challenge(struct session *s, const struct challenge_js
 	if (!token.ptr || !base64url_is(token) || token.len > TOKEN_MAX)
 		FAIL(e, MALFORMED, "the http-01 challenge for %s has a token that is not base64url", z->name);
 	TRY(session_url(s, problem_string(s->scratch, c->url), "the http-01 challenge", &z->challenge_url, e));
+	z->begun = bytes_eq_str(problem_string(s->scratch, c->status), "processing");
 	jwk_thumbprint(s->account->key, thumbprint);
 	key_authorization(token, thumbprint, &text);
 	z->token = arena_str(s->arena, token);
@@ -201,6 +203,8 @@ static enum err_code respond(struct solving *g, struct authz *z, struct err *e)
 	struct http_client_answer answer;
 
 	TRY(session_tell(g->s, e, CHANCERY_STEP_CHALLENGE, "%s: the server may look at http://%s/.well-known/acme-challenge/", z->name, z->name));
+	if (z->begun)
+		return ERR_OK;
 	session_doing(g->s, "telling the server that the answer for %s is in place", z->name);
 	TRY(session_post(g->s, z->challenge_url, BYTES_LIT("{}"), NULL, &answer, e));
 	/* Only whether a poll at once is worth it: what counts is the authorization. */

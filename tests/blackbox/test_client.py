@@ -117,11 +117,15 @@ def blocks(path):
     return [x509.load_pem_x509_certificate((b + end).encode()) for b in path.read_text().split(end)[:-1]]
 
 
+def spki(key):
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def check_files(live, names):
     """What lies there belongs together, and is for these names."""
     chain = blocks(live / "fullchain.pem")
     key = serialization.load_pem_private_key((live / "privkey.pem").read_bytes(), None)
-    assert key.public_key() == chain[0].public_key()
+    assert spki(key.public_key()) == spki(chain[0].public_key())
     assert sorted(chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)) == sorted(names)
     assert (live / "cert.pem").read_text() + (live / "chain.pem").read_text() == (live / "fullchain.pem").read_text()
     assert (live / "privkey.pem").stat().st_mode & 0o777 == 0o600
@@ -501,6 +505,13 @@ def test_challenges_that_are_not_used_may_look_like_anything(fake):
                                   "/chall": (403, {}, {"type": "urn:ietf:params:acme:error:unauthorized", "detail": "seen as far as here"})})
     failed(result, "seen as far as here")
     assert "/chall" in ca.seen
+
+
+def test_a_challenge_that_is_looked_at_already_is_not_begun_again(fake):
+    result, ca = fake(lambda ca: {"/authz": lambda n: (200, {}, ca.authz(ca.challenge(status="processing")) if n == 1 else ca.authz(
+        ca.challenge(status="invalid", error={"type": "urn:ietf:params:acme:error:dns", "detail": "nothing there"}), status="invalid"))})
+    failed(result, "fake.example.test: the server could not validate it: nothing there (dns)", "where the name leads")
+    assert "/chall" not in ca.seen
 
 
 def test_no_challenge_that_is_known(fake):
