@@ -2,7 +2,6 @@
 
 #include "os/landlock.h"
 #include "os/no_processes.h"
-#include "os/sanitized.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,16 +18,6 @@
 #include <unistd.h>
 
 #define CAPABILITY_LAST 63
-
-#if SANITIZED_ADDRESS
-/* At exit LeakSanitizer starts a process that traces this one, which the jail forbids: test builds, jailed processes alone. */
-static bool jailed;
-int __lsan_is_turned_off(void);
-__attribute__((visibility("default"), used)) int __lsan_is_turned_off(void)
-{
-	return jailed;
-}
-#endif
 
 /* --- capabilities --- */
 
@@ -209,9 +198,6 @@ enum err_code jail_enter(const struct jail *j, struct jail_layers *ret, struct e
 	TRY(rearm_death_signal(death_signal, parent, e));
 	landlock_restrict(j->writable, j->network, &l.landlock_fs, &l.landlock_tcp);
 	limit_processes(j->processes_max, l.user, &l);
-#if SANITIZED_ADDRESS
-	jailed = true;
-#endif
 	*ret = l;
 	return ERR_OK;
 }
