@@ -203,6 +203,22 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
+static int no_such_command(const struct cli_program *p, const char *name)
+{
+	fprintf(stderr, "%s: there is no command \"%s\"; `%s help` lists those there are\n", p->name, name, p->name);
+	return EXIT_FAILED;
+}
+
+static int help(const struct cli_program *p, const char *name)
+{
+	const struct cli_command *command = name ? find_command(p, name) : NULL;
+
+	if (name && !command)
+		return no_such_command(p, name);
+	cli_help(p, command, stdout);
+	return EXIT_DONE;
+}
+
 /* The words that every program knows. Returns whether it was one of them. */
 static bool run_common(const struct cli_program *p, int argc, char **argv, int *ret)
 {
@@ -216,7 +232,7 @@ static bool run_common(const struct cli_program *p, int argc, char **argv, int *
 	else if (strcmp(word, "man-options") == 0)
 		cli_man(p, stdout);
 	else if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-		cli_help(p, argc > 2 ? find_command(p, argv[2]) : NULL, stdout);
+		*ret = help(p, argc > 2 ? argv[2] : NULL);
 	else
 		return false;
 	return true;
@@ -236,10 +252,8 @@ int cli_main(const struct cli_program *p, int argc, char **argv)
 	if (run_common(p, argc, argv, &ret))
 		return ret;
 	c.command = find_command(p, argv[1]);
-	if (!c.command) {
-		fprintf(stderr, "%s: there is no command \"%s\"; `%s help` lists those there are\n", p->name, argv[1], p->name);
-		return EXIT_FAILED;
-	}
+	if (!c.command)
+		return no_such_command(p, argv[1]);
 	if (asks_for_help(argc, argv)) {
 		cli_help(p, c.command, stdout);
 		return EXIT_DONE;

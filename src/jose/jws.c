@@ -115,6 +115,10 @@ static enum err_code read_header(struct arena *a, struct bytes text, struct head
 	return json_read(a, json, "the protected header", header_fields, COUNT(header_fields), ret, e);
 }
 
+/* Wider than the keys that are allowed: who signs with a weak or oversized key is told that its key is bad. */
+#define RSA_SIGNATURE_LEAST 96
+#define RSA_SIGNATURE_MOST  2048
+
 /* The sizes that a signature by the algorithm can have at all; the key's own is for key_verify(). */
 static enum err_code check_signature_size(enum sig_alg alg, size_t len, struct err *e)
 {
@@ -129,8 +133,8 @@ static enum err_code check_signature_size(enum sig_alg alg, size_t len, struct e
 		least = most = 96;
 		break;
 	case SIG_RS256:
-		least = KEY_RSA_BITS_MIN / 8;
-		most = KEY_RSA_BITS_MAX / 8;
+		least = RSA_SIGNATURE_LEAST;
+		most = RSA_SIGNATURE_MOST;
 		break;
 	case SIG__MAX:
 		break;
@@ -144,7 +148,7 @@ static enum err_code read_signature(struct arena *a, struct bytes text, enum sig
 {
 	struct bytes sig;
 
-	if (text.len > BASE64URL_LEN(KEY_SIG_SIZE_MAX)) /* too long for any, so not worth decoding */
+	if (text.len > BASE64URL_LEN(RSA_SIGNATURE_MOST)) /* too long for any, so not worth decoding */
 		return check_signature_size(alg, text.len, e);
 	TRY(decode(a, text, "signature", &sig, e));
 	TRY(check_signature_size(alg, sig.len, e));

@@ -298,7 +298,7 @@ enum err_code config_read(struct arena *a, const char *path, struct settings *re
 	if (f)
 		(void)fclose(f);
 	if (rc != CFG_SUCCESS) {
-		if (memmem(messages->ptr, messages->len, "no such option", 14))
+		if (memmem(buf_bytes(messages).ptr, messages->len, "no such option", 14))
 			list_options(messages);
 		FAIL(e, CONFIG, "the configuration is wrong");
 	}
