@@ -33,11 +33,6 @@ void sha384_one(struct bytes in, uint8_t out[SHA384_SIZE])
 	digest(crypto_methods()->sha384, &in, 1, out);
 }
 
-void sha1_one(struct bytes in, uint8_t out[20])
-{
-	digest(crypto_methods()->sha1, &in, 1, out);
-}
-
 void hmac_sha256(struct bytes key, const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE])
 {
 	EVP_MAC_CTX *c = EVP_MAC_CTX_dup(crypto_methods()->hmac);

@@ -9,8 +9,6 @@
 /* SHA-256 over the concatenation of n parts. Does not fail (libcrypto's one-shot on a fetched, cached method). */
 void sha256(const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
 void sha256_one(struct bytes in, uint8_t out[SHA256_SIZE]);
-/* SHA-1, only where a standard names it for an identifier (RFC 5280 §4.2.1.2), never for trust. */
-void sha1_one(struct bytes in, uint8_t out[20]);
 /* HMAC-SHA-256 over n parts with a key of 32 bytes or more. */
 void hmac_sha256(struct bytes key, const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
 /* CRC-32C (Castagnoli), for torn writes; not for trust. */

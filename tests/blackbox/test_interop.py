@@ -1,11 +1,11 @@
-"""Clients that nobody here wrote: each obtains a certificate over HTTPS by http-01, and OpenSSL verifies the chain."""
+"""Our client, and clients that nobody here wrote: each obtains a certificate over HTTPS by http-01, and OpenSSL verifies the chain."""
 import os
 import pathlib
 import subprocess
 
 import pytest
 
-from harness import running_ca
+from harness import CLIENT_PROGRAM, running_ca
 
 CLIENTS = {}
 
@@ -42,6 +42,12 @@ def lego(ca, folder, name, port):
     run(["lego", "--accept-tos", "--server", ca.directory, "--email", "a@example.org", "--domains", name, "--http", "--http.port",
          f"127.0.0.1:{port}", "--path", folder, "run"], folder, LEGO_CA_CERTIFICATES=str(ca.root))
     return folder / "certificates" / f"{name}.crt"
+
+
+@client
+def chancery(ca, folder, name, port):
+    run([CLIENT_PROGRAM, "issue", name, "--server", ca.directory, "--ca-file", ca.root, "--folder", folder, "--http-port", port], folder)
+    return folder / name / "live" / "fullchain.pem"
 
 
 @client
@@ -107,7 +113,7 @@ def test_foreign_client(name, key, tmp_path):
     # clients with a listener of their own get the port that the validator looks at
     with running_ca("--key-type", key) as ca:
         port = ca.web.port
-        if name in ("certbot", "lego"):
+        if name in ("certbot", "lego", "chancery"):
             ca.web.close()
             ca.web.close = lambda: None
         host = f"{name}.example"

@@ -83,12 +83,3 @@ enum err_code keys_get(struct keys *k, struct store *store, struct arena *a, con
 	*ret = (struct account_key){ TAKE(key), account.state };
 	return ERR_OK;
 }
-
-void keys_forget(struct keys *k, const uint8_t id[STORE_ACCOUNT_ID])
-{
-	pthread_mutex_lock(&k->lock);
-	struct slot *s = slot_of(k, id);
-	if (s->full && memcmp(s->id, id, STORE_ACCOUNT_ID) == 0)
-		slot_clear(s);
-	pthread_mutex_unlock(&k->lock);
-}

@@ -1,5 +1,5 @@
 /* Account keys at hand: parsing a key costs more than looking one up, and most requests come in a row. A bounded cache of what the
- * database says; whoever changes an account forgets it here. */
+ * database says; an account does not change yet. */
 #ifndef CHANCERY_SERVER_FRONT_KEYS_H
 #define CHANCERY_SERVER_FRONT_KEYS_H
 
@@ -18,6 +18,5 @@ struct account_key {
 };
 /* ACCOUNT_DOES_NOT_EXIST when there is none. Thread-safe. */
 enum err_code keys_get(struct keys *k, struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct account_key *ret, struct err *e) MUST_USE;
-void keys_forget(struct keys *k, const uint8_t id[STORE_ACCOUNT_ID]);
 
 #endif

@@ -7,6 +7,7 @@
 #include "server/front/request.h"
 #include "server/front/tls.h"
 #include "server/front/validations.h"
+#include "server/status.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -109,23 +110,11 @@ static void no_notice(void *ctx, const struct message *m)
 
 /* --- what the parent says --- */
 
-static void put_peer_counts(struct json_out *w, const char *name, struct peer *p)
-{
-	struct channel_counts c = peer_counts(p);
-
-	json_put_key(w, name);
-	json_put_object(w);
-	json_put_member_uint(w, "sent", c.sent);
-	json_put_member_uint(w, "received", c.received);
-	json_put_member_uint(w, "refused", c.refused_size + c.refused_type + c.refused_turn + c.refused_credit);
-	json_put_member_uint(w, "waiting", peer_waiting(p));
-	json_end_object(w);
-}
-
 static void put_status(struct control *c, struct buf *out)
 {
 	struct http_counts h = http_server_counts(c->f.http);
 	struct json_out w = json_out_to(out);
+	uint64_t problems[ERR__MAX];
 	char time[RFC3339_SIZE];
 
 	json_put_object(&w);
@@ -139,14 +128,13 @@ static void put_status(struct control *c, struct buf *out)
 	json_put_member_bool(&w, "signer_connected", atomic_load(&c->f.signer_hello));
 	rfc3339_format(atomic_load(&c->f.tls_not_after_s), time);
 	json_put_member_str(&w, "tls_not_after", time);
-	put_peer_counts(&w, "validator", c->f.validator);
-	put_peer_counts(&w, "signer", c->f.signer);
-	json_put_key(&w, "problems");
-	json_put_object(&w);
+	json_put_member_uint(&w, "validations_waiting", peer_waiting(c->f.validator));
+	json_put_member_uint(&w, "issuances_waiting", peer_waiting(c->f.signer));
+	status_put_channel(&w, "validator_channel", peer_counts(c->f.validator));
+	status_put_channel(&w, "signer_channel", peer_counts(c->f.signer));
 	for (unsigned i = 0; i < ERR__MAX; i++)
-		if (atomic_load(&c->f.problems[i]))
-			json_put_member_uint(&w, err_name((enum err_code)i), atomic_load(&c->f.problems[i]));
-	json_end_object(&w);
+		problems[i] = atomic_load(&c->f.problems[i]);
+	status_put_errors(&w, "problems", problems);
 	json_end_object(&w);
 }
 

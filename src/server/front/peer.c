@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "server/status.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -70,21 +71,11 @@ static void end_questions(struct peer *p, int64_t now_ms, enum err_code code)
 	}
 }
 
-static void add_counts(struct channel_counts *to, struct channel_counts c)
-{
-	to->received += c.received;
-	to->sent += c.sent;
-	to->refused_size += c.refused_size;
-	to->refused_type += c.refused_type;
-	to->refused_turn += c.refused_turn;
-	to->refused_credit += c.refused_credit;
-}
-
 static void disconnect(struct peer *p)
 {
 	pthread_mutex_lock(&p->lock);
 	if (p->channel) {
-		add_counts(&p->before, channel_counts(p->channel));
+		channel_counts_add(&p->before, channel_counts(p->channel));
 		channel_free(p->channel);
 		p->channel = NULL;
 	}
@@ -244,7 +235,7 @@ struct channel_counts peer_counts(struct peer *p)
 	pthread_mutex_lock(&p->lock);
 	struct channel_counts c = p->before;
 	if (p->channel)
-		add_counts(&c, channel_counts(p->channel));
+		channel_counts_add(&c, channel_counts(p->channel));
 	pthread_mutex_unlock(&p->lock);
 	return c;
 }

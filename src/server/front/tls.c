@@ -5,12 +5,11 @@
 #include "base/event.h"
 #include "os/file.h"
 #include "pki/cert.h"
-#include "pki/csr.h"
+#include "server/tls_identity.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TLS_FILE_MAX 65536
 #define ISSUE_MS     10000
 
 /* Whether the certificate has exactly the configured names. */
@@ -43,9 +42,9 @@ static enum err_code tls_use(struct front *f, struct bytes pem, struct err *e)
 
 enum err_code tls_load(struct front *f, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf pem = buf_new_secret(TLS_FILE_MAX);
+	CLEANUP(buf_free_p) struct buf pem = buf_new_secret(TLS_IDENTITY_MAX);
 
-	TRY(file_read(f->child.folder, TLS_FILE, TLS_FILE_MAX, &pem, e));
+	TRY(file_read(f->child.folder, TLS_IDENTITY_FILE, TLS_IDENTITY_MAX, &pem, e));
 	return tls_use(f, buf_bytes(&pem), e);
 }
 
@@ -56,21 +55,9 @@ bool tls_due(struct front *f, int64_t now_s)
 	return to == 0 || now_s >= to - (to - from) / 3;
 }
 
-static enum err_code make_csr(struct front *f, struct arena *a, const struct key *k, struct buf *out, struct err *e)
-{
-	const struct settings_list *names = &f->settings->tls_names;
-	struct san *san = arena_array(a, names->n + 1, sizeof *san);
-
-	if (!san)
-		FAIL(e, NOMEM, "no memory for a CSR");
-	for (size_t i = 0; i < names->n; i++)
-		san[i] = (struct san){ SAN_DNS, names->v[i] };
-	return csr_write(k, san, san_sort(san, names->n), out, e);
-}
-
 static enum err_code renew(struct front *f, struct arena *a, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf csr = buf_new(CSR_SIZE_MAX), pem = buf_new_secret(TLS_FILE_MAX);
+	CLEANUP(buf_free_p) struct buf csr = buf_new(CSR_SIZE_MAX), pem = buf_new_secret(TLS_IDENTITY_MAX);
 	CLEANUP(key_free_p) struct key *k = NULL;
 	struct message answer;
 	struct issued issued;
@@ -78,21 +65,15 @@ static enum err_code renew(struct front *f, struct arena *a, struct err *e)
 	struct bytes detail;
 
 	TRY(key_generate(KEY_EC_P256, 0, &k, e));
-	TRY(make_csr(f, a, k, &csr, e));
+	TRY(tls_identity_csr(a, &f->settings->tls_names, k, &csr, e));
 	TRY(peer_call(f->signer, a, MESSAGE_ISSUE_TLS, buf_bytes(&csr), ISSUE_MS, &answer, e));
 	if (answer.type == MESSAGE_REFUSED) {
 		TRY(problem_read(answer.body, &code, &detail, e));
 		return err_set(e, code, __FILE__, __LINE__, "%.*s", BYTES_FMT(detail));
 	}
 	TRY(issued_read(answer.body, &issued, e));
-	TRY(key_private_to_pem(k, &pem, e));
-	pem_add(&pem, "CERTIFICATE", issued.certificate);
-	struct wire w = wire_of(issued.chain);
-	while (w.rest.len > 0 && !w.failed)
-		pem_add(&pem, "CERTIFICATE", wire_bytes(&w, CERT_SIZE_MAX));
-	if (w.failed || !buf_ok(&pem))
-		FAIL(e, MALFORMED, "the signer's chain is damaged");
-	TRY(file_write(f->child.folder, TLS_FILE, 0600, buf_bytes(&pem), e));
+	TRY(tls_identity_pem(k, &issued, &pem, e));
+	TRY(file_write(f->child.folder, TLS_IDENTITY_FILE, 0600, buf_bytes(&pem), e));
 	return tls_use(f, buf_bytes(&pem), e);
 }
 
@@ -105,5 +86,5 @@ void tls_renew(void *front)
 	if (!a || renew(f, a, &e) != ERR_OK)
 		event_error(EVENT_WARNING, "tls.not_renewed", &e);
 	else
-		event(EVENT_NOTICE, "tls.renewed", EVENT_STR("file", TLS_FILE));
+		event(EVENT_NOTICE, "tls.renewed", EVENT_STR("file", TLS_IDENTITY_FILE));
 }

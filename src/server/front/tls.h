@@ -5,8 +5,6 @@
 
 #include "server/front/front.h"
 
-#define TLS_FILE "tls.pem"
-
 /* Loads the file into the HTTP server. NOT_FOUND when there is none yet. */
 enum err_code tls_load(struct front *f, struct err *e) MUST_USE;
 /* Whether it is time for a new one: none, expired, two thirds of its life gone, or names that the configuration has changed. */

@@ -4,9 +4,9 @@
 #include "base/codec.h"
 #include "crypto/digest.h"
 #include "os/file.h"
-#include "pki/csr.h"
 #include "server/parent/config.h"
 #include "server/signer/signer.h"
+#include "server/tls_identity.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -137,18 +137,6 @@ static enum err_code make_signer(struct making *m, int folder, struct err *e)
 	return signer_create(folder, &s, &m->settings, e);
 }
 
-static enum err_code write_tls_csr(struct making *m, const struct key *k, struct buf *out, struct err *e)
-{
-	const struct settings_list *names = &m->settings.tls_names;
-	struct san *san = arena_array(m->arena, names->n + 1, sizeof *san);
-
-	if (!san)
-		FAIL(e, NOMEM, "no memory for a CSR");
-	for (size_t i = 0; i < names->n; i++)
-		san[i] = (struct san){ SAN_DNS, names->v[i] };
-	return csr_write(k, san, san_sort(san, names->n), out, e);
-}
-
 /* The CA's own TLS certificate goes the way of every other: by the signer, into its log. */
 static enum err_code make_tls(struct making *m, int signer_folder, int front_folder, struct err *e)
 {
@@ -158,19 +146,13 @@ static enum err_code make_tls(struct making *m, int signer_folder, int front_fol
 
 	TRY(signer_open(signer_folder, &m->settings, &s, e));
 	TRY(key_generate(KEY_EC_P256, 0, &k, e));
-	TRY(write_tls_csr(m, k, &csr, e));
+	TRY(tls_identity_csr(m->arena, &m->settings.tls_names, k, &csr, e));
 	struct signer_request r = { .tls = true, .body = buf_bytes(&csr) };
 	TRY(signer_round(s, m->arena, &r, 1, e));
 	if (r.code != ERR_OK)
 		return err_set(e, r.code, __FILE__, __LINE__, "the CA's own TLS certificate: %s", r.why.detail);
-	TRY(key_private_to_pem(k, &pem, e));
-	pem_add(&pem, "CERTIFICATE", r.issued.certificate);
-	struct wire w = wire_of(r.issued.chain);
-	while (w.rest.len > 0 && !w.failed)
-		pem_add(&pem, "CERTIFICATE", wire_bytes(&w, CERT_SIZE_MAX));
-	if (w.failed || !buf_ok(&pem))
-		FAIL(e, BUG, "the signer's chain is damaged");
-	return file_create(front_folder, "tls.pem", 0600, buf_bytes(&pem), e);
+	TRY(tls_identity_pem(k, &r.issued, &pem, e));
+	return file_create(front_folder, TLS_IDENTITY_FILE, 0600, buf_bytes(&pem), e);
 }
 
 /* --- users and ownership --- */

@@ -8,6 +8,7 @@
 #include "os/sanitized.h"
 #include "server/child.h"
 #include "server/signer/signer.h"
+#include "server/status.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -191,27 +192,7 @@ static void put_counts(struct server *v, struct json_out *w)
 	json_put_member_uint(w, "log_segments", c.log_segments);
 	json_put_member_uint(w, "syncs", c.syncs);
 	json_put_member_uint(w, "refused_turn", v->refused_turn);
-	json_put_key(w, "refused");
-	json_put_object(w);
-	for (unsigned i = 0; i < ERR__MAX; i++)
-		if (c.refused[i] > 0)
-			json_put_member_uint(w, err_name((enum err_code)i), c.refused[i]);
-	json_end_object(w);
-}
-
-static void put_channel(const struct channel *c, struct json_out *w)
-{
-	struct channel_counts n = channel_counts(c);
-
-	json_put_key(w, "front_channel");
-	json_put_object(w);
-	json_put_member_uint(w, "received", n.received);
-	json_put_member_uint(w, "sent", n.sent);
-	json_put_member_uint(w, "refused_size", n.refused_size);
-	json_put_member_uint(w, "refused_type", n.refused_type);
-	json_put_member_uint(w, "refused_turn", n.refused_turn);
-	json_put_member_uint(w, "refused_credit", n.refused_credit);
-	json_end_object(w);
+	status_put_errors(w, "refused", c.refused);
 }
 
 static enum err_code on_status(struct server *v, uint32_t id, struct err *e)
@@ -223,7 +204,7 @@ static enum err_code on_status(struct server *v, uint32_t id, struct err *e)
 	put_counts(v, &w);
 	json_put_member_bool(&w, "front", v->hello);
 	if (v->front)
-		put_channel(v->front, &w);
+		status_put_channel(&w, "front_channel", channel_counts(v->front));
 	json_end_object(&w);
 	return channel_send(v->child.parent, MESSAGE_SIGNER_STATUS, id, buf_bytes(&out), e);
 }

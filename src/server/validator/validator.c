@@ -3,6 +3,7 @@
 #include "base/event.h"
 #include "base/json.h"
 #include "crypto/digest.h"
+#include "server/status.h"
 #include "server/validator/front.h"
 
 #include <errno.h>
@@ -30,20 +31,10 @@ enum err_code validator_new(struct event_base *base, const struct identity *i, c
 	return ERR_OK;
 }
 
-static void add_counts(struct channel_counts *to, struct channel_counts c)
-{
-	to->received += c.received;
-	to->sent += c.sent;
-	to->refused_size += c.refused_size;
-	to->refused_type += c.refused_type;
-	to->refused_turn += c.refused_turn;
-	to->refused_credit += c.refused_credit;
-}
-
 static void disconnect(struct validator *v)
 {
 	if (v->front)
-		add_counts(&v->counts.channels, front_channel_counts(v->front));
+		channel_counts_add(&v->counts.channels, front_channel_counts(v->front));
 	front_free(v->front);
 	v->front = NULL;
 }
@@ -83,31 +74,13 @@ enum err_code validator_connect(struct validator *v, int fd, struct err *e)
 	return front_new(fd, &v->env, &v->counts, on_front_gone, v, &v->front, e);
 }
 
-static void put_problems(const struct validator *v, struct json_out *w)
-{
-	json_put_key(w, "problems");
-	json_put_object(w);
-	for (unsigned c = 0; c < ERR__MAX; c++)
-		if (v->counts.problems[c])
-			json_put_member_uint(w, err_name((enum err_code)c), v->counts.problems[c]);
-	json_end_object(w);
-}
-
-static void put_channel(const struct validator *v, struct json_out *w)
+static struct channel_counts all_channels(const struct validator *v)
 {
 	struct channel_counts c = v->counts.channels;
 
 	if (v->front)
-		add_counts(&c, front_channel_counts(v->front));
-	json_put_key(w, "front_channel");
-	json_put_object(w);
-	json_put_member_uint(w, "received", c.received);
-	json_put_member_uint(w, "sent", c.sent);
-	json_put_member_uint(w, "refused_size", c.refused_size);
-	json_put_member_uint(w, "refused_type", c.refused_type);
-	json_put_member_uint(w, "refused_turn", c.refused_turn);
-	json_put_member_uint(w, "refused_credit", c.refused_credit);
-	json_end_object(w);
+		channel_counts_add(&c, front_channel_counts(v->front));
+	return c;
 }
 
 void validator_status(const struct validator *v, struct buf *out)
@@ -124,7 +97,7 @@ void validator_status(const struct validator *v, struct buf *out)
 	json_put_member_uint(&w, "tokens", v->counts.tokens);
 	json_put_member_uint(&w, "malformed", v->counts.malformed);
 	json_put_member_uint(&w, "fronts", v->counts.fronts);
-	put_problems(v, &w);
-	put_channel(v, &w);
+	status_put_errors(&w, "problems", v->counts.problems);
+	status_put_channel(&w, "front_channel", all_channels(v));
 	json_end_object(&w);
 }
