@@ -113,7 +113,8 @@ static size_t canonical(const struct key *k, char out[JWK_SIZE_MAX])
 	switch (key_type(k)) {
 	case KEY_EC_P256:
 	case KEY_EC_P384:
-		len = snprintf(out, JWK_SIZE_MAX, "{\"crv\":\"%s\",\"kty\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}", s->crv, s->kty, first, second);
+		len =
+		    snprintf(out, JWK_SIZE_MAX, "{\"crv\":\"%s\",\"kty\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}", s->crv, s->kty, first, second);
 		break;
 	case KEY_RSA:
 		len = snprintf(out, JWK_SIZE_MAX, "{\"e\":\"%s\",\"kty\":\"%s\",\"n\":\"%s\"}", second, s->kty, first);

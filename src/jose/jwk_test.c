@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 /* RFC 7638 §3.1 */
-#define RSA_N                                                                                                                 \
+#define RSA_N                                                                                                                \
 	"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhM" \
 	"stn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5" \
 	"hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
@@ -118,8 +118,10 @@ static void what_is_no_jwk_is_malformed(void **state)
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "=\",\"y\":\"" EC_Y "\"}",
-		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEV\",\"y\":\"" EC_Y "\"}", /* trailing bits */
-		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVE+\",\"y\":\"" EC_Y "\"}", /* alphabet */
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEV\",\"y\":\"" EC_Y
+		"\"}", /* trailing bits */
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVE+\",\"y\":\"" EC_Y
+		"\"}", /* alphabet */
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":12,\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"RSA\",\"n\":\"" RSA_N "\"}",
 		"{\"kty\":\"RSA\",\"e\":\"AQAB\"}",
@@ -138,8 +140,7 @@ static void what_is_no_jwk_is_malformed(void **state)
 static void keys_that_are_not_allowed(void **state)
 {
 	static const char *const cases[] = {
-		"{\"kty\":\"oct\",\"k\":\"AAAA\"}",
-		"{\"kty\":\"oct\"}",
+		"{\"kty\":\"oct\",\"k\":\"AAAA\"}", "{\"kty\":\"oct\"}",
 		"{\"kty\":\"ec\",\"crv\":\"P-256\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-521\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",
@@ -147,11 +148,9 @@ static void keys_that_are_not_allowed(void **state)
 		"{\"kty\":\"EC\",\"crv\":\"Ed25519\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}", /* width */
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_Y "\",\"y\":\"" EC_X "\"}", /* off the curve */
-		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"\",\"y\":\"\"}",
-		"{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" ED_X "\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"\",\"y\":\"\"}", "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" ED_X "\"}",
 		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
-		"{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}",
-		"{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Aw\"}",
+		"{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}", "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Aw\"}",
 		"{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AAEAAQ\"}", /* leading zero */
 	};
 	struct key *k = NULL;
@@ -173,7 +172,8 @@ static void private_parts_are_refused(void **state)
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
 			char json[512];
-			snprintf(json, sizeof json, "{\"%s\":%s,\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}", names[i], values[v]);
+			snprintf(json, sizeof json, "{\"%s\":%s,\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",
+			    names[i], values[v]);
 			assert_int_equal(parse(json, &k, &e), ERR_BAD_PUBLIC_KEY);
 			assert_non_null(strstr(e.detail, "private"));
 		}
@@ -209,7 +209,8 @@ static void key_authorization_joins_token_and_thumbprint(void **state)
 	assert_int_equal(parse("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" ED_X "\"}", &k, NULL), ERR_OK);
 	jwk_thumbprint(k, thumbprint);
 	key_authorization(BYTES_LIT("evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"), thumbprint, &out);
-	assert_true(bytes_eq_str(buf_bytes(&out), "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
+	assert_true(
+	    bytes_eq_str(buf_bytes(&out), "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
 }
 
 int main(void)

@@ -117,7 +117,6 @@ static enum err_code read_header(struct arena *a, struct bytes text, struct head
 
 /* Wider than the keys that are allowed: who signs with a weak or oversized key is told that its key is bad. */
 #define RSA_SIGNATURE_LEAST 96
-#define RSA_SIGNATURE_MOST  2048
 
 /* The sizes that a signature by the algorithm can have at all; the key's own is for key_verify(). */
 static enum err_code check_signature_size(enum sig_alg alg, size_t len, struct err *e)
@@ -134,7 +133,7 @@ static enum err_code check_signature_size(enum sig_alg alg, size_t len, struct e
 		break;
 	case SIG_RS256:
 		least = RSA_SIGNATURE_LEAST;
-		most = RSA_SIGNATURE_MOST;
+		most = JWS_SIGNATURE_MAX;
 		break;
 	case SIG__MAX:
 		break;
@@ -148,7 +147,7 @@ static enum err_code read_signature(struct arena *a, struct bytes text, enum sig
 {
 	struct bytes sig;
 
-	if (text.len > BASE64URL_LEN(RSA_SIGNATURE_MOST)) /* too long for any, so not worth decoding */
+	if (text.len > BASE64URL_LEN(JWS_SIGNATURE_MAX)) /* too long for any, so not worth decoding */
 		return check_signature_size(alg, text.len, e);
 	TRY(decode(a, text, "signature", &sig, e));
 	TRY(check_signature_size(alg, sig.len, e));
@@ -203,6 +202,7 @@ enum err_code jws_parse(struct arena *a, struct bytes json, enum jws_nonce nonce
 enum err_code jws_verify(const struct jws *j, const struct key *k, struct err *e)
 {
 	if (j->alg != key_sig_alg(k))
-		FAIL(e, BAD_SIGNATURE_ALGORITHM, "the request says %s, but its key signs with %s", sig_alg_jose(j->alg), sig_alg_jose(key_sig_alg(k)));
+		FAIL(e, BAD_SIGNATURE_ALGORITHM, "the request says %s, but its key signs with %s", sig_alg_jose(j->alg),
+		    sig_alg_jose(key_sig_alg(k)));
 	return key_verify(k, SIG_FORM_JOSE, j->signing_input, j->signature, e);
 }

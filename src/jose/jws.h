@@ -5,16 +5,19 @@
 
 #include "crypto/key.h"
 
+/* Bytes of any signature that is read: more than an allowed key makes, so that it is the key that is refused. */
+#define JWS_SIGNATURE_MAX 2048
+
 /* A request parsed but not yet verified. All views live as long as the input and the arena. */
 struct jws {
 	struct bytes signing_input; /* protected || "." || payload, as sent: a view or arena memory */
 	struct bytes payload;       /* decoded; empty (non-NULL) for POST-as-GET */
 	struct bytes signature;     /* decoded */
 	enum sig_alg alg;
-	struct bytes nonce;         /* base64url, as sent */
+	struct bytes nonce; /* base64url, as sent */
 	struct bytes url;
-	struct bytes kid;           /* exactly one of kid and jwk has ptr != NULL */
-	struct bytes jwk;           /* the object's text */
+	struct bytes kid; /* exactly one of kid and jwk has ptr != NULL */
+	struct bytes jwk; /* the object's text */
 };
 
 /* Which members a request's protected header must or must not carry. */
@@ -39,6 +42,7 @@ struct jws_header {
 	struct bytes nonce, url, kid, jwk;
 };
 /* Writes the whole flattened JWS. payload with ptr == NULL or length 0 is POST-as-GET. */
-enum err_code jws_write(const struct jws_header *h, struct bytes payload, jws_sign_fn *sign, void *ctx, struct buf *out, struct err *e) MUST_USE;
+enum err_code jws_write(
+    const struct jws_header *h, struct bytes payload, jws_sign_fn *sign, void *ctx, struct buf *out, struct err *e) MUST_USE;
 
 #endif

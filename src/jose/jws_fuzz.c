@@ -14,7 +14,7 @@ static void look(struct arena *a, const struct jws *j, enum jws_nonce nonce)
 
 	if ((j->kid.ptr != NULL) == (j->jwk.ptr != NULL) || j->url.len == 0 || !j->payload.ptr || j->alg >= SIG__MAX)
 		abort();
-	if ((nonce == JWS_NONCE_REQUIRED) != (j->nonce.ptr != NULL) || j->signature.len > KEY_SIG_SIZE_MAX)
+	if ((nonce == JWS_NONCE_REQUIRED) != (j->nonce.ptr != NULL) || j->signature.len > JWS_SIGNATURE_MAX)
 		abort();
 	if (!bytes_split(j->signing_input, '.', &head, &tail) || !base64url_is(head) || (tail.len > 0 && !base64url_is(tail)))
 		abort();

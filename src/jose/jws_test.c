@@ -147,7 +147,8 @@ static void protected_headers_are_judged(void **state)
 		{ GOOD_HEADER, ERR_OK },
 		{ "{\"alg\":\"ES256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"jwk\":{\"kty\":\"EC\"}}", ERR_OK },
 		/* RFC 7515 §4: what is not understood must be ignored */
-		{ "{\"alg\":\"ES256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\",\"typ\":\"JOSE\",\"x\":[1]}", ERR_OK },
+		{ "{\"alg\":\"ES256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\",\"typ\":\"JOSE\",\"x\":[1]}",
+		    ERR_OK },
 		{ "{\"alg\":\"ES\\u003256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\"}", ERR_OK },
 		/* algorithms */
 		{ "{\"alg\":\"none\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\"}", ERR_BAD_SIGNATURE_ALGORITHM },
@@ -186,7 +187,8 @@ static void protected_headers_are_judged(void **state)
 		{ "{\"alg\":\"ES256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\",\"b64\":true}", ERR_MALFORMED },
 		/* JSON */
 		{ "{\"alg\":\"ES256\",\"alg\":\"ES256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\"}", ERR_MALFORMED },
-		{ "{\"alg\":\"ES256\",\"\\u0061lg\":\"ES256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\"}", ERR_MALFORMED },
+		{ "{\"alg\":\"ES256\",\"\\u0061lg\":\"ES256\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\",\"kid\":\"" KID "\"}",
+		    ERR_MALFORMED },
 		{ GOOD_HEADER GOOD_HEADER, ERR_MALFORMED },
 		{ "[" GOOD_HEADER "]", ERR_MALFORMED },
 		{ "", ERR_MALFORMED },
@@ -259,7 +261,8 @@ static void requests_are_judged(void **state)
 		{ "{\"protected\":\"%s\",\"payload\":\"e30\",\"signature\":\"AAAA\"}", ERR_MALFORMED },
 		{ "{\"protected\":\"%s\",\"payload\":\"e30\",\"signature\":\"" SIG64 "AA\"}", ERR_MALFORMED },
 		{ "{\"protected\":\"%s\",\"payload\":\"e30\",\"signature\":\"" SIG64 "==\"}", ERR_MALFORMED },
-		{ "{\"protected\":\"%s\",\"payload\":\"e30\",\"signature\":\"" SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 "\"}", ERR_MALFORMED },
+		{ "{\"protected\":\"%s\",\"payload\":\"e30\",\"signature\":\"" SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 SIG64 "\"}",
+		    ERR_MALFORMED },
 		/* the general form, and headers that no signature protects */
 		{ "{\"protected\":\"%s\",\"payload\":\"e30\",\"signature\":\"" SIG64 "\",\"header\":{}}", ERR_MALFORMED },
 		{ "{\"protected\":\"%s\",\"payload\":\"e30\",\"signature\":\"" SIG64 "\",\"header\":null}", ERR_MALFORMED },
@@ -291,7 +294,8 @@ static void escaped_members_are_the_same_request(void **state)
 	struct jws j;
 
 	(void)state;
-	assert_int_equal(parse_request("{\"protected\":\"%s\",\"p\\u0061yload\":\"\\u00653\\u0030\",\"signature\":\"" SIG64 "\"}", &j), ERR_OK);
+	assert_int_equal(
+	    parse_request("{\"protected\":\"%s\",\"p\\u0061yload\":\"\\u00653\\u0030\",\"signature\":\"" SIG64 "\"}", &j), ERR_OK);
 	assert_true(bytes_eq_str(j.payload, "{}"));
 	assert_true(bytes_ends_with(j.signing_input, BYTES_LIT(".e30")));
 }
