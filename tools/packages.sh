@@ -4,8 +4,8 @@
 BUILD_PACKAGES="gcc cmake ninja-build pkg-config libc6-dev libssl-dev libevent-dev libunbound-dev nettle-dev libsqlite3-dev libcurl4-openssl-dev
 libconfuse-dev libseccomp-dev curl ca-certificates openssl"
 TEST_PACKAGES="libcmocka-dev libjansson-dev python3 python3-pytest python3-cryptography python3-venv gnutls-bin knot certbot lego uacme dehydrated
-procps strace git iproute2 util-linux mandoc"
-FULL_PACKAGES="clang libclang-rt-14-dev clang-format"
+procps strace git iproute2 util-linux mandoc clang-format"
+FULL_PACKAGES="clang libclang-rt-14-dev"
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }

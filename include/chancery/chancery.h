@@ -39,15 +39,15 @@ extern "C" {
 /* Numbers never change their meaning; new ones may be added. */
 enum chancery_result {
 	CHANCERY_OK = 0,
-	CHANCERY_USAGE = 1,     /* an argument that is not allowed, or a setting that is missing */
+	CHANCERY_USAGE = 1, /* an argument that is not allowed, or a setting that is missing */
 	CHANCERY_NOMEM = 2,
-	CHANCERY_SYSTEM = 3,    /* a file or socket of this machine */
-	CHANCERY_CALLBACK = 4,  /* one of the caller's callbacks failed, or asked to stop */
-	CHANCERY_NETWORK = 5,   /* the server could not be reached, or its TLS certificate is not trusted */
-	CHANCERY_PROTOCOL = 6,  /* the server answered with what ACME does not allow */
-	CHANCERY_REFUSED = 7,   /* the server refused: chancery_error_type() tells the kind */
+	CHANCERY_SYSTEM = 3,     /* a file or socket of this machine */
+	CHANCERY_CALLBACK = 4,   /* one of the caller's callbacks failed, or asked to stop */
+	CHANCERY_NETWORK = 5,    /* the server could not be reached, or its TLS certificate is not trusted */
+	CHANCERY_PROTOCOL = 6,   /* the server answered with what ACME does not allow */
+	CHANCERY_REFUSED = 7,    /* the server refused: chancery_error_type() tells the kind */
 	CHANCERY_VALIDATION = 8, /* the server could not validate a name */
-	CHANCERY_TIMEOUT = 9    /* the deadline passed, or the server asks to wait beyond it */
+	CHANCERY_TIMEOUT = 9     /* the deadline passed, or the server asks to wait beyond it */
 };
 
 /* Who has to act for it to work next time. */
@@ -102,13 +102,13 @@ enum chancery_key_type {
  * (PKCS #1 v1.5) of the modulus' length, an Ed25519 one of 64 bytes. The hash is SHA-256, but SHA-384 for P-384.
  * signature: room for CHANCERY_SIGNATURE_MAX bytes; *signature_len: how many were written. Returns 0; anything else fails the
  * operation with CHANCERY_CALLBACK. It may block. */
-typedef int chancery_sign_fn(void *context, const unsigned char *message, size_t message_len, unsigned char *signature,
-    size_t *signature_len);
+typedef int chancery_sign_fn(
+    void *context, const unsigned char *message, size_t message_len, unsigned char *signature, size_t *signature_len);
 
 /* A key that lives elsewhere. spki: its public half as DER SubjectPublicKeyInfo (P-256, P-384, RSA of 2048 to 4096 bits; Ed25519
  * for accounts with CAs that take it). CHANCERY_USAGE for any other. */
-CHANCERY_API enum chancery_result chancery_key_external(const unsigned char *spki, size_t spki_len, chancery_sign_fn *sign,
-    void *context, struct chancery_key **ret);
+CHANCERY_API enum chancery_result chancery_key_external(
+    const unsigned char *spki, size_t spki_len, chancery_sign_fn *sign, void *context, struct chancery_key **ret);
 /* A new key in memory. */
 CHANCERY_API enum chancery_result chancery_key_generate(enum chancery_key_type type, struct chancery_key **ret);
 /* From unencrypted PEM ("PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"). CHANCERY_USAGE when it holds none that is allowed. */
@@ -163,14 +163,13 @@ typedef int chancery_deploy_fn(void *context, const struct chancery_challenge *c
 typedef void chancery_clean_up_fn(void *context, const struct chancery_challenge *challenge);
 
 /* One of these three is needed; the last one set counts. */
-CHANCERY_API enum chancery_result chancery_client_set_solver(struct chancery_client *client, chancery_deploy_fn *deploy,
-    chancery_clean_up_fn *clean_up, void *context);
+CHANCERY_API enum chancery_result chancery_client_set_solver(
+    struct chancery_client *client, chancery_deploy_fn *deploy, chancery_clean_up_fn *clean_up, void *context);
 /* Files below FOLDER/.well-known/acme-challenge/, which a web server shows. The folder must be there. */
 CHANCERY_API enum chancery_result chancery_client_use_webroot(struct chancery_client *client, const char *folder);
 /* A listener of the library's own, in a thread of its own, as long as an issuance runs. address: numeric IPv4 or IPv6, NULL for
  * all; port: 1 to 65535, 80 where the CA comes to the host directly. */
-CHANCERY_API enum chancery_result chancery_client_use_listener(struct chancery_client *client, const char *address,
-    uint16_t port);
+CHANCERY_API enum chancery_result chancery_client_use_listener(struct chancery_client *client, const char *address, uint16_t port);
 
 /* ---- progress ---- */
 
@@ -178,18 +177,18 @@ enum chancery_step {
 	CHANCERY_STEP_DIRECTORY = 0,
 	CHANCERY_STEP_ACCOUNT = 1,
 	CHANCERY_STEP_ORDER = 2,
-	CHANCERY_STEP_CHALLENGE = 3,  /* an answer is in place and the server may look */
-	CHANCERY_STEP_VALIDATED = 4,  /* a name is validated (also when it was so before) */
+	CHANCERY_STEP_CHALLENGE = 3, /* an answer is in place and the server may look */
+	CHANCERY_STEP_VALIDATED = 4, /* a name is validated (also when it was so before) */
 	CHANCERY_STEP_FINALIZE = 5,
 	CHANCERY_STEP_CERTIFICATE = 6,
-	CHANCERY_STEP_WAIT = 7        /* the server asks for patience, or a request is tried again */
+	CHANCERY_STEP_WAIT = 7 /* the server asks for patience, or a request is tried again */
 };
 
 /* text: one line for a person, without its end. Return 0 to go on; anything else stops with CHANCERY_CALLBACK. New steps may be
  * added. */
 typedef int chancery_progress_fn(void *context, enum chancery_step step, const char *text);
-CHANCERY_API enum chancery_result chancery_client_set_progress(struct chancery_client *client, chancery_progress_fn *progress,
-    void *context);
+CHANCERY_API enum chancery_result chancery_client_set_progress(
+    struct chancery_client *client, chancery_progress_fn *progress, void *context);
 
 /* ---- certificates ---- */
 
@@ -198,8 +197,8 @@ struct chancery_certificate;
 /* Gets a certificate for these DNS names (A-labels; 1 to 100; no wildcards, as http-01 cannot validate them) and this key. Blocks
  * until it is there, refused, or the deadline has passed. What comes back was checked: it is for this key, names all that was
  * asked for, and each certificate of the chain is signed by the next. */
-CHANCERY_API enum chancery_result chancery_client_issue(struct chancery_client *client, const char *const *names, size_t n_names,
-    struct chancery_key *key, struct chancery_certificate **ret);
+CHANCERY_API enum chancery_result chancery_client_issue(
+    struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key, struct chancery_certificate **ret);
 
 CHANCERY_API void chancery_certificate_free(struct chancery_certificate *certificate);
 /* The certificate and its chain as PEM, leaf first, NUL behind it. ret_len may be NULL. */

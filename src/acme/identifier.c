@@ -60,7 +60,8 @@ static enum err_code check_label(struct bytes label, struct err *e)
 		FAIL(e, MALFORMED, "a label of the name has %zu characters, at most 63 are allowed", label.len);
 	for (size_t i = 0; i < label.len; i++)
 		if (!is_alnum(label.ptr[i]) && label.ptr[i] != '-')
-			FAIL(e, MALFORMED, "the name has a character that is not a-z, 0-9, '-' or '.' "
+			FAIL(e, MALFORMED,
+			    "the name has a character that is not a-z, 0-9, '-' or '.' "
 			    "(an internationalised name is sent in its A-label form, xn--...)");
 	if (label.ptr[0] == '-' || label.ptr[label.len - 1] == '-')
 		FAIL(e, MALFORMED, "a label of the name begins or ends with '-'");

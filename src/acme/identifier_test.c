@@ -38,9 +38,14 @@ static void bad_names_are_refused_with_a_reason(void **state)
 	static const struct {
 		const char *in, *reason;
 	} rows[] = { { "", "1 to 253" }, { ".", "empty label" }, { "example.org.", "empty label" }, { ".example.org", "empty label" },
-		{ "a..b", "empty label" }, { "-a.example", "begins or ends" }, { "a-.example", "begins or ends" }, { "a_b.example", "character" },
-		{ "b\xc3\xbc" "cher.example", "A-label" }, { "a b.example", "character" }, { "192.0.2.1", "IP address" }, { "a.0x7f", "IP address" }, { "a.0x", "IP address" }, { "1", "IP address" }, { "a.*.example", "character" },
-		{ "**.example", "character" }, { "a/b.example", "character" }, { "a\n.example", "character" } };
+		{ "a..b", "empty label" }, { "-a.example", "begins or ends" }, { "a-.example", "begins or ends" },
+		{ "a_b.example", "character" },
+		{ "b\xc3\xbc"
+		  "cher.example",
+		    "A-label" },
+		{ "a b.example", "character" }, { "192.0.2.1", "IP address" }, { "a.0x7f", "IP address" }, { "a.0x", "IP address" },
+		{ "1", "IP address" }, { "a.*.example", "character" }, { "**.example", "character" }, { "a/b.example", "character" },
+		{ "a\n.example", "character" } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -102,8 +107,9 @@ static void sorting_drops_duplicates(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(good_names_are_normalised), cmocka_unit_test(bad_names_are_refused_with_a_reason),
-		cmocka_unit_test(lengths_have_limits), cmocka_unit_test(other_types_are_unsupported), cmocka_unit_test(sorting_drops_duplicates) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(good_names_are_normalised),
+		cmocka_unit_test(bad_names_are_refused_with_a_reason), cmocka_unit_test(lengths_have_limits),
+		cmocka_unit_test(other_types_are_unsupported), cmocka_unit_test(sorting_drops_duplicates) };
 
 	arena = arena_new(4096, 1u << 20);
 	int rc = arena ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

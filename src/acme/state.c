@@ -1,20 +1,20 @@
 #include "acme/state.h"
 
 /* Name tables and their inverses, one pair for each kind of object. */
-#define STATE_NAMES(object, OBJECT, LIST)                                                      \
-	static const char *const object##_names[OBJECT##__MAX] = { LIST(OBJECT##_NAME) };      \
-	const char *object##_state_name(enum object##_state s)                                 \
-	{                                                                                      \
-		return (unsigned)s < OBJECT##__MAX ? object##_names[s] : "invalid";            \
-	}                                                                                      \
-	bool object##_state_from_name(struct bytes name, enum object##_state *ret)             \
-	{                                                                                      \
-		for (unsigned i = 0; i < OBJECT##__MAX; i++)                                   \
-			if (bytes_eq_str(name, object##_names[i])) {                           \
-				*ret = (enum object##_state)i;                                 \
-				return true;                                                   \
-			}                                                                      \
-		return false;                                                                  \
+#define STATE_NAMES(object, OBJECT, LIST)                                                 \
+	static const char *const object##_names[OBJECT##__MAX] = { LIST(OBJECT##_NAME) }; \
+	const char *object##_state_name(enum object##_state s)                            \
+	{                                                                                 \
+		return (unsigned)s < OBJECT##__MAX ? object##_names[s] : "invalid";       \
+	}                                                                                 \
+	bool object##_state_from_name(struct bytes name, enum object##_state *ret)        \
+	{                                                                                 \
+		for (unsigned i = 0; i < OBJECT##__MAX; i++)                              \
+			if (bytes_eq_str(name, object##_names[i])) {                      \
+				*ret = (enum object##_state)i;                            \
+				return true;                                              \
+			}                                                                 \
+		return false;                                                             \
 	}
 #define ACCOUNT_NAME(code, name)   [ACCOUNT_##code] = (name),
 #define ORDER_NAME(code, name)     [ORDER_##code] = (name),

@@ -5,36 +5,36 @@
 
 #include "base/bytes.h"
 
-#define ACCOUNT_STATES(X)   X(VALID, "valid") X(DEACTIVATED, "deactivated") X(REVOKED, "revoked")
-#define ORDER_STATES(X)     X(PENDING, "pending") X(READY, "ready") X(PROCESSING, "processing") X(VALID, "valid") X(INVALID, "invalid")
-#define AUTHZ_STATES(X)                                                                                                  \
-	X(PENDING, "pending") X(VALID, "valid") X(INVALID, "invalid") X(DEACTIVATED, "deactivated") X(EXPIRED, "expired") \
-	X(REVOKED, "revoked")
+#define ACCOUNT_STATES(X) X(VALID, "valid") X(DEACTIVATED, "deactivated") X(REVOKED, "revoked")
+#define ORDER_STATES(X)   X(PENDING, "pending") X(READY, "ready") X(PROCESSING, "processing") X(VALID, "valid") X(INVALID, "invalid")
+#define AUTHZ_STATES(X)       \
+	X(PENDING, "pending") \
+	X(VALID, "valid") X(INVALID, "invalid") X(DEACTIVATED, "deactivated") X(EXPIRED, "expired") X(REVOKED, "revoked")
 #define CHALLENGE_STATES(X) X(PENDING, "pending") X(PROCESSING, "processing") X(VALID, "valid") X(INVALID, "invalid")
 
 enum account_state {
 #define X(code, name) ACCOUNT_##code,
 	ACCOUNT_STATES(X)
 #undef X
-	ACCOUNT__MAX
+	    ACCOUNT__MAX
 };
 enum order_state {
 #define X(code, name) ORDER_##code,
 	ORDER_STATES(X)
 #undef X
-	ORDER__MAX
+	    ORDER__MAX
 };
 enum authz_state {
 #define X(code, name) AUTHZ_##code,
 	AUTHZ_STATES(X)
 #undef X
-	AUTHZ__MAX
+	    AUTHZ__MAX
 };
 enum challenge_state {
 #define X(code, name) CHALLENGE_##code,
 	CHALLENGE_STATES(X)
 #undef X
-	CHALLENGE__MAX
+	    CHALLENGE__MAX
 };
 
 const char *account_state_name(enum account_state s);

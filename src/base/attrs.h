@@ -7,12 +7,12 @@
 #define CLEANUP(fn)  __attribute__((cleanup(fn)))
 
 /* TAKE(p): hands ownership out and leaves NULL behind, so that the scope's CLEANUP does nothing. */
-#define TAKE(p)                                \
-	__extension__({                        \
-		__typeof__(p) *take_at_ = &(p); \
+#define TAKE(p)                                    \
+	__extension__({                            \
+		__typeof__(p) *take_at_ = &(p);    \
 		__typeof__(p) take_v_ = *take_at_; \
-		*take_at_ = NULL;              \
-		take_v_;                       \
+		*take_at_ = NULL;                  \
+		take_v_;                           \
 	})
 
 /* DEFINE_CLEANUP(T, f): makes f_p usable in CLEANUP() on a variable of the pointer type T. */

@@ -14,11 +14,11 @@ struct bytes {
 	size_t len;
 };
 
-#define BYTES_LIT(s)    ((struct bytes){ (const uint8_t *)("" s ""), sizeof(s) - 1 })
-#define BYTES_NONE      ((struct bytes){ NULL, 0 })
-#define BYTES_ARRAY(a)  ((struct bytes){ (const uint8_t *)(a), sizeof(a) })
+#define BYTES_LIT(s)   ((struct bytes){ (const uint8_t *)("" s ""), sizeof(s) - 1 })
+#define BYTES_NONE     ((struct bytes){ NULL, 0 })
+#define BYTES_ARRAY(a) ((struct bytes){ (const uint8_t *)(a), sizeof(a) })
 /* For printf: "%.*s", BYTES_FMT(b). Only for bytes already known to be printable. */
-#define BYTES_FMT(b)    (int)(b).len, (const char *)(b).ptr
+#define BYTES_FMT(b) (int)(b).len, (const char *)(b).ptr
 
 /* Views a NUL-terminated string without its NUL; NULL gives BYTES_NONE. */
 struct bytes bytes_str(const char *s);

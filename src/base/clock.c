@@ -58,8 +58,8 @@ bool civil_to_unix(struct civil c, int64_t *ret_unix_s)
 {
 	static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 
-	if (c.year < 0 || c.year > 9999 || c.month < 1 || c.month > 12 || c.hour < 0 || c.hour > 23 || c.minute < 0 ||
-	    c.minute > 59 || c.second < 0 || c.second > 59)
+	if (c.year < 0 || c.year > 9999 || c.month < 1 || c.month > 12 || c.hour < 0 || c.hour > 23 || c.minute < 0 || c.minute > 59 ||
+	    c.second < 0 || c.second > 59)
 		return false;
 	bool leap = (c.year % 4 == 0 && c.year % 100 != 0) || c.year % 400 == 0;
 	if (c.day < 1 || c.day > lengths[c.month - 1] + (leap && c.month == 2))

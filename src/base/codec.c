@@ -44,10 +44,10 @@ static const char std_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr
 /* Values of base64url's characters, 255 for all others. */
 #define N    255
 #define NROW N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N
-static const uint8_t url_values[256] = { NROW, NROW, N, N, N, N, N, N, N, N, N, N, N, N, N, 62, N, N, 52, 53, 54, 55, 56, 57, 58,
-	59, 60, 61, N, N, N, N, N, N, N, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
-	25, N, N, N, N, 63, N, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50,
-	51, N, N, N, N, N, NROW, NROW, NROW, NROW, NROW, NROW, NROW, NROW };
+static const uint8_t url_values[256] = { NROW, NROW, N, N, N, N, N, N, N, N, N, N, N, N, N, 62, N, N, 52, 53, 54, 55, 56, 57, 58, 59, 60,
+	61, N, N, N, N, N, N, N, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, N, N, N, N,
+	63, N, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, N, N, N, N, N, NROW,
+	NROW, NROW, NROW, NROW, NROW, NROW, NROW };
 #undef NROW
 #undef N
 
@@ -103,8 +103,8 @@ static void decode_url(struct bytes in, uint8_t *out)
 	size_t left = in.len;
 
 	for (; left >= 4; left -= 4, p += 4) {
-		uint32_t v = (uint32_t)url_values[p[0]] << 18 | (uint32_t)url_values[p[1]] << 12 |
-			     (uint32_t)url_values[p[2]] << 6 | url_values[p[3]];
+		uint32_t v = (uint32_t)url_values[p[0]] << 18 | (uint32_t)url_values[p[1]] << 12 | (uint32_t)url_values[p[2]] << 6 |
+			     url_values[p[3]];
 		*out++ = (uint8_t)(v >> 16);
 		*out++ = (uint8_t)(v >> 8);
 		*out++ = (uint8_t)v;

@@ -6,8 +6,8 @@
 #include "base/err.h"
 
 /* Characters that n bytes take, without a NUL. */
-#define HEX_LEN(n)       ((n) * 2)
-#define BASE64URL_LEN(n) (((size_t)(n) * 4 + 2) / 3)
+#define HEX_LEN(n)       ((n)*2)
+#define BASE64URL_LEN(n) (((size_t)(n)*4 + 2) / 3)
 
 void hex_encode(struct bytes in, char *out); /* lower case; writes HEX_LEN(in.len) characters and a NUL */
 enum err_code hex_decode(struct bytes in, uint8_t *out, size_t out_len, struct err *e) MUST_USE; /* exactly out_len */

@@ -42,8 +42,7 @@ static void hex_goes_there_and_back(void **state)
 
 static void what_is_not_hex_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "0", "000", "00000", "0g00", "00 0", "0x00", "@000", "`000", "00:0", "000/",
-		"\xffxyz" };
+	static const char *const bad[] = { "", "0", "000", "00000", "0g00", "00 0", "0x00", "@000", "`000", "00:0", "000/", "\xffxyz" };
 	uint8_t out[2] = { 7, 7 };
 	struct err e;
 
@@ -126,8 +125,8 @@ static void base64url_is_canonical(void **state)
 
 static void what_is_not_base64url_is_refused(void **state)
 {
-	static const char *const bad[] = { "A", "AAAAA", "Zg==", "Zm8=", "Zg=", "=", "Zm9v\n", " Zm9v", "Zm 9v",
-		"Zm9v====", "-+-_", "-/-_", "Zh", "Zm9", "Z\xc3\xa9", "Zm9v.", "Z,8v", "Zm9[", "{m9v", "^m9v", "@m9v", "Zm9`" };
+	static const char *const bad[] = { "A", "AAAAA", "Zg==", "Zm8=", "Zg=", "=", "Zm9v\n", " Zm9v", "Zm 9v", "Zm9v====", "-+-_", "-/-_",
+		"Zh", "Zm9", "Z\xc3\xa9", "Zm9v.", "Z,8v", "Zm9[", "{m9v", "^m9v", "@m9v", "Zm9`" };
 	struct bytes out = BYTES_LIT("untouched");
 	struct err e;
 
@@ -209,8 +208,8 @@ static void pem_lines_have_64_characters(void **state)
 				   "-----END X-----\n");
 	buf_reset(&b);
 	pem_add(&b, "X", (struct bytes){ der, 48 });
-	ASSERT_TEXT(buf_bytes(&b),
-	    "-----BEGIN X-----\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n-----END X-----\n");
+	ASSERT_TEXT(
+	    buf_bytes(&b), "-----BEGIN X-----\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n-----END X-----\n");
 }
 
 /* What a chain file holds: text between the blocks, other labels, either kind of line end. */

@@ -144,8 +144,8 @@ static bool keep(struct buf *b, size_t before)
 	return !b->failed;
 }
 
-static void put_text(struct buf *b, const struct event_lines *lines, enum event_level level, const char *name,
-    const struct event_field *fields, size_t n)
+static void put_text(
+    struct buf *b, const struct event_lines *lines, enum event_level level, const char *name, const struct event_field *fields, size_t n)
 {
 	put_time(b);
 	buf_add_fmt(b, " %s %s %s", level_name(level), lines->process, name);
@@ -163,8 +163,8 @@ static void put_text(struct buf *b, const struct event_lines *lines, enum event_
 	}
 }
 
-static void put_json(struct buf *b, const struct event_lines *lines, enum event_level level, const char *name,
-    const struct event_field *fields, size_t n)
+static void put_json(
+    struct buf *b, const struct event_lines *lines, enum event_level level, const char *name, const struct event_field *fields, size_t n)
 {
 	struct json_out w = json_out_to(b);
 

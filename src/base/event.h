@@ -19,10 +19,13 @@ void event_set_sink(event_sink *sink, void *ctx, enum event_level least);
 
 void event_raise(enum event_level level, const char *name, const struct event_field *fields, size_t n_fields);
 /* event(EVENT_INFO, "certificate.issued", { "serial", BYTES_FMT... }): fields as struct event_field initialisers. */
-#define event(level, name, ...)                                                                             \
-	event_raise((level), (name), (const struct event_field[]){ __VA_ARGS__ },                           \
+#define event(level, name, ...)                                                   \
+	event_raise((level), (name), (const struct event_field[]){ __VA_ARGS__ }, \
 	    sizeof((const struct event_field[]){ __VA_ARGS__ }) / sizeof(struct event_field))
-#define EVENT_STR(k, s) { (k), bytes_str(s) }
+#define EVENT_STR(k, s)           \
+	{                         \
+		(k), bytes_str(s) \
+	}
 /* For events that a peer can cause at will: so that it cannot fill a disk with them. One for each place, zero at the start.
  * Threads may share it. */
 struct event_limit {
@@ -34,13 +37,13 @@ struct event_limit {
 /* Whether this one may be raised. At the first of a second that follows one with too many, *ret_left_out tells how many were not. */
 bool event_admit(struct event_limit *l, uint64_t *ret_left_out);
 /* event() under a limit; the number left out is an event of its own, "events.left_out". */
-#define event_limited(limit, level, name, ...)                                      \
-	do {                                                                         \
-		uint64_t left_out_;                                                  \
-		if (event_admit((limit), &left_out_)) {                              \
-			event_left_out((name), left_out_);                           \
-			event((level), name, __VA_ARGS__);                           \
-		}                                                                    \
+#define event_limited(limit, level, name, ...)             \
+	do {                                               \
+		uint64_t left_out_;                        \
+		if (event_admit((limit), &left_out_)) {    \
+			event_left_out((name), left_out_); \
+			event((level), name, __VA_ARGS__); \
+		}                                          \
 	} while (0)
 /* Raises "events.left_out" when n is not zero. */
 void event_left_out(const char *name, uint64_t n);

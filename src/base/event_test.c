@@ -78,8 +78,7 @@ static void values_are_quoted_where_they_need_it(void **state)
 		{ BYTES_LIT("a=b"), "k=\"a=b\"" },
 		{ BYTES_LIT("a\"b\\c"), "k=\"a\\\"b\\\\c\"" },
 		{ BYTES_LIT("a\nb\rc\td"), "k=\"a\\nb\\rc\\td\"" },
-		{ BYTES_LIT("x\n2026-11-23T08:00:00.007Z error front forged"),
-		    "k=\"x\\n2026-11-23T08:00:00.007Z error front forged\"" },
+		{ BYTES_LIT("x\n2026-11-23T08:00:00.007Z error front forged"), "k=\"x\\n2026-11-23T08:00:00.007Z error front forged\"" },
 		{ BYTES_LIT("\0\x1b[2J\x7f"), "k=\"\\u0000\\u001b[2J\\u007f\"" },
 		{ BYTES_LIT("\xc2\x85\xe2\x80\xa8\xe2\x80\xae"), "k=\"\\u0085\\u2028\\u202e\"" },
 		{ BYTES_LIT("\xf3\xa0\x81\x81"), "k=\"\\U000e0041\"" }, /* a tag character, which nobody would see */
@@ -242,7 +241,8 @@ static void what_a_peer_can_cause_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_a_peer_can_cause_is_bounded), cmocka_unit_test_setup_teardown(an_event_is_one_line, set_up, tear_down),
+		cmocka_unit_test(what_a_peer_can_cause_is_bounded),
+		cmocka_unit_test_setup_teardown(an_event_is_one_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(values_are_quoted_where_they_need_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_value_forges_a_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_event_is_one_json_object, set_up, tear_down),

@@ -226,8 +226,7 @@ static bool is_named(struct json_text key, const char *name)
 	return json_text_eq(key, (struct json_text){ b, b.len });
 }
 
-static enum err_code read_members(
-    struct reader *r, const struct json_field *fields, size_t n_fields, void *out, uint64_t *ret_seen)
+static enum err_code read_members(struct reader *r, const struct json_field *fields, size_t n_fields, void *out, uint64_t *ret_seen)
 {
 	struct json_level l;
 	struct json_text key;
@@ -251,8 +250,8 @@ static enum err_code read_members(
 	}
 }
 
-enum err_code json_read(struct arena *a, struct bytes in, const char *what, const struct json_field *fields, size_t n_fields,
-    void *out, struct err *e)
+enum err_code json_read(
+    struct arena *a, struct bytes in, const char *what, const struct json_field *fields, size_t n_fields, void *out, struct err *e)
 {
 	struct reader r = { json_scan_of(in, what, e), a, what, e };
 	uint64_t seen = 0;
@@ -319,8 +318,7 @@ static enum err_code split_members(struct arena *a, struct json_scan *s, size_t 
 	}
 }
 
-enum err_code json_members(
-    struct arena *a, struct bytes object, size_t max, struct json_member **ret_v, size_t *ret_n, struct err *e)
+enum err_code json_members(struct arena *a, struct bytes object, size_t max, struct json_member **ret_v, size_t *ret_n, struct err *e)
 {
 	struct json_scan s = json_scan_of(object, "the object", e);
 	size_t n;

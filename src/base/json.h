@@ -43,14 +43,17 @@ struct json_field {
 	/* Most bytes of a string or elements of an array. 0: JSON_ARRAY_MAX for JSON_STRINGS, else the input's own size. */
 	size_t max;
 };
-#define JSON_FIELD(T, member, name, kind, required, max) { (name), (kind), (required), offsetof(T, member), (max) }
+#define JSON_FIELD(T, member, name, kind, required, max)               \
+	{                                                              \
+		(name), (kind), (required), offsetof(T, member), (max) \
+	}
 
 /* Reads one object and nothing else. `what` names it in the error ("the protected header"). Views point into `in`, or
  * into the arena for strings with escapes. MALFORMED with the member's name and what is allowed there; then *out may be
  * partly filled and must not be used. Fields that the object lacks are set to absent. A member whose value is null is an
  * error, but for JSON_ANY. */
-enum err_code json_read(struct arena *a, struct bytes in, const char *what, const struct json_field *fields, size_t n_fields,
-    void *out, struct err *e) MUST_USE;
+enum err_code json_read(struct arena *a, struct bytes in, const char *what, const struct json_field *fields, size_t n_fields, void *out,
+    struct err *e) MUST_USE;
 
 /* Splits a checked array (from JSON_ARRAY) into its elements' texts, at most max of them. */
 enum err_code json_elements(struct arena *a, struct bytes array, size_t max, struct bytes **ret_v, size_t *ret_n, struct err *e) MUST_USE;
@@ -58,7 +61,8 @@ enum err_code json_elements(struct arena *a, struct bytes array, size_t max, str
 struct json_member {
 	struct bytes key, value;
 };
-enum err_code json_members(struct arena *a, struct bytes object, size_t max, struct json_member **ret_v, size_t *ret_n, struct err *e) MUST_USE;
+enum err_code json_members(
+    struct arena *a, struct bytes object, size_t max, struct json_member **ret_v, size_t *ret_n, struct err *e) MUST_USE;
 /* The unescaped content of one string's text (with its quotes). */
 enum err_code json_string(struct arena *a, struct bytes text, struct bytes *ret, struct err *e) MUST_USE;
 /* MALFORMED unless the whole input is one valid JSON value under the rules above. */

@@ -35,19 +35,18 @@ static void commas_stand_where_they_belong(void **state)
 	json_end_array(&w);
 	json_end_object(&w);
 	assert_true(buf_ok(&b));
-	ASSERT_TEXT(buf_bytes(&b),
-	    "{\"status\":\"valid\",\"identifiers\":[{\"type\":\"dns\"},{},[],null],\"n\":18446744073709551615,"
-	    "\"yes\":true,\"no\":false,\"raw\":[1,2],\"ints\":[-9223372036854775808,0,true,\"\"]}");
+	ASSERT_TEXT(buf_bytes(&b), "{\"status\":\"valid\",\"identifiers\":[{\"type\":\"dns\"},{},[],null],\"n\":18446744073709551615,"
+				   "\"yes\":true,\"no\":false,\"raw\":[1,2],\"ints\":[-9223372036854775808,0,true,\"\"]}");
 	assert_int_equal(json_check(buf_bytes(&b), NULL), ERR_OK);
 }
 
-#define ASSERT_WRITES(in, want)                                                                                                  \
-	do {                                                                                                                     \
-		struct buf b_ = buf_new(4096);                                                                                   \
-		struct json_out w_ = json_out_to(&b_);                                                                           \
-		json_put_string(&w_, BYTES_LIT(in));                                                                             \
-		ASSERT_TEXT(buf_bytes(&b_), "\"" want "\"");                                                                     \
-		buf_free(&b_);                                                                                                   \
+#define ASSERT_WRITES(in, want)                              \
+	do {                                                 \
+		struct buf b_ = buf_new(4096);               \
+		struct json_out w_ = json_out_to(&b_);       \
+		json_put_string(&w_, BYTES_LIT(in));         \
+		ASSERT_TEXT(buf_bytes(&b_), "\"" want "\""); \
+		buf_free(&b_);                               \
 	} while (0)
 
 static void strings_are_escaped(void **state)

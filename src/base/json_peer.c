@@ -11,8 +11,7 @@ bool json_peer_accepts(struct bytes text, bool *ret_own)
 	*ret_own = false;
 	if (!accepted) {
 		enum json_error_code code = json_error_code(&error);
-		*ret_own = code == json_error_numeric_overflow || code == json_error_null_character ||
-			   code == json_error_null_byte_in_key;
+		*ret_own = code == json_error_numeric_overflow || code == json_error_null_character || code == json_error_null_byte_in_key;
 	}
 	json_decref(root);
 	return accepted;

@@ -20,11 +20,10 @@ static size_t random_below(size_t n)
 /* A value of at most `depth` levels; what it picks from is chosen so that keys collide and escapes meet. */
 static void put_value(struct buf *b, unsigned depth)
 {
-	static const char *const strings[] = { "\"\"", "\"a\"", "\"b\"", "\"\\u0061\"", "\"a\\/b\"", "\"\xc3\xa9\"",
-		"\"\\u00e9\"", "\"\\ud83d\\udd12\"", "\"\xf0\x9f\x94\x92\"", "\"\\\\\\\"\"", "\"some longer text, plain\"",
-		"\"c\"", "\"d\"", "\"e\"" };
-	static const char *const others[] = { "0", "-0", "17", "-1.5", "1e3", "2E-2", "true", "false", "null", "[]", "{}",
-		" [ ] ", " {\n}\t" };
+	static const char *const strings[] = { "\"\"", "\"a\"", "\"b\"", "\"\\u0061\"", "\"a\\/b\"", "\"\xc3\xa9\"", "\"\\u00e9\"",
+		"\"\\ud83d\\udd12\"", "\"\xf0\x9f\x94\x92\"", "\"\\\\\\\"\"", "\"some longer text, plain\"", "\"c\"", "\"d\"", "\"e\"" };
+	static const char *const others[] = { "0", "-0", "17", "-1.5", "1e3", "2E-2", "true", "false", "null", "[]", "{}", " [ ] ",
+		" {\n}\t" };
 	size_t n = random_below(4), what = random_below(depth ? 4 : 2);
 
 	if (what == 0)
@@ -86,8 +85,7 @@ static void both_readers_agree(void **state)
 		assert_true(buf_ok(&b));
 		bool ours = json_check(buf_bytes(&b), &e) == ERR_OK, theirs = json_peer_accepts(buf_bytes(&b), &own);
 		if (ours != theirs && !own)
-			fail_msg("we %s, the other one does not: %.*s: %s", ours ? "accept" : "refuse", BYTES_FMT(buf_bytes(&b)),
-			    e.detail);
+			fail_msg("we %s, the other one does not: %.*s: %s", ours ? "accept" : "refuse", BYTES_FMT(buf_bytes(&b)), e.detail);
 		accepted += ours;
 		refused += !ours;
 	}

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 
 struct seam {
-	int64_t (*wall_ms)(void);      /* Unix time in milliseconds */
+	int64_t (*wall_ms)(void); /* Unix time in milliseconds */
 	int64_t (*monotonic_ms)(void);
 	int (*open)(const char *path, int flags, mode_t mode);
 	int (*openat)(int dir, const char *path, int flags, mode_t mode);

@@ -55,13 +55,13 @@ bool utf8_is_printable(uint32_t c)
 	static const struct {
 		uint32_t first, last;
 	} hidden[] = {
-		{ 0, 0x1f }, { 0x7f, 0x9f }, { 0xad, 0xad }, /* soft hyphen */
-		{ 0x61c, 0x61c },                            /* Arabic letter mark */
-		{ 0x200b, 0x200f },                          /* zero width, left-to-right and right-to-left marks */
-		{ 0x2028, 0x202e },                          /* line and paragraph separators, embeddings and overrides */
-		{ 0x2060, 0x206f },                          /* invisible operators, isolates */
+		{ 0, 0x1f }, { 0x7f, 0x9f }, { 0xad, 0xad },                /* soft hyphen */
+		{ 0x61c, 0x61c },                                           /* Arabic letter mark */
+		{ 0x200b, 0x200f },                                         /* zero width, left-to-right and right-to-left marks */
+		{ 0x2028, 0x202e },                                         /* line and paragraph separators, embeddings and overrides */
+		{ 0x2060, 0x206f },                                         /* invisible operators, isolates */
 		{ 0xd800, 0xdfff }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, /* interlinear annotation */
-		{ 0xe0000, 0xe0fff }, /* tags and variation selectors: text that nobody sees */
+		{ 0xe0000, 0xe0fff },                                       /* tags and variation selectors: text that nobody sees */
 	};
 
 	for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)

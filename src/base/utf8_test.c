@@ -24,8 +24,8 @@ static void what_is_not_utf8_is_refused(void **state)
 {
 	static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc0\xaf", "\xc1\xbf", "\xc2", "\xc2\x41", "\xc2\xc2",
 		"\xe0\x80\x80", "\xe0\x9f\xbf", "\xe1\x80", "\xe1\x80\x41", "\xe1\x41\x80", "\xed\xa0\x80", "\xed\xbf\xbf",
-		"\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80\x41", "\xf1\x80\x80", "\xf4\x90\x80\x80",
-		"\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", "\xfe", "\xff" };
+		"\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80\x41", "\xf1\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+		"\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", "\xfe", "\xff" };
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(bad); i++) {
@@ -38,9 +38,8 @@ static void what_is_not_utf8_is_refused(void **state)
 
 static void what_steers_a_terminal_is_not_printable(void **state)
 {
-	static const uint32_t hidden[] = { 0, '\n', 0x1b, 0x1f, 0x7f, 0x80, 0x85, 0x9b, 0x9f, 0xad, 0x200b, 0x200e, 0x200f,
-		0x2028, 0x2029, 0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xd800, 0xdfff, 0xfeff, 0xfffe, 0xffff, 0xe0041, 0x1fffe,
-		0x10ffff, 0x110000 };
+	static const uint32_t hidden[] = { 0, '\n', 0x1b, 0x1f, 0x7f, 0x80, 0x85, 0x9b, 0x9f, 0xad, 0x200b, 0x200e, 0x200f, 0x2028, 0x2029,
+		0x202a, 0x202e, 0x2060, 0x2066, 0x2069, 0xd800, 0xdfff, 0xfeff, 0xfffe, 0xffff, 0xe0041, 0x1fffe, 0x10ffff, 0x110000 };
 	static const uint32_t shown[] = { ' ', 'a', '~', 0xa0, 0xe9, 0x20ac, 0x4e2d, 0xfffd, 0x1f512 };
 
 	(void)state;

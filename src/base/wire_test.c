@@ -21,8 +21,7 @@ static void the_encoding_is_big_endian_and_length_prefixed(void **state)
 
 static void values_go_there_and_back(void **state)
 {
-	static const uint64_t values[] = { 0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 0xffffffff, UINT64_C(0x100000000),
-		UINT64_MAX };
+	static const uint64_t values[] = { 0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 0xffffffff, UINT64_C(0x100000000), UINT64_MAX };
 	struct buf b CLEANUP(buf_free_p) = buf_new(4096);
 	struct err e;
 

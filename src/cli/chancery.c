@@ -5,7 +5,8 @@
 int main(int argc, char **argv)
 {
 	const struct cli_command commands[] = {
-		{ "issue", "NAME...", "Gets one certificate for these DNS names and puts it where servers read it.", issue_options, n_issue_options, 1, 100, cmd_issue },
+		{ "issue", "NAME...", "Gets one certificate for these DNS names and puts it where servers read it.", issue_options,
+		    n_issue_options, 1, 100, cmd_issue },
 	};
 	const struct cli_program program = { "chancery", "an ACME (RFC 8555) client", commands, sizeof commands / sizeof *commands };
 

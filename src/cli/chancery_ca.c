@@ -21,14 +21,16 @@
 #define RUN_PATH    "/run/chancery"
 #define VALUES_MAX  24
 /* Where numeric users are looked for when the system has no users of our names: above those that adduser gives out. */
-#define UID_FIRST   59610
+#define UID_FIRST 59610
 
 static const struct cli_option config_option = { "config", "FILE", false, "The configuration (default: " CONFIG_PATH ")." };
 
 /* --- init --- */
 
 static const struct cli_option init_options[] = {
-	{ "folder", "DIR", false, "Puts everything below DIR: DIR/chancery-ca.conf, DIR/state, DIR/run. Without it: " CONFIG_PATH ", " STATE_PATH ", " RUN_PATH "." },
+	{ "folder", "DIR", false,
+	    "Puts everything below DIR: DIR/chancery-ca.conf, DIR/state, DIR/run. Without it: " CONFIG_PATH ", " STATE_PATH ", " RUN_PATH
+	    "." },
 	{ "name", "NAME", false, "The CA's name in its certificates (default: Chancery)." },
 	{ "base-url", "URL", false, "Under which clients reach the CA (default: https://localhost:14000)." },
 	{ "listen", "ADDRESS:PORT", true, "Where to listen; may be given again (default: 127.0.0.1:14000)." },
@@ -77,7 +79,8 @@ static void set_string(struct init_values *values, const char *section, const ch
 		set_value(values, section, option, quoted(values->arena, value));
 }
 
-static void set_list(struct init_values *values, const struct cli *c, const char *from, const char *section, const char *option, const char *fallback)
+static void set_list(
+    struct init_values *values, const struct cli *c, const char *from, const char *section, const char *option, const char *fallback)
 {
 	struct bytes list = BYTES_LIT("");
 	const char *value = cli_nth(c, from, 0);
@@ -85,7 +88,8 @@ static void set_list(struct init_values *values, const struct cli *c, const char
 	if (!value && !fallback)
 		return;
 	for (size_t i = 0; i == 0 || (value = cli_nth(c, from, i)); i++)
-		list = arena_fmt(values->arena, "%.*s%s%.*s", BYTES_FMT(list), i ? ", " : "", BYTES_FMT(quoted(values->arena, value ? value : fallback)));
+		list = arena_fmt(values->arena, "%.*s%s%.*s", BYTES_FMT(list), i ? ", " : "",
+		    BYTES_FMT(quoted(values->arena, value ? value : fallback)));
 	set_value(values, section, option, arena_fmt(values->arena, "{%.*s}", BYTES_FMT(list)));
 }
 
@@ -326,11 +330,14 @@ static const struct cli_option status_options[] = {
 static const struct cli_command commands[] = {
 	{ "init", "", "Makes a new CA: root, intermediate, folders, configuration. Never overwrites anything.", init_options,
 	    sizeof init_options / sizeof *init_options, 0, 0, run_init },
-	{ "serve", "", "Runs the CA until SIGTERM; SIGHUP reads configuration and TLS certificate again.", &config_option, 1, 0, 0, run_serve },
+	{ "serve", "", "Runs the CA until SIGTERM; SIGHUP reads configuration and TLS certificate again.", &config_option, 1, 0, 0,
+	    run_serve },
 	{ "check-config", "", "Reads the configuration and tells what is wrong with it.", &config_option, 1, 0, 0, run_check_config },
-	{ "status", "", "Asks the running server how it is.", status_options, sizeof status_options / sizeof *status_options, 0, 0, run_status },
+	{ "status", "", "Asks the running server how it is.", status_options, sizeof status_options / sizeof *status_options, 0, 0,
+	    run_status },
 };
-static const struct cli_program program = { "chancery-ca", "an ACME (RFC 8555) certificate authority", commands, sizeof commands / sizeof *commands };
+static const struct cli_program program = { "chancery-ca", "an ACME (RFC 8555) certificate authority", commands,
+	sizeof commands / sizeof *commands };
 
 int main(int argc, char **argv)
 {

@@ -16,20 +16,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAMES_MAX       100
-#define KEY_FILE_MAX    16384
-#define ROOT_FOLDER     CHANCERY_SYSCONF "/chancery/client"
+#define NAMES_MAX    100
+#define KEY_FILE_MAX 16384
+#define ROOT_FOLDER  CHANCERY_SYSCONF "/chancery/client"
 /* No DNS name has an underscore, so no certificate's folder is called so. */
 #define ACCOUNTS_FOLDER "_accounts"
 
 const struct cli_option issue_options[] = {
 	{ "server", "URL", false, "The CA's ACME directory, an https URL." },
-	{ "folder", "DIR", false, "Where certificates and accounts live (default: " ROOT_FOLDER " for root, else $XDG_DATA_HOME/chancery or ~/.local/share/chancery)." },
+	{ "folder", "DIR", false,
+	    "Where certificates and accounts live (default: " ROOT_FOLDER
+	    " for root, else $XDG_DATA_HOME/chancery or ~/.local/share/chancery)." },
 	{ "account-key", "FILE", false, "The account's private key in PEM; made on first use (default: in the folder, one for each CA)." },
-	{ "contact", "URI", true, "Where the CA may reach the account's owner, like mailto:ops@example.org; told to the CA when the account is made." },
+	{ "contact", "URI", true,
+	    "Where the CA may reach the account's owner, like mailto:ops@example.org; told to the CA when the account is made." },
 	{ "agree-tos", NULL, false, "Agrees to the CA's terms of service." },
-	{ "key-type", "TYPE", false, "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
-	{ "webroot", "DIR", false, "Answers http-01 by files that the web server at the names shows from DIR. Without it: by a listener of its own." },
+	{ "key-type", "TYPE", false,
+	    "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
+	{ "webroot", "DIR", false,
+	    "Answers http-01 by files that the web server at the names shows from DIR. Without it: by a listener of its own." },
 	{ "http-port", "PORT", false, "The port of the own listener (default: 80, where the CA looks)." },
 	{ "http-address", "ADDRESS", false, "The address of the own listener (default: all)." },
 	{ "ca-file", "PEM", false, "Those who may vouch for the server's TLS certificate (default: the system's)." },
@@ -52,7 +57,8 @@ struct wish {
 
 /* --- the command line --- */
 
-static enum err_code read_number(const struct cli *c, const char *option, const char *fallback, unsigned long most, unsigned long *ret, struct err *e)
+static enum err_code read_number(
+    const struct cli *c, const char *option, const char *fallback, unsigned long most, unsigned long *ret, struct err *e)
 {
 	const char *text = cli_value(c, option, fallback);
 	char *end;
@@ -199,7 +205,8 @@ static enum err_code account_key(const struct wish *w, struct chancery_key **ret
 	make_accounts_folder(w);
 	if (chancery_key_generate(CHANCERY_KEY_ECDSA_P256, &key) != CHANCERY_OK)
 		FAIL(e, CRYPTO, "cannot make an account key");
-	rc = chancery_key_to_pem(key, &pem, &len) == CHANCERY_OK ? ERR_OK : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory for a key");
+	rc =
+	    chancery_key_to_pem(key, &pem, &len) == CHANCERY_OK ? ERR_OK : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory for a key");
 	chancery_key_free(key);
 	TRY(rc);
 	rc = file_create(AT_FDCWD, w->account_key, 0600, (struct bytes){ (const uint8_t *)pem, len }, e);
@@ -228,7 +235,8 @@ static bool same_names(const struct wish *w, const struct json_strings *names)
 /* Whether the live generation is whole, for these names, and not yet in the last third of its life. */
 static bool is_good(const struct wish *w, struct storage *s, struct chain *ret)
 {
-	CLEANUP(buf_free_p) struct buf text = buf_new(STORAGE_FILE_MAX), pem = buf_new(STORAGE_FILE_MAX), secret = buf_new_secret(KEY_FILE_MAX);
+	CLEANUP(buf_free_p) struct buf text = buf_new(STORAGE_FILE_MAX), pem = buf_new(STORAGE_FILE_MAX);
+	CLEANUP(buf_free_p) struct buf secret = buf_new_secret(KEY_FILE_MAX);
 	CLEANUP(key_free_p) struct key *key = NULL;
 	int64_t now_s = clock_wall_ms() / 1000;
 	struct bytes names[NAMES_MAX];
@@ -274,7 +282,8 @@ static void write_meta(const struct wish *w, const struct chancery_certificate *
 	buf_add_u8(out, '\n');
 }
 
-static enum err_code put(const struct wish *w, struct storage *s, const struct chancery_key *key, const struct chancery_certificate *cert, struct err *e)
+static enum err_code put(
+    const struct wish *w, struct storage *s, const struct chancery_key *key, const struct chancery_certificate *cert, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf meta = buf_new(65536);
 	struct bytes content[STORAGE_FILES];
@@ -301,8 +310,8 @@ DEFINE_CLEANUP(struct chancery_client *, chancery_client_free);
 DEFINE_CLEANUP(struct chancery_key *, chancery_key_free);
 DEFINE_CLEANUP(struct chancery_certificate *, chancery_certificate_free);
 
-static enum chancery_result set_up(const struct cli *c, const struct wish *w, struct chancery_client *client, struct chancery_key *account,
-    struct issue_report *r)
+static enum chancery_result set_up(
+    const struct cli *c, const struct wish *w, struct chancery_client *client, struct chancery_key *account, struct issue_report *r)
 {
 	const char *contact;
 	enum chancery_result rc = chancery_client_set_account_key(client, account);
@@ -321,7 +330,7 @@ static enum chancery_result set_up(const struct cli *c, const struct wish *w, st
 		rc = chancery_client_set_progress(client, report_progress, r);
 	if (rc == CHANCERY_OK)
 		rc = cli_flag(c, "webroot") ? chancery_client_use_webroot(client, cli_value(c, "webroot", NULL))
-		                            : chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);
+					    : chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);
 	return rc;
 }
 
@@ -349,7 +358,8 @@ static int issue(const struct cli *c, const struct wish *w, struct storage *s, s
 		return EXIT_FAILED;
 	}
 	report_catch_signals();
-	if (set_up(c, w, client, account, r) != CHANCERY_OK || chancery_client_issue(client, w->names, w->n_names, key, &cert) != CHANCERY_OK) {
+	if (set_up(c, w, client, account, r) != CHANCERY_OK ||
+	    chancery_client_issue(client, w->names, w->n_names, key, &cert) != CHANCERY_OK) {
 		report_failed(r, chancery_client_error(client));
 		return EXIT_FAILED;
 	}

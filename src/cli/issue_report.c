@@ -123,7 +123,8 @@ void report_issued(const struct issue_report *r)
 
 void report_nothing_to_do(const struct issue_report *r)
 {
-	report_end(r, "nothing-to-do", "Nothing to do: a certificate for these names is there and more than a third of its life is left (--force gets a new one).");
+	report_end(r, "nothing-to-do",
+	    "Nothing to do: a certificate for these names is there and more than a third of its life is left (--force gets a new one).");
 }
 
 /* --- bad ends --- */
@@ -203,9 +204,11 @@ void report_failed(const struct issue_report *r, const struct chancery_error *er
 		return;
 	}
 	fflush(stdout);
-	fprintf(stderr, "chancery: %s\n", interrupted ? "stopped; what was put in place for the CA is taken away" : chancery_error_message(error));
+	fprintf(stderr, "chancery: %s\n",
+	    interrupted ? "stopped; what was put in place for the CA is taken away" : chancery_error_message(error));
 	for (size_t i = 0; i < chancery_error_sub_count(error); i++)
-		fprintf(stderr, "  %s: %s (%s)\n", chancery_error_sub_name(error, i), chancery_error_sub_detail(error, i), chancery_error_sub_type(error, i));
+		fprintf(stderr, "  %s: %s (%s)\n", chancery_error_sub_name(error, i), chancery_error_sub_detail(error, i),
+		    chancery_error_sub_type(error, i));
 	if (interrupted)
 		return;
 	fprintf(stderr, "  Where it lies: %s.\n", fault_words(chancery_error_fault(error)));

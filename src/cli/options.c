@@ -125,8 +125,10 @@ void cli_completion(const struct cli_program *p, FILE *out)
 	fprintf(out, "\tesac\n}\n_chancery_complete() {\n\tlocal words=\"");
 	for (size_t i = 0; i < p->n_commands; i++)
 		fprintf(out, "%s ", p->commands[i].name);
-	fprintf(out, "help --version\"\n\t[ $COMP_CWORD -gt 1 ] && words=$(_chancery_words)\n"
-		     "\tCOMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -o default -F _chancery_complete %s\n", p->name);
+	fprintf(out,
+	    "help --version\"\n\t[ $COMP_CWORD -gt 1 ] && words=$(_chancery_words)\n"
+	    "\tCOMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -o default -F _chancery_complete %s\n",
+	    p->name);
 }
 
 /* --- parsing --- */
@@ -155,7 +157,8 @@ static enum err_code take_option(struct cli *c, char **argv, int argc, int *at, 
 	const char *value = "";
 
 	if (!o)
-		FAIL(e, CONFIG, "%s has no option --%.*s; `%s help %s` lists those it has", c->command->name, (int)len, word, c->program->name, c->command->name);
+		FAIL(e, CONFIG, "%s has no option --%.*s; `%s help %s` lists those it has", c->command->name, (int)len, word,
+		    c->program->name, c->command->name);
 	if (!o->value && equals)
 		FAIL(e, CONFIG, "--%s takes no value", o->name);
 	if (o->value) {
@@ -191,7 +194,8 @@ static enum err_code parse(struct cli *c, int argc, char **argv, struct err *e)
 		c->arguments[c->n_arguments++] = argv[i];
 	}
 	if (c->n_arguments < c->command->least)
-		FAIL(e, CONFIG, "%s needs %s; `%s help %s` tells more", c->command->name, c->command->arguments, c->program->name, c->command->name);
+		FAIL(e, CONFIG, "%s needs %s; `%s help %s` tells more", c->command->name, c->command->arguments, c->program->name,
+		    c->command->name);
 	return ERR_OK;
 }
 

@@ -13,10 +13,10 @@ enum { EXIT_DONE = 0, EXIT_NOTHING_TO_DO = 1, EXIT_FAILED = 2 };
 #define OPTION_VALUES_MAX 64
 
 struct cli_option {
-	const char *name;     /* "base-url": written --base-url VALUE or --base-url=VALUE */
-	const char *value;    /* what the value is called in help, NULL for a flag */
+	const char *name;  /* "base-url": written --base-url VALUE or --base-url=VALUE */
+	const char *value; /* what the value is called in help, NULL for a flag */
 	bool repeats;
-	const char *doc;      /* one sentence */
+	const char *doc; /* one sentence */
 };
 
 struct cli;
@@ -26,7 +26,7 @@ struct cli_command {
 	const char *doc;
 	const struct cli_option *options;
 	size_t n_options;
-	size_t least, most;    /* arguments that are allowed */
+	size_t least, most; /* arguments that are allowed */
 	int (*run)(struct cli *c);
 };
 

@@ -35,11 +35,14 @@ static enum err_code post_account(struct session *s, const struct account_wish *
 static enum err_code may_make(struct session *s, const struct account_wish *wish, struct err *e)
 {
 	if (s->directory.external_account) {
-		(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "this CA makes accounts only for those it knows (external account binding)");
-		return failure_note(s->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER, "use the key of an account that is there already");
+		(void)err_set(
+		    e, ERR_CONFIG, __FILE__, __LINE__, "this CA makes accounts only for those it knows (external account binding)");
+		return failure_note(
+		    s->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER, "use the key of an account that is there already");
 	}
 	if (s->directory.terms && !wish->terms_agreed) {
-		(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "this CA has terms of service that have to be agreed to: %.200s", s->directory.terms);
+		(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "this CA has terms of service that have to be agreed to: %.200s",
+		    s->directory.terms);
 		return failure_note(s->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER, "read them and say that you agree");
 	}
 	return ERR_OK;

@@ -67,7 +67,8 @@ static enum err_code find_challenge(struct session *s, struct bytes array, struc
 	for (size_t i = 0; i < n && !*ret_found; i++) {
 		struct challenge_json c = { 0 };
 		if (v[i].len == 0 || v[i].ptr[0] != '{' ||
-		    json_read(s->scratch, v[i], "a challenge", challenge_fields, sizeof challenge_fields / sizeof *challenge_fields, &c, NULL) != ERR_OK)
+		    json_read(s->scratch, v[i], "a challenge", challenge_fields, sizeof challenge_fields / sizeof *challenge_fields, &c,
+			NULL) != ERR_OK)
 			continue;
 		if (!bytes_eq_str(problem_string(s->scratch, c.type), challenge_type_name(CHALLENGE_TYPE_HTTP_01)))
 			continue;
@@ -134,7 +135,8 @@ static enum err_code authz_failed(struct solving *g, const struct authz *z, cons
 	}
 	(void)err_set(e, ERR_UNAUTHORIZED, __FILE__, __LINE__, "%s: its authorization is %s and the server does not say why", z->name,
 	    authz_state_name(z->state));
-	return failure_note(g->s->error, ERR_UNAUTHORIZED, CHANCERY_VALIDATION, CHANCERY_FAULT_NAME, *hint ? hint : "try again: a new order is made then");
+	return failure_note(
+	    g->s->error, ERR_UNAUTHORIZED, CHANCERY_VALIDATION, CHANCERY_FAULT_NAME, *hint ? hint : "try again: a new order is made then");
 }
 
 /* Reads an authorization's state, and at first what has to be solved. */
@@ -158,7 +160,8 @@ static enum err_code take_authz(struct solving *g, struct bytes body, struct aut
 		return ERR_OK;
 	if (!found) {
 		(void)err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server offers no http-01 challenge for %s", z->name);
-		return failure_note(g->s->error, ERR_MALFORMED, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER, "this CA wants the name proved in a way that is not known here");
+		return failure_note(g->s->error, ERR_MALFORMED, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER,
+		    "this CA wants the name proved in a way that is not known here");
 	}
 	return fill_challenge(g->s, &c, z, e);
 }
@@ -202,14 +205,16 @@ static enum err_code respond(struct solving *g, struct authz *z, struct err *e)
 {
 	struct http_client_answer answer;
 
-	TRY(session_tell(g->s, e, CHANCERY_STEP_CHALLENGE, "%s: the server may look at http://%s/.well-known/acme-challenge/", z->name, z->name));
+	TRY(session_tell(
+	    g->s, e, CHANCERY_STEP_CHALLENGE, "%s: the server may look at http://%s/.well-known/acme-challenge/", z->name, z->name));
 	if (z->begun)
 		return ERR_OK;
 	session_doing(g->s, "telling the server that the answer for %s is in place", z->name);
 	TRY(session_post(g->s, z->challenge_url, BYTES_LIT("{}"), NULL, &answer, e));
 	/* Only whether a poll at once is worth it: what counts is the authorization. */
 	struct challenge_json c = { 0 };
-	if (json_read(g->s->scratch, answer.body, "the challenge", challenge_fields, sizeof challenge_fields / sizeof *challenge_fields, &c, NULL) == ERR_OK) {
+	if (json_read(g->s->scratch, answer.body, "the challenge", challenge_fields, sizeof challenge_fields / sizeof *challenge_fields, &c,
+		NULL) == ERR_OK) {
 		struct bytes status = problem_string(g->s->scratch, c.status);
 		z->seen = bytes_eq_str(status, "valid") || bytes_eq_str(status, "invalid");
 	}
@@ -258,8 +263,8 @@ static void clean_up(struct solving *g)
 		}
 }
 
-enum err_code authz_solve_all(struct session *s, const struct order *o, const struct identifier *names, size_t n, const struct solver *solver,
-    struct err *e)
+enum err_code authz_solve_all(
+    struct session *s, const struct order *o, const struct identifier *names, size_t n, const struct solver *solver, struct err *e)
 {
 	struct solving g = { .s = s, .solver = solver, .names = names, .n_names = n, .n = o->n_authz };
 

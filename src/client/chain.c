@@ -95,7 +95,8 @@ static enum err_code check_signatures(const struct certificates *c, struct err *
 {
 	for (size_t i = 0; i + 1 < c->n; i++) {
 		EVP_PKEY *key = X509_get0_pubkey(c->v[i + 1]);
-		if (X509_NAME_cmp(X509_get_issuer_name(c->v[i]), X509_get_subject_name(c->v[i + 1])) != 0 || !key || X509_verify(c->v[i], key) != 1)
+		if (X509_NAME_cmp(X509_get_issuer_name(c->v[i]), X509_get_subject_name(c->v[i + 1])) != 0 || !key ||
+		    X509_verify(c->v[i], key) != 1)
 			FAIL(e, MALFORMED, "certificate %zu of the server's chain is not signed by certificate %zu", i + 1, i + 2);
 	}
 	return ERR_OK;

@@ -5,8 +5,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-#define CHAIN_MOST     10 /* certificates */
-#define CHAIN_PEM_MAX  (256 * 1024)
+#define CHAIN_MOST    10 /* certificates */
+#define CHAIN_PEM_MAX (256 * 1024)
 
 struct chain {
 	struct bytes fullchain; /* PEM written anew: certificates and nothing else */

@@ -43,8 +43,15 @@ static struct bytes make_ca(const char *cn, const char *issuer, const struct key
 	static const uint8_t serial[SERIAL_SIZE] = { 1, 2, 3 };
 	struct buf tbs = buf_new(8192), out = buf_new(8192);
 	uint8_t id[20];
-	struct ca_request r = { .serial = serial, .subject = name_of(cn), .issuer_name = name_of(issuer), .spki = key_spki(key), .authority_key_id = BYTES_LIT(""),
-		.alg = key_sig_alg(signer), .not_before_s = NOW_S - DAY_S, .not_after_s = NOW_S + 1000 * DAY_S, .path_len = -1 };
+	struct ca_request r = { .serial = serial,
+		.subject = name_of(cn),
+		.issuer_name = name_of(issuer),
+		.spki = key_spki(key),
+		.authority_key_id = BYTES_LIT(""),
+		.alg = key_sig_alg(signer),
+		.not_before_s = NOW_S - DAY_S,
+		.not_after_s = NOW_S + 1000 * DAY_S,
+		.path_len = -1 };
 
 	cert_key_id(key_spki(signer), id);
 	if (strcmp(cn, issuer) != 0)
@@ -193,7 +200,8 @@ static void another_key(void **state)
 
 static void missing_names(void **state)
 {
-	struct bytes names[] = { BYTES_LIT("a.example.org"), BYTES_LIT("c.example.org") }, no_names = make_ca("Leaf", "Root", w.leaf_key, w.root_key);
+	struct bytes names[] = { BYTES_LIT("a.example.org"), BYTES_LIT("c.example.org") },
+		     no_names = make_ca("Leaf", "Root", w.leaf_key, w.root_key);
 	struct err e = { 0 };
 	struct chain c;
 
@@ -205,8 +213,10 @@ static void missing_names(void **state)
 
 static void broken_links(void **state)
 {
-	struct bytes other_ca = make_ca("Intermediate", "Root", w.other_key, w.root_key), other_name = make_ca("Elsewhere", "Root", w.ca_key, w.root_key);
-	struct bytes same_name[] = { w.leaf, other_ca }, same_key[] = { w.leaf, other_name }, gap[] = { w.leaf, w.root }, tail[] = { w.leaf, w.ca, w.ca };
+	struct bytes other_ca = make_ca("Intermediate", "Root", w.other_key, w.root_key),
+		     other_name = make_ca("Elsewhere", "Root", w.ca_key, w.root_key);
+	struct bytes same_name[] = { w.leaf, other_ca }, same_key[] = { w.leaf, other_name }, gap[] = { w.leaf, w.root },
+		     tail[] = { w.leaf, w.ca, w.ca };
 
 	(void)state;
 	assert_refused(pem_of(same_name, 2), "certificate 1 of the server's chain is not signed by certificate 2");

@@ -181,8 +181,8 @@ enum chancery_result chancery_client_set_user_agent(struct chancery_client *clie
 	return ok(client);
 }
 
-enum chancery_result chancery_client_set_solver(struct chancery_client *client, chancery_deploy_fn *deploy, chancery_clean_up_fn *clean_up,
-    void *context)
+enum chancery_result chancery_client_set_solver(
+    struct chancery_client *client, chancery_deploy_fn *deploy, chancery_clean_up_fn *clean_up, void *context)
 {
 	if (!deploy)
 		return usage(client, "a solver needs a function that deploys");
@@ -383,7 +383,8 @@ static enum err_code write_csr(struct issue *i, const struct chancery_key *key, 
 		FAIL(e, CONFIG, "a request for %zu names is too large", i->n_names);
 	enum err_code rc = keys_sign(key, SIG_FORM_X509, buf_bytes(&info), sig, &sig_len, e);
 	if (rc != ERR_OK && key->sign)
-		return failure_note(&i->client->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, "look at what signs for the certificate's key");
+		return failure_note(
+		    &i->client->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, "look at what signs for the certificate's key");
 	TRY(rc);
 	cert_write_signed(buf_bytes(&info), key_sig_alg(key->key), (struct bytes){ sig, sig_len }, out);
 	if (!buf_ok(out))
@@ -396,16 +397,23 @@ static char *copy(struct bytes in)
 	return strndup((const char *)in.ptr, in.len);
 }
 
-static enum err_code give(const struct issue *i, const struct order *o, const struct chain *chain, struct chancery_certificate **ret, struct err *e)
+static enum err_code give(
+    const struct issue *i, const struct order *o, const struct chain *chain, struct chancery_certificate **ret, struct err *e)
 {
 	struct chancery_certificate *c = calloc(1, sizeof *c);
 
 	if (!c)
 		FAIL(e, NOMEM, "no memory for the certificate");
 	*c = (struct chancery_certificate){
-		.fullchain = copy(chain->fullchain), .leaf = copy(bytes_slice(chain->fullchain, 0, chain->leaf_len)), .url = strdup(o->certificate),
-		.order_url = strdup(o->url), .account_url = strdup(i->s.account_url), .leaf_len = chain->leaf_len,
-		.fullchain_len = chain->fullchain.len, .not_before_s = chain->not_before_s, .not_after_s = chain->not_after_s,
+		.fullchain = copy(chain->fullchain),
+		.leaf = copy(bytes_slice(chain->fullchain, 0, chain->leaf_len)),
+		.url = strdup(o->certificate),
+		.order_url = strdup(o->url),
+		.account_url = strdup(i->s.account_url),
+		.leaf_len = chain->leaf_len,
+		.fullchain_len = chain->fullchain.len,
+		.not_before_s = chain->not_before_s,
+		.not_after_s = chain->not_after_s,
 	};
 	if (!c->fullchain || !c->leaf || !c->url || !c->order_url || !c->account_url) {
 		chancery_certificate_free(c);
@@ -415,7 +423,8 @@ static enum err_code give(const struct issue *i, const struct order *o, const st
 	return ERR_OK;
 }
 
-static enum err_code download(struct issue *i, const struct order *o, const struct chancery_key *key, struct chancery_certificate **ret, struct err *e)
+static enum err_code download(
+    struct issue *i, const struct order *o, const struct chancery_key *key, struct chancery_certificate **ret, struct err *e)
 {
 	struct bytes *names = arena_array(i->s.arena, i->n_names, sizeof *names), pem;
 	struct chain chain;
@@ -429,7 +438,8 @@ static enum err_code download(struct issue *i, const struct order *o, const stru
 	session_doing(&i->s, "looking at the certificate %.300s", o->certificate);
 	enum err_code rc = chain_check(i->s.arena, pem, key_spki(key->key), names, i->n_names, clock_wall_ms() / 1000, &chain, e);
 	if (rc == ERR_MALFORMED)
-		return failure_note(&i->client->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER, "the certificate is not used; tell the CA's operators");
+		return failure_note(&i->client->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER,
+		    "the certificate is not used; tell the CA's operators");
 	TRY(rc);
 	return give(i, o, &chain, ret, e);
 }
@@ -458,8 +468,8 @@ static enum err_code run(struct issue *i, const struct chancery_key *key, struct
 	return download(i, &o, key, ret, e);
 }
 
-enum chancery_result chancery_client_issue(struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key,
-    struct chancery_certificate **ret)
+enum chancery_result chancery_client_issue(
+    struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key, struct chancery_certificate **ret)
 {
 	CLEANUP(issue_close) struct issue i = { .client = client };
 	struct err e = { 0 };

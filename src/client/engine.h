@@ -37,8 +37,8 @@ struct order {
 /* Places an order for these names. */
 enum err_code order_new(struct session *s, const struct identifier *names, size_t n, struct order *ret, struct err *e) MUST_USE;
 /* Gets every authorization valid: deploys, asks the server to look, waits, cleans up whatever happens. */
-enum err_code authz_solve_all(struct session *s, const struct order *o, const struct identifier *names, size_t n, const struct solver *solver,
-    struct err *e) MUST_USE;
+enum err_code authz_solve_all(struct session *s, const struct order *o, const struct identifier *names, size_t n,
+    const struct solver *solver, struct err *e) MUST_USE;
 /* From `ready` (or still `pending`, which then passes by itself) to `valid`. */
 enum err_code order_finalize(struct session *s, struct order *o, struct bytes csr, struct err *e) MUST_USE;
 /* The PEM chain as sent; lives as long as the session. */

@@ -12,7 +12,8 @@ void failure_reset(struct chancery_error *x)
 	memset(x, 0, sizeof *x);
 }
 
-enum err_code failure_note(struct chancery_error *x, enum err_code rc, enum chancery_result result, enum chancery_fault fault, const char *hint)
+enum err_code failure_note(
+    struct chancery_error *x, enum err_code rc, enum chancery_result result, enum chancery_fault fault, const char *hint)
 {
 	if (x->result != CHANCERY_OK)
 		return rc;

@@ -28,8 +28,8 @@ void failure_reset(struct chancery_error *x);
 
 /* Notes at the place that knows it: kind, whose fault and what to do (NULL: nothing to say). The first note wins, as the one
  * nearest to the cause; returns rc. */
-enum err_code failure_note(struct chancery_error *x, enum err_code rc, enum chancery_result result, enum chancery_fault fault,
-    const char *hint);
+enum err_code failure_note(
+    struct chancery_error *x, enum err_code rc, enum chancery_result result, enum chancery_fault fault, const char *hint);
 
 /* At the boundary: completes what no place noted, from the code alone. doing: what was tried ("asking for a new order at URL"), or
  * NULL. Returns the result. */

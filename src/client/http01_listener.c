@@ -94,8 +94,10 @@ const char *http01_listener_tell(void *context)
 	if (atomic_load(&l->asked) > 0)
 		(void)snprintf(l->said, sizeof l->said, "requests reached the listener here, but none for this challenge");
 	else
-		(void)snprintf(l->said, sizeof l->said, "no request reached the listener here on port %u: look where the name's DNS leads, at port forwarding "
-			"and at firewalls", l->port);
+		(void)snprintf(l->said, sizeof l->said,
+		    "no request reached the listener here on port %u: look where the name's DNS leads, at port forwarding "
+		    "and at firewalls",
+		    l->port);
 	return l->said;
 }
 
@@ -129,7 +131,8 @@ static void answer(struct http01_listener *l, struct connection *c)
 	atomic_fetch_add(&l->asked, 1);
 	if (found)
 		atomic_fetch_add(&l->served, 1);
-	int n = snprintf(out, sizeof out, "HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+	int n = snprintf(out, sizeof out,
+	    "HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
 	    found ? "200 OK" : "404 Not Found", strlen(text), text);
 	/* It fits into an empty socket's buffer; one that is full is no validator's. */
 	(void)send(c->fd, out, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -234,7 +237,8 @@ static enum err_code listen_at(const struct sockaddr *to, socklen_t len, const c
 	if (fd < 0)
 		FAIL(e, IO, "a socket for %s: %s", shown, strerror(errno));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-	    (to->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) || bind(fd, to, len) != 0 || listen(fd, 32) != 0)
+	    (to->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) || bind(fd, to, len) != 0 ||
+	    listen(fd, 32) != 0)
 		FAIL(e, CONFIG, "cannot listen on %s, port %u: %s%s", shown, port, strerror(errno), advice(errno));
 	*ret = fd;
 	fd = -1;

@@ -16,7 +16,9 @@ static const struct chancery_challenge two = { "http-01", "example.net", "token-
 
 static int dial(const struct http01_listener *l)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(http01_listener_port(l)), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(http01_listener_port(l)), .sin_addr = { htonl(INADDR_LOOPBACK) }
+	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
@@ -67,7 +69,8 @@ static void answers_while_they_are_deployed(void **state)
 	assert_int_equal(http01_listener_deploy(l, &two), 0);
 	assert_answer(l, "GET /.well-known/acme-challenge/other HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ", "no such challenge");
 	assert_non_null(strstr(http01_listener_tell(l), "none for this challenge"));
-	assert_answer(l, "GET /.well-known/acme-challenge/token-1 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 ", "\r\nContent-Length: 13\r\n");
+	assert_answer(
+	    l, "GET /.well-known/acme-challenge/token-1 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 ", "\r\nContent-Length: 13\r\n");
 	assert_answer(l, "GET /.well-known/acme-challenge/token-1 HTTP/1.0\r\n\r\n", "HTTP/1.1 200 ", "\r\n\r\ntoken-1.thumb");
 	assert_answer(l, "GET /.well-known/acme-challenge/token-12 HTTP/1.1\r\n\r\n", "HTTP/1.1 200 ", "\r\n\r\ntoken-12.thumb");
 	assert_string_equal(http01_listener_tell(l), "");

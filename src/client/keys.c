@@ -27,8 +27,8 @@ static enum chancery_result wrap(struct key *key, chancery_sign_fn *sign, void *
 	return CHANCERY_OK;
 }
 
-enum chancery_result chancery_key_external(const unsigned char *spki, size_t spki_len, chancery_sign_fn *sign, void *context,
-    struct chancery_key **ret)
+enum chancery_result chancery_key_external(
+    const unsigned char *spki, size_t spki_len, chancery_sign_fn *sign, void *context, struct chancery_key **ret)
 {
 	struct key *key;
 
@@ -141,7 +141,8 @@ static size_t width_of(enum key_type t)
 	return t == KEY_EC_P256 ? 32 : t == KEY_EC_P384 ? 48 : 0;
 }
 
-enum err_code keys_sign(const struct chancery_key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+enum err_code keys_sign(
+    const struct chancery_key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
 {
 	uint8_t given[CHANCERY_SIGNATURE_MAX];
 	size_t len = 0, width = width_of(key_type(k->key));

@@ -16,7 +16,7 @@ struct chancery_key {
 
 struct chancery_key *keys_ref(struct chancery_key *k);
 /* Signs in either form. CRYPTO: the callback failed, or what it wrote is no signature by this key. */
-enum err_code keys_sign(const struct chancery_key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len,
-    struct err *e) MUST_USE;
+enum err_code keys_sign(
+    const struct chancery_key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;
 
 #endif

@@ -95,7 +95,8 @@ enum err_code order_new(struct session *s, const struct identifier *names, size_
 }
 
 /* Polls the order (POST-as-GET, RFC 8555 §7.4) while it is in a state that passes by itself. */
-static enum err_code order_await(struct session *s, struct order *o, enum order_state until, const struct http_client_answer *last, struct err *e)
+static enum err_code order_await(
+    struct session *s, struct order *o, enum order_state until, const struct http_client_answer *last, struct err *e)
 {
 	struct http_client_answer answer = *last;
 

@@ -37,11 +37,13 @@ static const struct meaning {
 	{ ERR_BAD_PUBLIC_KEY, CHANCERY_FAULT_CALLER, "use a key of another type or size" },
 	{ ERR_BAD_SIGNATURE_ALGORITHM, CHANCERY_FAULT_CALLER, "use an account key of another type" },
 	{ ERR_CAA, CHANCERY_FAULT_NAME, "the name's CAA records do not let this CA issue: add one that names it, or use the CA they name" },
-	{ ERR_CONNECTION, CHANCERY_FAULT_NAME, "the CA has to reach port 80 of the name: look at its DNS addresses, port forwarding and firewalls" },
+	{ ERR_CONNECTION, CHANCERY_FAULT_NAME,
+	    "the CA has to reach port 80 of the name: look at its DNS addresses, port forwarding and firewalls" },
 	{ ERR_DNS, CHANCERY_FAULT_NAME, "look at the name's DNS: an A or AAAA record has to lead here" },
 	{ ERR_INCORRECT_RESPONSE, CHANCERY_FAULT_NAME, "the name led the CA to a web server that does not give this challenge's answer" },
 	{ ERR_TLS, CHANCERY_FAULT_NAME, "look at the TLS set-up of the name's web server" },
-	{ ERR_EXTERNAL_ACCOUNT_REQUIRED, CHANCERY_FAULT_CALLER, "this CA makes accounts only for those it knows already (external account binding)" },
+	{ ERR_EXTERNAL_ACCOUNT_REQUIRED, CHANCERY_FAULT_CALLER,
+	    "this CA makes accounts only for those it knows already (external account binding)" },
 	{ ERR_INVALID_CONTACT, CHANCERY_FAULT_CALLER, "give another contact" },
 	{ ERR_UNSUPPORTED_CONTACT, CHANCERY_FAULT_CALLER, "give another contact" },
 	{ ERR_RATE_LIMITED, CHANCERY_FAULT_CALLER, "wait before the next try" },
@@ -142,13 +144,14 @@ static void judge(struct chancery_error *x, enum err_code code, enum problem_pla
 		if (meanings[i].code == code)
 			m = meanings[i];
 	if (m.fault == CHANCERY_FAULT_SERVER)
-		m.hint = x->http_status >= 500 || x->http_status == 0 ? "the CA has a problem of its own: try again later"
-		                                                     : "the CA did not take the request: if it goes on, tell its operators";
+		m.hint = x->http_status >= 500 || x->http_status == 0
+			     ? "the CA has a problem of its own: try again later"
+			     : "the CA did not take the request: if it goes on, tell its operators";
 	(void)failure_note(x, code, validation ? CHANCERY_VALIDATION : CHANCERY_REFUSED, m.fault, m.hint);
 }
 
-enum err_code problem_read(struct chancery_error *x, struct arena *a, struct bytes json, int status, enum problem_place place,
-    const char *doing, struct err *e)
+enum err_code problem_read(
+    struct chancery_error *x, struct arena *a, struct bytes json, int status, enum problem_place place, const char *doing, struct err *e)
 {
 	struct document d = read_document(a, json);
 	enum err_code code = code_of(d.type);

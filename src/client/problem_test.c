@@ -42,11 +42,12 @@ static void a_whole_problem(void **state)
 {
 	struct fixture *f = *state;
 	/* RFC 8555 §6.7.1's example, shortened */
-	const char *json = "{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"Some of the identifiers requested were rejected\","
-			   "\"subproblems\":[{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"Invalid underscore in DNS name\","
-			   "\"identifier\":{\"type\":\"dns\",\"value\":\"_example.org\"}},"
-			   "{\"type\":\"urn:ietf:params:acme:error:rejectedIdentifier\",\"detail\":\"This CA will not issue for \\\"example.net\\\"\","
-			   "\"identifier\":{\"type\":\"dns\",\"value\":\"example.net\"}}]}";
+	const char *json =
+	    "{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"Some of the identifiers requested were rejected\","
+	    "\"subproblems\":[{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"Invalid underscore in DNS name\","
+	    "\"identifier\":{\"type\":\"dns\",\"value\":\"_example.org\"}},"
+	    "{\"type\":\"urn:ietf:params:acme:error:rejectedIdentifier\",\"detail\":\"This CA will not issue for \\\"example.net\\\"\","
+	    "\"identifier\":{\"type\":\"dns\",\"value\":\"example.net\"}}]}";
 
 	assert_int_equal(read_at(f, json, 400, PROBLEM_OF_REQUEST), ERR_MALFORMED);
 	assert_string_equal(chancery_error_message(&f->x), "asking: Some of the identifiers requested were rejected (malformed)");
@@ -94,8 +95,9 @@ static void whose_fault_it_is(void **state)
 
 static void what_is_no_problem_document(void **state)
 {
-	static const char *const bad[] = { "", "<html>nginx</html>", "[]", "null", "{\"type\":7,\"detail\":[]}", "{\"subproblems\":{}}", "{\"detail\":null}",
-		"{\"type\":\"about:blank\"}", "{\"subproblems\":[1,null,{\"identifier\":3},{\"identifier\":{\"value\":{}}}]}", "{\"detail\":\"a\"" };
+	static const char *const bad[] = { "", "<html>nginx</html>", "[]", "null", "{\"type\":7,\"detail\":[]}", "{\"subproblems\":{}}",
+		"{\"detail\":null}", "{\"type\":\"about:blank\"}",
+		"{\"subproblems\":[1,null,{\"identifier\":3},{\"identifier\":{\"value\":{}}}]}", "{\"detail\":\"a\"" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -112,7 +114,8 @@ static void text_is_made_harmless(void **state)
 	struct fixture *f = *state;
 	char small[8];
 
-	assert_int_equal(read_at(f, "{\"detail\":\"red \\u001b[31m\\r\\nsecond \\u202e\\u00e4\"}", 400, PROBLEM_OF_REQUEST), ERR_SERVER_INTERNAL);
+	assert_int_equal(
+	    read_at(f, "{\"detail\":\"red \\u001b[31m\\r\\nsecond \\u202e\\u00e4\"}", 400, PROBLEM_OF_REQUEST), ERR_SERVER_INTERNAL);
 	assert_string_equal(chancery_error_message(&f->x), "asking: red ?[31m? second ?\xc3\xa4");
 	failure_text(bytes_str("abcdef\xc3\xa4"), small, sizeof small);
 	assert_string_equal(small, "abcdef"); /* no half character */

@@ -16,11 +16,11 @@
 
 /* A server that loses every second nonce (Pebble can be told to) still has to be got along with: sixteen in a row are then one
  * request in 65,536. */
-#define BAD_NONCE_TRIES     16
-#define BUSY_TRIES          5
-#define TRANSPORT_TRIES     3
-#define REQUEST_TIMEOUT_MS  60000
-#define REQUEST_SIZE_MAX    (512 * 1024)
+#define BAD_NONCE_TRIES    16
+#define BUSY_TRIES         5
+#define TRANSPORT_TRIES    3
+#define REQUEST_TIMEOUT_MS 60000
+#define REQUEST_SIZE_MAX   (512 * 1024)
 
 void session_doing(struct session *s, const char *fmt, ...)
 {
@@ -74,7 +74,8 @@ static enum err_code pass_deadline(struct session *s, uint32_t ms, struct err *e
 	if (left_ms(s) <= 0)
 		(void)err_set(e, ERR_TIMEOUT, __FILE__, __LINE__, "the time given for it is over");
 	else
-		(void)err_set(e, ERR_TIMEOUT, __FILE__, __LINE__, "the server asks to wait %u s, which is longer than the time given", (ms + 999) / 1000);
+		(void)err_set(e, ERR_TIMEOUT, __FILE__, __LINE__, "the server asks to wait %u s, which is longer than the time given",
+		    (ms + 999) / 1000);
 	s->error->retry_after_s = (ms + 999) / 1000;
 	return failure_note(s->error, ERR_TIMEOUT, CHANCERY_TIMEOUT, CHANCERY_FAULT_SERVER, "try again later, or give it more time");
 }
@@ -121,9 +122,11 @@ static enum err_code transport_failed(struct session *s, enum err_code rc)
 		return failure_note(s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_SERVER,
 		    "the server's TLS certificate is not trusted: name the CA that vouches for it by a CA file, and look at the URL's host name");
 	if (rc == ERR_DNS)
-		return failure_note(s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK, "look at the URL's host name and at this machine's DNS");
+		return failure_note(
+		    s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK, "look at the URL's host name and at this machine's DNS");
 	if (rc == ERR_CONNECTION)
-		return failure_note(s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK, "look whether the server runs there, and at this machine's network");
+		return failure_note(s->error, rc, CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK,
+		    "look whether the server runs there, and at this machine's network");
 	if (rc == ERR_TIMEOUT)
 		return failure_note(s->error, rc, left_ms(s) <= 0 ? CHANCERY_TIMEOUT : CHANCERY_NETWORK, CHANCERY_FAULT_NETWORK,
 		    "the server does not answer: try again later");
@@ -204,7 +207,8 @@ static enum err_code read_directory(struct session *s, struct bytes body, struct
 	struct directory_json j = { 0 };
 	struct directory d = { 0 };
 
-	TRY(json_read(s->scratch, body, "the server's directory", directory_fields, sizeof directory_fields / sizeof *directory_fields, &j, e));
+	TRY(json_read(
+	    s->scratch, body, "the server's directory", directory_fields, sizeof directory_fields / sizeof *directory_fields, &j, e));
 	TRY(session_url(s, j.new_nonce, "newNonce", &d.new_nonce, e));
 	TRY(session_url(s, j.new_account, "newAccount", &d.new_account, e));
 	TRY(session_url(s, j.new_order, "newOrder", &d.new_order, e));
@@ -228,7 +232,7 @@ enum err_code session_open(struct session *s, const char *directory_url, struct 
 	if (answer.status >= 400)
 		return problem_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
 	rc = answer.status == 200 ? read_directory(s, answer.body, e)
-	                          : err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server answers with HTTP status %d", answer.status);
+				  : err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server answers with HTTP status %d", answer.status);
 	if (rc == ERR_MALFORMED)
 		(void)failure_note(s->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_CALLER, "this is no ACME directory: look at the URL");
 	return rc;
@@ -265,15 +269,16 @@ static enum err_code write_request(struct session *s, const char *url, struct by
 	return jws_write(&h, payload, sign_account, s, out, e);
 }
 
-static enum err_code post_once(struct session *s, const char *url, struct bytes payload, const char *accept, struct http_client_answer *ret,
-    struct err *e)
+static enum err_code post_once(
+    struct session *s, const char *url, struct bytes payload, const char *accept, struct http_client_answer *ret, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf body = buf_new(REQUEST_SIZE_MAX);
 
 	arena_reset(s->scratch);
 	TRY(write_request(s, url, payload, &body, e));
-	struct http_client_request r = { .method = HTTP_CLIENT_POST, .url = url, .body = buf_bytes(&body),
-		.content_type = "application/jose+json", .accept = accept };
+	struct http_client_request r = {
+		.method = HTTP_CLIENT_POST, .url = url, .body = buf_bytes(&body), .content_type = "application/jose+json", .accept = accept
+	};
 	return transport(s, &r, ret, e);
 }
 
@@ -305,8 +310,8 @@ static enum err_code try_again(struct session *s, const struct http_client_answe
 	return ERR_OK;
 }
 
-enum err_code session_post(struct session *s, const char *url, struct bytes payload, const char *accept, struct http_client_answer *ret,
-    struct err *e)
+enum err_code session_post(
+    struct session *s, const char *url, struct bytes payload, const char *accept, struct http_client_answer *ret, struct err *e)
 {
 	struct tries t = { 0 };
 	struct http_client_answer answer;

@@ -12,7 +12,7 @@
 /* The resources that a client needs (RFC 8555 §7.1.1). */
 struct directory {
 	const char *new_nonce, *new_account, *new_order;
-	const char *terms;       /* NULL: none */
+	const char *terms; /* NULL: none */
 	bool external_account;
 };
 
@@ -24,9 +24,9 @@ struct session {
 	const struct chancery_key *account;
 	const char *account_url; /* the kid; NULL until it is known */
 	struct directory directory;
-	int64_t deadline_ms;     /* monotonic */
+	int64_t deadline_ms;               /* monotonic */
 	char nonce[SESSION_NONCE_MAX + 1]; /* "": none in stock */
-	char doing[512];         /* for messages */
+	char doing[512];                   /* for messages */
 	chancery_progress_fn *progress;
 	void *progress_context;
 };
@@ -47,8 +47,8 @@ enum err_code session_open(struct session *s, const char *directory_url, struct 
  * Any answer of 2xx is a success; problem documents become the error, noted in s->error. badNonce, 429 and 503 with Retry-After
  * and failures of the transport on a POST-as-GET are tried again within bounds and the deadline. The answer lives until the next
  * request. */
-enum err_code session_post(struct session *s, const char *url, struct bytes payload, const char *accept,
-    struct http_client_answer *ret, struct err *e) MUST_USE;
+enum err_code session_post(
+    struct session *s, const char *url, struct bytes payload, const char *accept, struct http_client_answer *ret, struct err *e) MUST_USE;
 
 /* Sleeps before the n-th poll (from 0): as long as the server's last answer says, else a short and growing while. TIMEOUT at once
  * when the deadline would pass in a wait that the server asks for; a wait of our own ends with the deadline. `why` for the caller. */

@@ -66,7 +66,7 @@ static enum err_code make_path(const char *path, struct err *e)
 {
 	char part[4096];
 
-	for (const char *p = path; p; ) {
+	for (const char *p = path; p;) {
 		p = strchr(p + 1, '/');
 		int n = snprintf(part, sizeof part, "%.*s", p ? (int)(p - path) : (int)strlen(path), path);
 		if (n < 0 || (size_t)n >= sizeof part)
@@ -160,8 +160,8 @@ static void make_id(char id[STORAGE_ID_SIZE])
 
 	random_bytes(random, sizeof random);
 	hex_encode(BYTES_ARRAY(random), hex);
-	(void)snprintf(id, STORAGE_ID_SIZE, "%04u%02u%02uT%02u%02u%02uZ-%s", (unsigned)c.year % 10000, (unsigned)c.month % 100, (unsigned)c.day % 100,
-	    (unsigned)c.hour % 100, (unsigned)c.minute % 100, (unsigned)c.second % 100, hex);
+	(void)snprintf(id, STORAGE_ID_SIZE, "%04u%02u%02uT%02u%02u%02uZ-%s", (unsigned)c.year % 10000, (unsigned)c.month % 100,
+	    (unsigned)c.day % 100, (unsigned)c.hour % 100, (unsigned)c.minute % 100, (unsigned)c.second % 100, hex);
 }
 
 static void remove_generation(struct storage *s, const char *id)

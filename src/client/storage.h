@@ -11,9 +11,9 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-#define STORAGE_KEPT      3 /* generations, the live one among them */
-#define STORAGE_FILE_MAX  (512 * 1024)
-#define STORAGE_ID_SIZE   26 /* of a generation: 20261124T080000Z-1a2b3c4d and a NUL */
+#define STORAGE_KEPT     3 /* generations, the live one among them */
+#define STORAGE_FILE_MAX (512 * 1024)
+#define STORAGE_ID_SIZE  26 /* of a generation: 20261124T080000Z-1a2b3c4d and a NUL */
 
 enum storage_file { STORAGE_PRIVKEY, STORAGE_CERT, STORAGE_CHAIN, STORAGE_FULLCHAIN, STORAGE_META, STORAGE_FILES };
 

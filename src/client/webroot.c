@@ -70,7 +70,8 @@ int webroot_deploy(void *context, const struct chancery_challenge *challenge)
 	if (file_write(w->fd, challenge->token, 0644, bytes_str(challenge->key_authorization), &e) == ERR_OK &&
 	    fchmodat(w->fd, challenge->token, 0644, 0) == 0)
 		return 0;
-	(void)snprintf(w->reason, sizeof w->reason, "in %.150s/.well-known/acme-challenge: %.250s", w->folder, e.code ? e.detail : strerror(errno));
+	(void)snprintf(
+	    w->reason, sizeof w->reason, "in %.150s/.well-known/acme-challenge: %.250s", w->folder, e.code ? e.detail : strerror(errno));
 	return -1;
 }
 

@@ -119,8 +119,7 @@ void key_parts(const struct key *k, struct bytes *ret_first, struct bytes *ret_s
 /* The digest that is signed is always ours; RSA alone must know its name (PKCS #1's DigestInfo, RFC 8017 §9.2). */
 static bool set_rsa_digest(EVP_PKEY_CTX *c)
 {
-	return EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1 &&
-	       EVP_PKEY_CTX_set_signature_md(c, crypto_methods()->sha256) == 1;
+	return EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1 && EVP_PKEY_CTX_set_signature_md(c, crypto_methods()->sha256) == 1;
 }
 
 static enum err_code prepare(struct key *k, struct err *e)
@@ -138,8 +137,8 @@ static enum err_code prepare(struct key *k, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code key_wrap(enum key_type t, EVP_PKEY **pkey, struct bytes first, struct bytes second, bool is_private, struct key **ret,
-    struct err *e)
+enum err_code key_wrap(
+    enum key_type t, EVP_PKEY **pkey, struct bytes first, struct bytes second, bool is_private, struct key **ret, struct err *e)
 {
 	size_t size = spki_size(t, first, second);
 	struct key *k CLEANUP(key_free_p) = calloc(1, sizeof *k + size);

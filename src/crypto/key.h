@@ -73,7 +73,8 @@ enum err_code key_private_from_pem(struct bytes pem, struct key **ret, struct er
 enum err_code key_private_to_pem(const struct key *k, struct buf *out, struct err *e) MUST_USE;
 
 /* sig: room for KEY_SIG_SIZE_MAX. */
-enum err_code key_sign(const struct key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;
+enum err_code key_sign(
+    const struct key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;
 /* UNAUTHORIZED when the signature is not by this key; MALFORMED when it has not the form's shape (a DER signature where JOSE's
  * is due, wrong width). */
 enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes message, struct bytes sig, struct err *e) MUST_USE;

@@ -30,8 +30,8 @@ struct key {
 size_t key_width(enum key_type t);
 
 /* Takes *pkey over, also when it fails. The parts are those of key_parts(), checked by the caller. */
-enum err_code key_wrap(enum key_type t, EVP_PKEY **pkey, struct bytes first, struct bytes second, bool is_private, struct key **ret,
-    struct err *e) MUST_USE;
+enum err_code key_wrap(
+    enum key_type t, EVP_PKEY **pkey, struct bytes first, struct bytes second, bool is_private, struct key **ret, struct err *e) MUST_USE;
 
 /* The public key of these parts, through the door of its type (key_from_ec and so on). */
 enum err_code key_from_parts(enum key_type t, struct bytes first, struct bytes second, struct key **ret, struct err *e) MUST_USE;

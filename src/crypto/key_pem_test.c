@@ -180,12 +180,13 @@ static void what_is_no_private_key_is_refused(void **state)
 	assert_int_equal(key_private_from_pem(text_of(bio), &k, NULL), ERR_MALFORMED);
 	assert_int_equal(key_private_from_pem(BYTES_NONE, &k, NULL), ERR_MALFORMED);
 	assert_int_equal(key_private_from_pem(BYTES_ARRAY(large), &k, NULL), ERR_MALFORMED);
-	assert_int_equal(key_private_from_pem(BYTES_LIT("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), &k, NULL),
-	    ERR_MALFORMED);
+	assert_int_equal(
+	    key_private_from_pem(BYTES_LIT("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), &k, NULL), ERR_MALFORMED);
 	/* a public key under a private one's name */
 	assert_int_equal(key_private_from_pem(BYTES_LIT("-----BEGIN PRIVATE KEY-----\n"
 							"MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
-							"-----END PRIVATE KEY-----\n"), &k, NULL),
+							"-----END PRIVATE KEY-----\n"),
+			     &k, NULL),
 	    ERR_MALFORMED);
 	assert_null(k);
 	BIO_free(bio);

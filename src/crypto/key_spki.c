@@ -110,8 +110,8 @@ static enum err_code rsa_public_key(struct bytes der, struct key **ret, struct e
 {
 	struct bytes content, n, exponent;
 
-	if (!tlv_take(&der, TLV_SEQUENCE, &content) || der.len > 0 || !tlv_take_uint(&content, &n) ||
-	    !tlv_take_uint(&content, &exponent) || content.len > 0)
+	if (!tlv_take(&der, TLV_SEQUENCE, &content) || der.len > 0 || !tlv_take_uint(&content, &n) || !tlv_take_uint(&content, &exponent) ||
+	    content.len > 0)
 		FAIL(e, BAD_PUBLIC_KEY, "the RSA public key is not the DER of a modulus and an exponent");
 	return key_from_rsa(n, exponent, ret, e);
 }
@@ -124,7 +124,8 @@ enum err_code key_from_spki(struct bytes der, struct key **ret, struct err *e)
 	if (!tlv_take(&der, TLV_SEQUENCE, &body) || der.len > 0)
 		FAIL(e, BAD_PUBLIC_KEY, "the public key is no SubjectPublicKeyInfo in DER");
 	if (!find_algorithm(&body, &t))
-		FAIL(e, BAD_PUBLIC_KEY, "the public key's algorithm is none of ECDSA P-256, P-384, RSA and Ed25519 in its standard encoding");
+		FAIL(e, BAD_PUBLIC_KEY,
+		    "the public key's algorithm is none of ECDSA P-256, P-384, RSA and Ed25519 in its standard encoding");
 	if (!tlv_take(&body, TLV_BIT_STRING, &bits) || body.len > 0 || bits.len == 0 || bits.ptr[0] != 0)
 		FAIL(e, BAD_PUBLIC_KEY, "the public key's bits are not a BIT STRING of whole bytes");
 	bits = bytes_slice(bits, 1, bits.len);

@@ -90,7 +90,8 @@ static enum err_code verify_digest(const struct key *k, enum sig_alg alg, struct
 	return verdict(EVP_PKEY_verify(c, sig.ptr, sig.len, digest, n), e);
 }
 
-static enum err_code verify_ecdsa(const struct key *k, enum sig_alg alg, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
+static enum err_code verify_ecdsa(
+    const struct key *k, enum sig_alg alg, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
 {
 	uint8_t der[ECDSA_DER_MAX];
 	size_t width = key_width(k->type);
@@ -106,7 +107,8 @@ static enum err_code verify_ecdsa(const struct key *k, enum sig_alg alg, enum si
 	return verify_digest(k, alg, message, (struct bytes){ der, len }, e);
 }
 
-static enum err_code verify_as(const struct key *k, enum sig_alg alg, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
+static enum err_code verify_as(
+    const struct key *k, enum sig_alg alg, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
 {
 	switch (k->type) {
 	case KEY_EC_P256:

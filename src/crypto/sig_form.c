@@ -26,8 +26,8 @@ bool ecdsa_from_der(struct bytes der, size_t width, uint8_t *out)
 {
 	struct bytes content, r, s;
 
-	if (!tlv_take(&der, TLV_SEQUENCE, &content) || der.len > 0 || !tlv_take_uint(&content, &r) ||
-	    !tlv_take_uint(&content, &s) || content.len > 0 || r.len > width || s.len > width)
+	if (!tlv_take(&der, TLV_SEQUENCE, &content) || der.len > 0 || !tlv_take_uint(&content, &r) || !tlv_take_uint(&content, &s) ||
+	    content.len > 0 || r.len > width || s.len > width)
 		return false;
 	if (out) {
 		put_padded(r, width, out);

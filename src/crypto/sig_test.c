@@ -82,7 +82,8 @@ static void every_flipped_bit_is_seen(void **state)
 		assert_int_equal(key_sign(keys[t], SIG_FORM_JOSE, MESSAGE, sig, &len, NULL), ERR_OK);
 		for (size_t bit = 0; bit < len * 8; bit += step) {
 			sig[bit / 8] ^= (uint8_t)(1u << bit % 8);
-			assert_int_equal(key_verify(publics[t], SIG_FORM_JOSE, MESSAGE, (struct bytes){ sig, len }, NULL), ERR_UNAUTHORIZED);
+			assert_int_equal(
+			    key_verify(publics[t], SIG_FORM_JOSE, MESSAGE, (struct bytes){ sig, len }, NULL), ERR_UNAUTHORIZED);
 			sig[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		}
 	}
@@ -215,21 +216,17 @@ static void small_numbers_are_signed_with_leading_zeros(void **state)
 static void loose_der_is_refused(void **state)
 {
 	const struct bytes bad[] = {
-		BYTES_LIT(""),
-		BYTES_LIT("\x30"),
-		BYTES_LIT("\x30\x00"),
-		BYTES_LIT("\x30\x03\x02\x01\x01"),                                 /* one number */
-		BYTES_LIT("\x30\x09\x02\x01\x01\x02\x01\x01\x02\x01\x01"),         /* three */
-		BYTES_LIT("\x30\x06\x02\x01\x01\x02\x01\x01\x00"),                 /* a byte behind */
-		BYTES_LIT("\x30\x81\x06\x02\x01\x01\x02\x01\x01"),                 /* long form of a short length */
-		BYTES_LIT("\x30\x82\x00\x06\x02\x01\x01\x02\x01\x01"),
-		BYTES_LIT("\x30\x84\x00\x00\x00\x06\x02\x01\x01\x02\x01\x01"),
-		BYTES_LIT("\x30\x80\x02\x01\x01\x02\x01\x01\x00\x00"),             /* BER's indefinite length */
-		BYTES_LIT("\x30\x07\x02\x02\x00\x01\x02\x01\x01"),                 /* needless zero */
-		BYTES_LIT("\x30\x06\x02\x01\xff\x02\x01\x01"),                     /* negative */
-		BYTES_LIT("\x30\x05\x02\x00\x02\x01\x01"),                         /* empty number */
-		BYTES_LIT("\x31\x06\x02\x01\x01\x02\x01\x01"),                     /* SET */
-		BYTES_LIT("\x30\x06\x02\x01\x01\x02\x02\x01"),                     /* past the end */
+		BYTES_LIT(""), BYTES_LIT("\x30"), BYTES_LIT("\x30\x00"), BYTES_LIT("\x30\x03\x02\x01\x01"), /* one number */
+		BYTES_LIT("\x30\x09\x02\x01\x01\x02\x01\x01\x02\x01\x01"),                                  /* three */
+		BYTES_LIT("\x30\x06\x02\x01\x01\x02\x01\x01\x00"),                                          /* a byte behind */
+		BYTES_LIT("\x30\x81\x06\x02\x01\x01\x02\x01\x01"), /* long form of a short length */
+		BYTES_LIT("\x30\x82\x00\x06\x02\x01\x01\x02\x01\x01"), BYTES_LIT("\x30\x84\x00\x00\x00\x06\x02\x01\x01\x02\x01\x01"),
+		BYTES_LIT("\x30\x80\x02\x01\x01\x02\x01\x01\x00\x00"), /* BER's indefinite length */
+		BYTES_LIT("\x30\x07\x02\x02\x00\x01\x02\x01\x01"),     /* needless zero */
+		BYTES_LIT("\x30\x06\x02\x01\xff\x02\x01\x01"),         /* negative */
+		BYTES_LIT("\x30\x05\x02\x00\x02\x01\x01"),             /* empty number */
+		BYTES_LIT("\x31\x06\x02\x01\x01\x02\x01\x01"),         /* SET */
+		BYTES_LIT("\x30\x06\x02\x01\x01\x02\x02\x01"),         /* past the end */
 	};
 	uint8_t out[64], wide[3 + 35 + 3] = { 0x30, 38, 0x02, 33, 0x01 };
 

@@ -14,9 +14,9 @@
 struct db_stmt {
 	struct db *db;
 	sqlite3_stmt *stmt;
-	const char *sql;            /* the cache's key is its address */
-	int param[DB_PARAMS_MAX];   /* SQLite's number of $1 .. $n; 0: not in the statement */
-	int bind_rc;                /* the first mistake in binding */
+	const char *sql;          /* the cache's key is its address */
+	int param[DB_PARAMS_MAX]; /* SQLite's number of $1 .. $n; 0: not in the statement */
+	int bind_rc;              /* the first mistake in binding */
 	bool in_use;
 };
 
@@ -49,8 +49,8 @@ static void log_event(void *ctx, int rc, const char *text)
 	if ((rc & 0xff) == SQLITE_CONSTRAINT || (rc & 0xff) == SQLITE_SCHEMA)
 		return; /* told to the caller, or mended by SQLite itself */
 	snprintf(code, sizeof code, "%d", rc);
-	event((rc & 0xff) == SQLITE_NOTICE ? EVENT_NOTICE : EVENT_WARNING, "store.sqlite", EVENT_STR("code", code),
-	    EVENT_STR("text", text));
+	event(
+	    (rc & 0xff) == SQLITE_NOTICE ? EVENT_NOTICE : EVENT_WARNING, "store.sqlite", EVENT_STR("code", code), EVENT_STR("text", text));
 }
 
 /* Both fail, and may, when the program has used SQLite before. Its memory statistics take a global lock at each allocation. */
@@ -82,7 +82,7 @@ static enum err_code exec(struct db *db, const char *sql, const char *doing, str
 static enum err_code set_up(struct db *db, enum db_access access, struct err *e)
 {
 	static const char both[] = "PRAGMA foreign_keys=OFF; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
-	    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
+				   "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
 
 	sqlite3_extended_result_codes(db->sqlite, 1);
 	sqlite3_busy_timeout(db->sqlite, BUSY_MS);
@@ -91,8 +91,10 @@ static enum err_code set_up(struct db *db, enum db_access access, struct err *e)
 	if (access == DB_READ_ONLY)
 		return exec(db, "PRAGMA query_only=ON; PRAGMA cache_size=-1024;", "setting up a reader", e);
 	sqlite3_wal_hook(db->sqlite, note_wal, db);
-	TRY(exec(db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
-	    "PRAGMA journal_size_limit=33554432;", "setting up the writer", e));
+	TRY(exec(db,
+	    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
+	    "PRAGMA journal_size_limit=33554432;",
+	    "setting up the writer", e));
 	struct db_stmt *st;
 	bool row = false;
 	TRY(db_prepare(db, "PRAGMA journal_mode", &st, e));

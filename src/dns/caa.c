@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define FLAG_CRITICAL  128 /* bit 0, the most significant (RFC 8659 §4.1.1) */
-#define FLAG_CARELESS  1   /* where zones put it that count bits from the other end: refusing is the safe reading */
-#define QUOTED_MAX     48  /* characters of a record in a reason */
+#define FLAG_CRITICAL 128 /* bit 0, the most significant (RFC 8659 §4.1.1) */
+#define FLAG_CARELESS 1   /* where zones put it that count bits from the other end: refusing is the safe reading */
+#define QUOTED_MAX    48  /* characters of a record in a reason */
 
 static bool is_tag(uint8_t c)
 {
@@ -98,7 +98,8 @@ static enum fit fits(struct bytes value, const struct caa_request *r)
 }
 
 /* The nearest miss is what the applicant has to mend. */
-static enum err_code refuse(struct bytes node, struct bytes value, enum fit fit, const struct caa_request *r, const char *tag, struct err *e)
+static enum err_code refuse(
+    struct bytes node, struct bytes value, enum fit fit, const struct caa_request *r, const char *tag, struct err *e)
 {
 	char quoted[EXCERPT_SIZE(QUOTED_MAX)], name[EXCERPT_SIZE(80)], account[EXCERPT_SIZE(100)];
 
@@ -110,8 +111,8 @@ static enum err_code refuse(struct bytes node, struct bytes value, enum fit fit,
 		FAIL(e, CAA, "the CAA record %s \"%s\" at %s is for another account than %s", tag, quoted, name, account);
 	if (fit == FIT_METHOD)
 		FAIL(e, CAA, "the CAA record %s \"%s\" at %s does not allow the method %.*s", tag, quoted, name, BYTES_FMT(r->method));
-	FAIL(e, CAA, "the CAA record %s \"%s\" at %s does not name this CA: publish %s. CAA 0 %s \"%.*s\" beside it or in its place",
-	    tag, quoted, name, name, tag, BYTES_FMT(r->issuer_domain));
+	FAIL(e, CAA, "the CAA record %s \"%s\" at %s does not name this CA: publish %s. CAA 0 %s \"%.*s\" beside it or in its place", tag,
+	    quoted, name, name, tag, BYTES_FMT(r->issuer_domain));
 }
 
 static enum err_code check_records(struct bytes node, const struct bytes *rdata, size_t n, struct err *e)

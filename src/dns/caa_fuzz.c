@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct bytes rdata = { data, size };
-	struct caa_request r = { .issuer_domain = BYTES_LIT("ca.example"), .account_url = BYTES_LIT("https://ca.example/acme/acct/1"),
+	struct caa_request r = { .issuer_domain = BYTES_LIT("ca.example"),
+		.account_url = BYTES_LIT("https://ca.example/acme/acct/1"),
 		.method = BYTES_LIT("http-01") };
 	struct caa_record record;
 	struct caa_issue issue;

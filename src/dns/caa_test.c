@@ -26,7 +26,8 @@ struct permit_case {
 
 static const struct permit_case cases[] = {
 	{ "ours alone", false, true, NULL, { { 0, "issue", OURS } } },
-	{ "another alone", false, false, "issue \"other.example\" at example.org does not name this CA: publish example.org. CAA 0 issue \"ca.example\"",
+	{ "another alone", false, false,
+	    "issue \"other.example\" at example.org does not name this CA: publish example.org. CAA 0 issue \"ca.example\"",
 	    { { 0, "issue", "other.example" } } },
 	{ "another and ours", false, true, NULL, { { 0, "issue", "other.example" }, { 0, "issue", OURS } } },
 	{ "ours twice", false, true, NULL, { { 0, "issue", OURS }, { 0, "issue", OURS } } },
@@ -49,7 +50,8 @@ static const struct permit_case cases[] = {
 	{ "iodef alone, critical", false, true, NULL, { { 128, "iodef", "mailto:a@example.org" } } },
 	{ "issuemail alone says nothing about us", false, true, NULL, { { 0, "issuemail", ";" } } },
 	{ "an unknown property without the flag", false, true, NULL, { { 0, "tbs", "Unknown" } } },
-	{ "an unknown property with the flag", false, false, "critical flag (128) and the property \"tbs\"", { { 128, "tbs", "Unknown" } } },
+	{ "an unknown property with the flag", false, false, "critical flag (128) and the property \"tbs\"",
+	    { { 128, "tbs", "Unknown" } } },
 	{ "... also beside ours", false, false, "critical", { { 0, "issue", OURS }, { 128, "tbs", "Unknown" } } },
 	{ "... also for a wildcard", true, false, "critical", { { 0, "issue", OURS }, { 128, "tbs", "Unknown" } } },
 	{ "the flag at the careless end", false, false, "critical flag (1)", { { 1, "tbs", "Unknown" } } },
@@ -59,11 +61,13 @@ static const struct permit_case cases[] = {
 
 	{ "a wildcard by issue", true, true, NULL, { { 0, "issue", OURS } } },
 	{ "a wildcard by issue of another", true, false, "issue \"other.example\"", { { 0, "issue", "other.example" } } },
-	{ "issuewild alone restricts wildcards", true, false, "publish example.org. CAA 0 issuewild \"ca.example\"", { { 0, "issuewild", "other.example" } } },
+	{ "issuewild alone restricts wildcards", true, false, "publish example.org. CAA 0 issuewild \"ca.example\"",
+	    { { 0, "issuewild", "other.example" } } },
 	{ "issuewild alone restricts nothing else", false, true, NULL, { { 0, "issuewild", "other.example" } } },
 	{ "issuewild goes before issue", true, false, "issuewild \";\"", { { 0, "issue", OURS }, { 0, "issuewild", ";" } } },
 	{ "issuewild of ours, issue of another", true, true, NULL, { { 0, "issue", "other.example" }, { 0, "issuewild", OURS } } },
-	{ "... which is no name without a star", false, false, "issue \"other.example\"", { { 0, "issue", "other.example" }, { 0, "issuewild", OURS } } },
+	{ "... which is no name without a star", false, false, "issue \"other.example\"",
+	    { { 0, "issue", "other.example" }, { 0, "issuewild", OURS } } },
 	{ "issuewild beside issue of ours", false, true, NULL, { { 0, "issue", OURS }, { 0, "issuewild", ";" } } },
 
 	{ "parameters of nobody's", false, true, NULL, { { 0, "issue", OURS "; policy=ev" } } },
@@ -79,13 +83,16 @@ static const struct permit_case cases[] = {
 	{ "no account", false, false, "another account", { { 0, "issue", OURS "; accounturi=" } } },
 	{ "another account beside ours", false, true, NULL,
 	    { { 0, "issue", OURS "; accounturi=" ACCOUNT "2" }, { 0, "issue", OURS "; accounturi=" ACCOUNT } } },
-	{ "two accounts in one value", false, false, "another account", { { 0, "issue", OURS "; accounturi=" ACCOUNT "; accounturi=" ACCOUNT } } },
-	{ "an account in capitals is another", false, false, "another account", { { 0, "issue", OURS "; accounturi=HTTPS://ca.example/acme/acct/1" } } },
+	{ "two accounts in one value", false, false, "another account",
+	    { { 0, "issue", OURS "; accounturi=" ACCOUNT "; accounturi=" ACCOUNT } } },
+	{ "an account in capitals is another", false, false, "another account",
+	    { { 0, "issue", OURS "; accounturi=HTTPS://ca.example/acme/acct/1" } } },
 	{ "our method", false, true, NULL, { { 0, "issue", OURS "; validationmethods=http-01" } } },
 	{ "our method among others", false, true, NULL, { { 0, "issue", OURS "; validationmethods=dns-01,http-01,ca-x" } } },
 	{ "another method", false, false, "does not allow the method http-01", { { 0, "issue", OURS "; validationmethods=dns-01" } } },
 	{ "no method", false, false, "does not allow the method", { { 0, "issue", OURS "; validationmethods=" } } },
-	{ "a method that ours begins", false, false, "does not allow the method", { { 0, "issue", OURS "; validationmethods=http-011,http-0" } } },
+	{ "a method that ours begins", false, false, "does not allow the method",
+	    { { 0, "issue", OURS "; validationmethods=http-011,http-0" } } },
 	{ "two lists of methods", false, false, "does not allow the method",
 	    { { 0, "issue", OURS "; validationmethods=dns-01; validationmethods=http-01" } } },
 	{ "the parameters' tags without regard to case", false, false, "another account", { { 0, "issue", OURS "; AccountURI=x" } } },
@@ -111,7 +118,9 @@ static void each_case_is_decided_as_the_rfcs_say(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct permit_case *c = &cases[i];
-		struct caa_request r = { .wildcard = c->wildcard, .issuer_domain = BYTES_LIT(OURS), .account_url = BYTES_LIT(ACCOUNT),
+		struct caa_request r = { .wildcard = c->wildcard,
+			.issuer_domain = BYTES_LIT(OURS),
+			.account_url = BYTES_LIT(ACCOUNT),
 			.method = BYTES_LIT("http-01") };
 		uint8_t raw[MOST][256];
 		struct bytes rdata[MOST];

@@ -22,12 +22,12 @@
 
 #include <cmocka.h>
 
-#define KNOTD       "/usr/sbin/knotd"
-#define KEYMGR      "/usr/sbin/keymgr"
-#define DNSKEY      48
-#define TRIES       200
-#define TRY_US      50000
-#define TEXT_MAX    65536
+#define KNOTD    "/usr/sbin/knotd"
+#define KEYMGR   "/usr/sbin/keymgr"
+#define DNSKEY   48
+#define TRIES    200
+#define TRY_US   50000
+#define TEXT_MAX 65536
 
 struct server {
 	pid_t pid;
@@ -88,7 +88,8 @@ static void start(struct server *s, bool sign)
 	    "log:\n  - target: stderr\n    any: error\n"
 	    "database:\n  storage: \"%s\"\n"
 	    "template:\n  - id: default\n    storage: \"%s\"\n    file: \"zone\"\n    zonefile-sync: 0\n    dnssec-signing: %s\n"
-	    "zone:\n  - domain: signed.test\n", s->folder, s->port, s->folder, s->folder, sign ? "on" : "off");
+	    "zone:\n  - domain: signed.test\n",
+	    s->folder, s->port, s->folder, s->folder, sign ? "on" : "off");
 	write_file(s->folder, "knot.conf", text);
 	(void)snprintf(conf, sizeof conf, "%s/knot.conf", s->folder);
 	s->pid = fork();

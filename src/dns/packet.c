@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEADER_LEN   12
-#define FLAG_TC      0x0200
-#define NAME_WIRE    255
-#define NAME_TEXT    (NAME_WIRE * 4 + 1)
-#define CNAMES_MAX   16
+#define HEADER_LEN 12
+#define FLAG_TC    0x0200
+#define NAME_WIRE  255
+#define NAME_TEXT  (NAME_WIRE * 4 + 1)
+#define CNAMES_MAX 16
 
 struct reader {
 	struct bytes packet;
@@ -126,7 +126,8 @@ static enum err_code keep(struct arena *a, const struct record *record, struct f
 	return ERR_OK;
 }
 
-static enum err_code scan(struct arena *a, struct reader answers, unsigned count, const char *name, unsigned type, struct found *f, struct err *e)
+static enum err_code scan(
+    struct arena *a, struct reader answers, unsigned count, const char *name, unsigned type, struct found *f, struct err *e)
 {
 	struct record record;
 
@@ -150,7 +151,8 @@ static enum err_code scan(struct arena *a, struct reader answers, unsigned count
 	return ERR_OK;
 }
 
-static enum err_code follow(struct arena *a, struct reader answers, unsigned count, const char *name, unsigned type, struct found *f, struct err *e)
+static enum err_code follow(
+    struct arena *a, struct reader answers, unsigned count, const char *name, unsigned type, struct found *f, struct err *e)
 {
 	char current[NAME_TEXT];
 
@@ -192,6 +194,8 @@ enum err_code packet_read(struct arena *a, struct bytes packet, struct bytes nam
 	struct bytes canonical = arena_copy(a, bytes_str(f.target));
 	if (!canonical.ptr)
 		FAIL(e, NOMEM, "no memory for a DNS answer");
-	*ret = (struct packet_answer){ .rcode = flags & 0xf, .records = f.records, .n_records = f.n, .ttl_s = f.ttl_s, .canonical = canonical };
+	*ret = (struct packet_answer){
+		.rcode = flags & 0xf, .records = f.records, .n_records = f.n, .ttl_s = f.ttl_s, .canonical = canonical
+	};
 	return ERR_OK;
 }

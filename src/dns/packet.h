@@ -13,12 +13,13 @@ enum { DNS_RCODE_NOERROR = 0, DNS_RCODE_SERVFAIL = 2, DNS_RCODE_NXDOMAIN = 3 };
 
 struct packet_answer {
 	unsigned rcode;
-	struct bytes *records;  /* rdata, in the arena */
+	struct bytes *records; /* rdata, in the arena */
 	size_t n_records;
 	uint32_t ttl_s;         /* the least of those looked at; 0: there was none */
 	struct bytes canonical; /* in the arena; empty when name has no CNAME */
 };
 /* name: lower case without a final dot. MALFORMED for what is cut, truncated (TC) or has too many records. */
-enum err_code packet_read(struct arena *a, struct bytes packet, struct bytes name, unsigned type, struct packet_answer *ret, struct err *e) MUST_USE;
+enum err_code packet_read(
+    struct arena *a, struct bytes packet, struct bytes name, unsigned type, struct packet_answer *ret, struct err *e) MUST_USE;
 
 #endif

@@ -48,7 +48,8 @@ static void reads_records_and_the_least_ttl(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(read_as(f, BYTES_LIT(QUESTION "\0\2\0\0\0\0" NAME "\0\1\0\1" OWNER A("abcd") OWNER "\0\1\0\1\0\0\0\7\0\4wxyz"), 1), ERR_OK);
+	assert_int_equal(
+	    read_as(f, BYTES_LIT(QUESTION "\0\2\0\0\0\0" NAME "\0\1\0\1" OWNER A("abcd") OWNER "\0\1\0\1\0\0\0\7\0\4wxyz"), 1), ERR_OK);
 	assert_int_equal(f->answer.n_records, 2);
 	assert_true(bytes_eq_str(f->answer.records[1], "wxyz"));
 	assert_int_equal(f->answer.ttl_s, 7);
@@ -59,7 +60,11 @@ static void follows_cnames_in_any_order(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(read_as(f, BYTES_LIT(QUESTION "\0\2\0\0\0\0" NAME "\0\1\0\1" "\3WWW" OWNER A("abcd") OWNER CNAME "\6\3www" OWNER), 1), ERR_OK);
+	assert_int_equal(read_as(f,
+			     BYTES_LIT(QUESTION "\0\2\0\0\0\0" NAME "\0\1\0\1"
+						"\3WWW" OWNER A("abcd") OWNER CNAME "\6\3www" OWNER),
+			     1),
+	    ERR_OK);
 	assert_int_equal(f->answer.n_records, 1);
 	assert_int_equal(f->answer.ttl_s, 60);
 	assert_true(bytes_eq_str(f->answer.canonical, "www.example.org"));
@@ -70,7 +75,11 @@ static void passes_over_what_belongs_to_others(void **state)
 	struct fixture *f = *state;
 
 	/* A at another name, AAAA at ours */
-	assert_int_equal(read_as(f, BYTES_LIT(QUESTION "\0\2\0\0\0\0" NAME "\0\1\0\1" "\1x" OWNER A("abcd") OWNER "\0\x1c\0\1\0\0\0\7\0\4wxyz"), 1), ERR_OK);
+	assert_int_equal(read_as(f,
+			     BYTES_LIT(QUESTION "\0\2\0\0\0\0" NAME "\0\1\0\1"
+						"\1x" OWNER A("abcd") OWNER "\0\x1c\0\1\0\0\0\7\0\4wxyz"),
+			     1),
+	    ERR_OK);
 	assert_int_equal(f->answer.n_records, 0);
 }
 
@@ -96,16 +105,19 @@ static void refuses(void **state)
 {
 	struct fixture *f = *state;
 	const struct bytes bad[] = {
-		{ (const uint8_t *)"", 0 },
-		BYTES_LIT("\0\0\x81\x80\0\1\0\0\0\0\0"),                                       /* a header that is cut */
-		BYTES_LIT("\0\0\x83\x80\0\1\0\0\0\0\0\0" NAME "\0\1\0\1"),                     /* TC */
-		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1"),                            /* no record where one is due */
+		{ (const uint8_t *)"", 0 }, BYTES_LIT("\0\0\x81\x80\0\1\0\0\0\0\0"),                 /* a header that is cut */
+		BYTES_LIT("\0\0\x83\x80\0\1\0\0\0\0\0\0" NAME "\0\1\0\1"),                           /* TC */
+		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1"),                                  /* no record where one is due */
 		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1" OWNER "\0\1\0\1\0\0\0\7\0\5wxyz"), /* rdata that is cut */
-		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1" "\xc0\x1d" A("abcd")),       /* a pointer to itself */
-		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1" "\xc0\x30" A("abcd")),       /* forward */
-		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1" "\1a\xc0\x1d" A("abcd")),    /* round and round */
-		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1" "\x40" A("abcd")),           /* a label of unknown kind */
-		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1" OWNER CNAME "\2" OWNER),     /* a CNAME to itself */
+		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1"
+				   "\xc0\x1d" A("abcd")), /* a pointer to itself */
+		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1"
+				   "\xc0\x30" A("abcd")), /* forward */
+		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1"
+				   "\1a\xc0\x1d" A("abcd")), /* round and round */
+		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1"
+				   "\x40" A("abcd")),                                      /* a label of unknown kind */
+		BYTES_LIT(QUESTION "\0\1\0\0\0\0" NAME "\0\1\0\1" OWNER CNAME "\2" OWNER), /* a CNAME to itself */
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

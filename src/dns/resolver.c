@@ -29,7 +29,7 @@ struct resolver {
 struct resolver_query {
 	struct resolver *resolver;
 	struct resolver_query *next, *previous;
-	int id;               /* libunbound's, while `asked` */
+	int id; /* libunbound's, while `asked` */
 	bool asked;
 	struct event *deliver;
 	struct arena *arena;
@@ -118,13 +118,14 @@ static const char *rcode_name(unsigned rcode)
 static void set_failure(struct resolver_query *q, const char *what, const char *why, const char *why_text)
 {
 	char other[16];
-	struct bytes detail = arena_fmt(q->arena, "%s for %s of %.*s%s%s%s", what, type_name(q->type, other), BYTES_FMT(q->name),
-	    *why ? " (" : "", why, why_text);
+	struct bytes detail = arena_fmt(
+	    q->arena, "%s for %s of %.*s%s%s%s", what, type_name(q->type, other), BYTES_FMT(q->name), *why ? " (" : "", why, why_text);
 
 	if (*why && detail.ptr)
 		detail = arena_fmt(q->arena, "%.*s)", BYTES_FMT(detail));
-	q->answer = (struct resolver_answer){ .code = ERR_DNS, .security = q->answer.security,
-		.detail = detail.ptr ? (const char *)detail.ptr : "no usable DNS answer" };
+	q->answer = (struct resolver_answer){
+		.code = ERR_DNS, .security = q->answer.security, .detail = detail.ptr ? (const char *)detail.ptr : "no usable DNS answer"
+	};
 }
 
 /* Libunbound: `validation failure <example.org. A IN>: signature expired from 192.0.2.1 for key ...`: what stands before the
@@ -158,8 +159,12 @@ static void set_answer(struct resolver_query *q, struct bytes packet, int sec)
 		set_failure(q, rcode_name(p.rcode), "", "");
 		return;
 	}
-	q->answer = (struct resolver_answer){ .code = ERR_OK, .nxdomain = p.rcode == DNS_RCODE_NXDOMAIN,
-		.security = security_of(q->resolver, sec), .records = p.records, .n_records = p.n_records, .ttl_s = p.ttl_s,
+	q->answer = (struct resolver_answer){ .code = ERR_OK,
+		.nxdomain = p.rcode == DNS_RCODE_NXDOMAIN,
+		.security = security_of(q->resolver, sec),
+		.records = p.records,
+		.n_records = p.n_records,
+		.ttl_s = p.ttl_s,
 		.canonical = p.canonical };
 }
 
@@ -198,7 +203,8 @@ static void on_deliver(evutil_socket_t fd, short what, void *ctx)
 	free(q);
 }
 
-enum err_code resolver_ask(struct resolver *r, struct bytes name, int type, resolver_done *done, void *ctx, struct resolver_query **ret, struct err *e)
+enum err_code resolver_ask(
+    struct resolver *r, struct bytes name, int type, resolver_done *done, void *ctx, struct resolver_query **ret, struct err *e)
 {
 	CLEANUP(query_free_p) struct resolver_query *q = calloc(1, sizeof *q);
 

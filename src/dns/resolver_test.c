@@ -137,7 +137,8 @@ static void asks_again_by_tcp_when_truncated(void **state)
 
 	for (int i = 0; i < 60; i++) {
 		char value[128];
-		(void)snprintf(value, sizeof value, "ca%d.example; accounturi=https://ca.example/acme/acct/with-a-rather-long-name-%d", i, i);
+		(void)snprintf(
+		    value, sizeof value, "ca%d.example; accounturi=https://ca.example/acme/acct/with-a-rather-long-name-%d", i, i);
 		stub_dns_caa(f->dns, "big.test", 0, "issue", value);
 	}
 	stub_dns_behave(f->dns, "big.test", DNS_TYPE_CAA, STUB_TRUNCATES);
@@ -231,8 +232,8 @@ static enum err_code try_config(struct fixture *f, const char *forward, const ch
 static void refuses_bad_configuration(void **state)
 {
 	static const char *const good[] = { "192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:5353" };
-	static const char *const bad[] = { "", "dns.example", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:5x", "[2001:db8::1",
-		"[2001:db8::1]x", "192.0.2.1@53" };
+	static const char *const bad[] = { "", "dns.example", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:5x",
+		"[2001:db8::1", "[2001:db8::1]x", "192.0.2.1@53" };
 	struct fixture *f = *state;
 	struct err e = { 0 };
 
@@ -244,7 +245,9 @@ static void refuses_bad_configuration(void **state)
 	assert_int_equal(try_config(f, good[0], "", 1, &e), ERR_CONFIG);
 	assert_int_equal(try_config(f, good[0], "not a DS record", 1, &e), ERR_CONFIG);
 	assert_int_equal(try_config(f, good[0], "builtin", 2, &e), ERR_CONFIG); /* none beside another */
-	assert_int_equal(try_config(f, good[0], "example.org. IN DS 1 13 2 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF", 1, &e), ERR_OK);
+	assert_int_equal(
+	    try_config(f, good[0], "example.org. IN DS 1 13 2 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF", 1, &e),
+	    ERR_OK);
 }
 
 int main(void)

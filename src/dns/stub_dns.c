@@ -217,7 +217,8 @@ static void *run(void *ctx)
 	struct stub_dns *s = ctx;
 
 	for (;;) {
-		struct pollfd p[3] = { { .fd = s->stop, .events = POLLIN }, { .fd = s->udp, .events = POLLIN }, { .fd = s->tcp, .events = POLLIN } };
+		struct pollfd p[3] = { { .fd = s->stop, .events = POLLIN }, { .fd = s->udp, .events = POLLIN },
+			{ .fd = s->tcp, .events = POLLIN } };
 		if (poll(p, 3, -1) < 0)
 			continue;
 		if (p[0].revents)

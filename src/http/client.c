@@ -118,8 +118,8 @@ static size_t take_header(char *p, size_t size, size_t n, void *ctx)
 
 /* --- the request --- */
 
-static enum err_code set_request(struct http_client *c, const struct http_client_request *r, struct gathered *g, struct curl_slist *headers,
-    struct err *e)
+static enum err_code set_request(
+    struct http_client *c, const struct http_client_request *r, struct gathered *g, struct curl_slist *headers, struct err *e)
 {
 	CURL *h = c->curl;
 	bool ok = curl_easy_setopt(h, CURLOPT_URL, r->url) == CURLE_OK;
@@ -214,15 +214,16 @@ static void free_headers(struct curl_slist **list)
 	curl_slist_free_all(*list);
 }
 
-enum err_code http_client_do(struct http_client *c, struct arena *a, const struct http_client_request *r, struct http_client_answer *ret,
-    struct err *e)
+enum err_code http_client_do(
+    struct http_client *c, struct arena *a, const struct http_client_request *r, struct http_client_answer *ret, struct err *e)
 {
 	struct http_client_answer answer = { 0 };
 	struct gathered g = { .arena = a, .body = buf_new(HTTP_CLIENT_BODY_MAX), .answer = &answer };
 	CLEANUP(free_headers) struct curl_slist *headers = NULL;
 	long status = 0;
 
-	if ((r->content_type && !add_header(&headers, "Content-Type", r->content_type)) || (r->accept && !add_header(&headers, "Accept", r->accept)))
+	if ((r->content_type && !add_header(&headers, "Content-Type", r->content_type)) ||
+	    (r->accept && !add_header(&headers, "Accept", r->accept)))
 		FAIL(e, NOMEM, "no memory for a request");
 	curl_easy_reset(c->curl); /* keeps the connection */
 	c->reason[0] = 0;

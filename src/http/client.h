@@ -14,10 +14,10 @@ enum http_client_method { HTTP_CLIENT_GET, HTTP_CLIENT_HEAD, HTTP_CLIENT_POST };
 struct http_client_request {
 	enum http_client_method method;
 	const char *url;
-	struct bytes body;         /* POST */
-	const char *content_type;  /* POST */
-	const char *accept;        /* NULL: not sent */
-	uint32_t timeout_ms;       /* of this whole request */
+	struct bytes body;        /* POST */
+	const char *content_type; /* POST */
+	const char *accept;       /* NULL: not sent */
+	uint32_t timeout_ms;      /* of this whole request */
 };
 
 /* Headers that were not there are absent (ptr NULL); of those sent twice the last counts. In the arena. */
@@ -35,7 +35,7 @@ DEFINE_CLEANUP(struct http_client *, http_client_free);
 
 /* CONFIG: a URL that is no https URL, or a CA file that cannot be read. DNS, CONNECTION, TLS, TIMEOUT: where it failed. TOO_LARGE:
  * more than HTTP_CLIENT_BODY_MAX came. Any HTTP status is a success here. */
-enum err_code http_client_do(struct http_client *c, struct arena *a, const struct http_client_request *r,
-    struct http_client_answer *ret, struct err *e) MUST_USE;
+enum err_code http_client_do(
+    struct http_client *c, struct arena *a, const struct http_client_request *r, struct http_client_answer *ret, struct err *e) MUST_USE;
 
 #endif

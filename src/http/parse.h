@@ -49,7 +49,6 @@ struct http_chunked {
 	uint64_t left; /* of this chunk */
 };
 /* Takes from the front of *in, adds data to out; 413 when out's maximum is passed. *in keeps what follows the body. */
-enum http_progress http_chunked_take(
-    struct http_chunked *d, struct bytes *in, struct buf *out, struct http_fault *ret_fault) MUST_USE;
+enum http_progress http_chunked_take(struct http_chunked *d, struct bytes *in, struct buf *out, struct http_fault *ret_fault) MUST_USE;
 
 #endif

@@ -167,7 +167,9 @@ static const struct row rows[] = {
 	{ REQ("POST / HTTP/1.1", "Transfer-Encoding: \"chunked\"\r\n"), 501 },
 	{ REQ("POST / HTTP/1.1", "Transfer-Encoding: chunked;a=b\r\n"), 501 },
 	{ REQ("POST / HTTP/1.1", "Transfer-Encoding:\r\n"), 501 },
-	{ REQ("POST / HTTP/1.1", "Transfer-Encoding: \x0b" "chunked\r\n"), 400 },
+	{ REQ("POST / HTTP/1.1", "Transfer-Encoding: \x0b"
+				 "chunked\r\n"),
+	    400 },
 	{ REQ("POST / HTTP/1.1", "Transfer-Encoding : chunked\r\n"), 400 },
 	{ REQ("POST / HTTP/1.1", "Transfer-Encoding:\r\n chunked\r\n"), 501 },
 	{ REQ("POST / HTTP/1.0", "Transfer-Encoding: chunked\r\n"), 400 },
@@ -298,25 +300,14 @@ struct chunked_row {
 	const char *out, *rest;
 };
 static const struct chunked_row chunked_rows[] = {
-	{ "0\r\n\r\n", HTTP_DONE, "", "" },
-	{ "3\r\nabc\r\n0\r\n\r\nGET /", HTTP_DONE, "abc", "GET /" },
-	{ "1\r\na\r\n0A\r\n0123456789\r\n000\r\n\r\n", HTTP_DONE, "a0123456789", "" },
-	{ "3\r\nabc\r\n0\r\n\r", HTTP_MORE, "abc", "" },
-	{ "3\r\nab", HTTP_MORE, "ab", "" },
-	{ "", HTTP_MORE, "", "" },
-	{ "\r\n", HTTP_BAD, NULL, NULL },
-	{ "3;a=b\r\nabc\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL },
-	{ "3 \r\nabc\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL },
-	{ " 3\r\nabc\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL },
-	{ "3\nabc\n0\n\n", HTTP_BAD, NULL, NULL },
-	{ "3\r\nabcd\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL },
-	{ "3\r\nabc\n0\r\n\r\n", HTTP_BAD, NULL, NULL },
-	{ "3\rabc", HTTP_BAD, NULL, NULL },
-	{ "-3\r\nabc", HTTP_BAD, NULL, NULL },
-	{ "0x3\r\nabc", HTTP_BAD, NULL, NULL },
-	{ "0\r\nA: b\r\n\r\n", HTTP_BAD, NULL, NULL },
-	{ "0\r\n\rx", HTTP_BAD, NULL, NULL },
-	{ "123456789\r\n", HTTP_BAD, NULL, NULL },
+	{ "0\r\n\r\n", HTTP_DONE, "", "" }, { "3\r\nabc\r\n0\r\n\r\nGET /", HTTP_DONE, "abc", "GET /" },
+	{ "1\r\na\r\n0A\r\n0123456789\r\n000\r\n\r\n", HTTP_DONE, "a0123456789", "" }, { "3\r\nabc\r\n0\r\n\r", HTTP_MORE, "abc", "" },
+	{ "3\r\nab", HTTP_MORE, "ab", "" }, { "", HTTP_MORE, "", "" }, { "\r\n", HTTP_BAD, NULL, NULL },
+	{ "3;a=b\r\nabc\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL }, { "3 \r\nabc\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL },
+	{ " 3\r\nabc\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL }, { "3\nabc\n0\n\n", HTTP_BAD, NULL, NULL },
+	{ "3\r\nabcd\r\n0\r\n\r\n", HTTP_BAD, NULL, NULL }, { "3\r\nabc\n0\r\n\r\n", HTTP_BAD, NULL, NULL },
+	{ "3\rabc", HTTP_BAD, NULL, NULL }, { "-3\r\nabc", HTTP_BAD, NULL, NULL }, { "0x3\r\nabc", HTTP_BAD, NULL, NULL },
+	{ "0\r\nA: b\r\n\r\n", HTTP_BAD, NULL, NULL }, { "0\r\n\rx", HTTP_BAD, NULL, NULL }, { "123456789\r\n", HTTP_BAD, NULL, NULL },
 	{ "11\r\n01234567890123456", HTTP_BAD, NULL, NULL }, /* more than out's 16 */
 };
 

@@ -13,14 +13,36 @@ static const char *reason_of(int status)
 		int status;
 		const char *reason;
 	} reasons[] = {
-		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 301, "Moved Permanently" },
-		{ 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" }, { 307, "Temporary Redirect" },
-		{ 308, "Permanent Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" },
-		{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 408, "Request Timeout" },
-		{ 409, "Conflict" }, { 410, "Gone" }, { 413, "Content Too Large" }, { 414, "URI Too Long" },
-		{ 415, "Unsupported Media Type" }, { 417, "Expectation Failed" }, { 421, "Misdirected Request" },
-		{ 429, "Too Many Requests" }, { 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
-		{ 501, "Not Implemented" }, { 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 301, "Moved Permanently" },
+		{ 302, "Found" },
+		{ 303, "See Other" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 410, "Gone" },
+		{ 413, "Content Too Large" },
+		{ 414, "URI Too Long" },
+		{ 415, "Unsupported Media Type" },
+		{ 417, "Expectation Failed" },
+		{ 421, "Misdirected Request" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
 		{ 505, "HTTP Version Not Supported" },
 	};
 
@@ -43,8 +65,8 @@ static const char *date_now(void)
 		return text;
 	struct civil c = civil_from_unix(now);
 	struct buf b = buf_new(DATE_SIZE);
-	buf_add_fmt(&b, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[now / 86400 % 7], c.day, months[(c.month - 1) % 12], c.year,
-	    c.hour, c.minute, c.second);
+	buf_add_fmt(&b, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[now / 86400 % 7], c.day, months[(c.month - 1) % 12], c.year, c.hour,
+	    c.minute, c.second);
 	if (buf_ok(&b) && b.len < DATE_SIZE) {
 		memcpy(text, b.ptr, b.len);
 		text[b.len] = '\0';
@@ -56,8 +78,8 @@ static const char *date_now(void)
 
 static bool name_is_ours(const char *name)
 {
-	static const char *const ours[] = { "connection", "content-length", "content-type", "date", "keep-alive", "server",
-		"trailer", "transfer-encoding", "upgrade" };
+	static const char *const ours[] = { "connection", "content-length", "content-type", "date", "keep-alive", "server", "trailer",
+		"transfer-encoding", "upgrade" };
 
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (strcasecmp(name, ours[i]) == 0)

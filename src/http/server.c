@@ -30,9 +30,8 @@ const struct http_limits http_limits_default = {
 
 static enum err_code check_limits(const struct http_limits *l, struct err *e)
 {
-	const unsigned wanted[] = { l->loops, l->workers, l->queue_max, l->connections_max, l->connections_per_address,
-		l->handshake_ms, l->headers_ms, l->body_ms, l->write_ms, l->idle_ms, l->header_bytes, l->body_bytes,
-		l->requests_per_connection };
+	const unsigned wanted[] = { l->loops, l->workers, l->queue_max, l->connections_max, l->connections_per_address, l->handshake_ms,
+		l->headers_ms, l->body_ms, l->write_ms, l->idle_ms, l->header_bytes, l->body_bytes, l->requests_per_connection };
 
 	errno = 0;
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
@@ -44,8 +43,8 @@ static enum err_code check_limits(const struct http_limits *l, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code http_server_new(const struct http_limits *limits, http_handler *handler, http_problem_fn *problem, void *ctx,
-    struct http_server **ret, struct err *e)
+enum err_code http_server_new(
+    const struct http_limits *limits, http_handler *handler, http_problem_fn *problem, void *ctx, struct http_server **ret, struct err *e)
 {
 	pthread_condattr_t monotonic;
 	uint8_t start[5];

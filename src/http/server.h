@@ -11,31 +11,31 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_OPTIONS, HTTP_OTHER };
 
 /* One request; lives until it is answered. All views live as long as it does. */
 struct http_request {
-	struct arena *arena;         /* of this request; bounded */
+	struct arena *arena; /* of this request; bounded */
 	enum http_method method;
 	struct bytes method_name;
-	struct bytes path;           /* origin-form target without the query: begins with '/', only characters RFC 3986 allows */
-	struct bytes query;          /* ptr NULL when there is no '?' */
-	struct bytes host;           /* the Host field */
-	struct bytes content_type;   /* ptr NULL when absent */
-	struct bytes user_agent;     /* ptr NULL when absent */
-	struct bytes origin;         /* ptr NULL when absent */
-	struct bytes accept;         /* ptr NULL when absent */
+	struct bytes path;         /* origin-form target without the query: begins with '/', only characters RFC 3986 allows */
+	struct bytes query;        /* ptr NULL when there is no '?' */
+	struct bytes host;         /* the Host field */
+	struct bytes content_type; /* ptr NULL when absent */
+	struct bytes user_agent;   /* ptr NULL when absent */
+	struct bytes origin;       /* ptr NULL when absent */
+	struct bytes accept;       /* ptr NULL when absent */
 	struct bytes body;
-	uint8_t address[16];         /* the client's; IPv4 in its mapped form */
-	char id[24];                 /* request id for logs and for our log fields in other processes */
-	void *server_ctx;            /* what the owner gave to http_server_new */
+	uint8_t address[16]; /* the client's; IPv4 in its mapped form */
+	char id[24];         /* request id for logs and for our log fields in other processes */
+	void *server_ctx;    /* what the owner gave to http_server_new */
 };
 
 #define HTTP_FIELDS_MAX 12
 struct http_field {
 	const char *name;
-	struct bytes value;          /* printable ASCII; others are refused as a BUG and sent as a bare 500; ptr NULL: left out */
+	struct bytes value; /* printable ASCII; others are refused as a BUG and sent as a bare 500; ptr NULL: left out */
 };
 struct http_response {
 	int status;
-	const char *content_type;    /* NULL: no body */
-	struct bytes body;           /* copied */
+	const char *content_type;                  /* NULL: no body */
+	struct bytes body;                         /* copied */
 	struct http_field fields[HTTP_FIELDS_MAX]; /* further fields; values are copied */
 	size_t n_fields;
 };
@@ -51,18 +51,18 @@ void http_answer(struct http_request *r, const struct http_response *res);
 
 /* None may be 0. */
 struct http_limits {
-	unsigned loops;              /* threads that own sockets */
+	unsigned loops; /* threads that own sockets */
 	unsigned workers;
-	unsigned queue_max;          /* requests waiting for a worker; one more is answered 503 with Retry-After by the server */
+	unsigned queue_max; /* requests waiting for a worker; one more is answered 503 with Retry-After by the server */
 	unsigned connections_max, connections_per_address; /* IPv6: per /64 */
-	unsigned handshake_ms;       /* total, from accept to the end of the handshake */
-	unsigned headers_ms;         /* total, from the first byte of a request to the end of its header section */
-	unsigned body_ms;            /* total, for the body */
-	unsigned write_ms;           /* total, for the response to be taken */
-	unsigned idle_ms;            /* between requests of a kept connection */
-	unsigned header_bytes;       /* request line and fields: 16384 */
-	unsigned body_bytes;         /* 65536 */
-	unsigned requests_per_connection; /* then Connection: close */
+	unsigned handshake_ms;                             /* total, from accept to the end of the handshake */
+	unsigned headers_ms;                               /* total, from the first byte of a request to the end of its header section */
+	unsigned body_ms;                                  /* total, for the body */
+	unsigned write_ms;                                 /* total, for the response to be taken */
+	unsigned idle_ms;                                  /* between requests of a kept connection */
+	unsigned header_bytes;                             /* request line and fields: 16384 */
+	unsigned body_bytes;                               /* 65536 */
+	unsigned requests_per_connection;                  /* then Connection: close */
 };
 extern const struct http_limits http_limits_default;
 

@@ -25,28 +25,28 @@
  * in the order of its deadlines and needs no heap. */
 enum phase {
 	PHASE_HANDSHAKE,
-	PHASE_IDLE,     /* waiting for the first byte of a request */
+	PHASE_IDLE, /* waiting for the first byte of a request */
 	PHASE_HEAD,
 	PHASE_BODY,
 	PHASE_HANDLING, /* the request is lent out; no deadline here */
 	PHASE_WRITING,
 	PHASE_LINGERING, /* our side is ended; what still comes is thrown away, so that our last answer is not lost to a reset */
-	PHASE_GONE,     /* the socket is closed, but a request is still lent out: its place stays counted until it is back */
-	PHASE_DEAD,     /* freed at the end of the callback */
+	PHASE_GONE,      /* the socket is closed, but a request is still lent out: its place stays counted until it is back */
+	PHASE_DEAD,      /* freed at the end of the callback */
 	PHASE__MAX
 };
 
 struct request {
-	struct http_request pub;     /* first: http_answer() casts back */
+	struct http_request pub; /* first: http_answer() casts back */
 	struct http_server *server;
 	struct loop *loop;
 	struct conn *conn;
 	struct http_head head;
 	struct http_chunked chunked;
-	struct buf body;             /* what pub.body views */
-	struct buf out;              /* the answer, written by http_answer() */
-	bool close;                  /* the connection ends with this answer */
-	struct request *next;        /* in `answered` or in the free list */
+	struct buf body;      /* what pub.body views */
+	struct buf out;       /* the answer, written by http_answer() */
+	bool close;           /* the connection ends with this answer */
+	struct request *next; /* in `answered` or in the free list */
 };
 
 struct conn {
@@ -57,16 +57,16 @@ struct conn {
 	struct transport transport;
 	struct event readable, writable;
 	uint8_t address[16];
-	struct buf in;               /* what came and is not taken yet */
+	struct buf in; /* what came and is not taken yet */
 	struct http_scan scan;
 	struct request *req;
 	struct buf out;
-	size_t out_at;               /* what of it is sent */
+	size_t out_at; /* what of it is sent */
 	unsigned served;
-	size_t discarded;            /* while lingering */
-	bool reading;                /* `readable` is added */
-	bool eof;                    /* the client ended its side in order */
-	bool close, linger;          /* what follows WRITING */
+	size_t discarded;   /* while lingering */
+	bool reading;       /* `readable` is added */
+	bool eof;           /* the client ended its side in order */
+	bool close, linger; /* what follows WRITING */
 };
 TAILQ_HEAD(conn_list, conn);
 
@@ -84,7 +84,7 @@ struct loop {
 	struct event woken, tick, accept_again;
 	_Atomic(struct request *) answered; /* pushed by any thread, taken whole by the loop */
 	struct conn_list conns[PHASE__MAX];
-	unsigned n_conns;                   /* all but the dead */
+	unsigned n_conns; /* all but the dead */
 	struct request *free_requests;
 	unsigned n_free_requests;
 	struct loop_listener listeners[HTTP_LISTENERS_MAX];
@@ -98,13 +98,13 @@ struct http_server {
 	http_handler *handler;
 	http_problem_fn *problem;
 	void *ctx;
-	_Atomic unsigned refs;              /* the owner's and one for each request lent out */
-	_Atomic int stopping;               /* enum stopping */
+	_Atomic unsigned refs; /* the owner's and one for each request lent out */
+	_Atomic int stopping;  /* enum stopping */
 	bool started;
-	unsigned n_threads;                 /* loops whose thread was started */
+	unsigned n_threads; /* loops whose thread was started */
 	struct workers *workers;
 	struct address_table *addresses;
-	pthread_mutex_t lock;               /* of the two below */
+	pthread_mutex_t lock; /* of the two below */
 	SSL_CTX *tls;
 	unsigned loops_running;
 	pthread_cond_t loop_ended;
@@ -113,7 +113,7 @@ struct http_server {
 		bool tls;
 	} listeners[HTTP_LISTENERS_MAX];
 	unsigned n_listeners;
-	char id_prefix[11];                 /* of request ids: what tells this start of the server from others */
+	char id_prefix[11]; /* of request ids: what tells this start of the server from others */
 	_Atomic uint64_t next_id;
 	_Atomic uint64_t accepted, refused_connections, handshakes, handshake_failures, requests, bad_requests, timeouts, overloaded,
 	    open_now;

@@ -183,8 +183,7 @@ static void answers_pipelined_requests_in_order(void **state)
 	(void)state;
 	client_plain(&c, t.plain);
 	/* The first waits for us: the others must not overtake it. */
-	client_send(
-	    &c, GET("/park") POST("/echo", "Content-Length: 1\r\n\r\n2") POST("/echo", "Content-Length: 1\r\n\r\n3") "GET /ech");
+	client_send(&c, GET("/park") POST("/echo", "Content-Length: 1\r\n\r\n2") POST("/echo", "Content-Length: 1\r\n\r\n3") "GET /ech");
 	park_wait(1);
 	testing_sleep_ms(20);
 	park_answer("1");

@@ -270,9 +270,7 @@ void tested_stop(struct tested *t)
 static void client_open(struct client *c, int port)
 {
 	const struct timeval patience = { .tv_sec = 20 };
-	struct sockaddr_in a = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-	};
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	const int on = 1;
 
 	*c = (struct client){ .fd = socket(AF_INET, SOCK_STREAM, 0), .in = calloc(1, CLIENT_ROOM) };

@@ -53,9 +53,9 @@ struct client {
 	char *body; /* of the last answer */
 };
 struct answer {
-	int status;   /* 0: the connection ended, or was reset, without one */
+	int status; /* 0: the connection ended, or was reset, without one */
 	char head[4096];
-	char *body;   /* the client's, until its next answer; NUL-terminated */
+	char *body; /* the client's, until its next answer; NUL-terminated */
 	size_t body_len;
 };
 
@@ -78,11 +78,11 @@ void client_close(struct client *c, bool rude);
 const char *answer_field(const struct answer *a, const char *name);
 
 /* Polls the condition up to ten seconds. */
-#define WAIT_UNTIL(condition)                                                  \
-	do {                                                                   \
+#define WAIT_UNTIL(condition)                                                           \
+	do {                                                                            \
 		for (int wait_ms_ = 0; wait_ms_ < 10000 && !(condition); wait_ms_ += 5) \
-			testing_sleep_ms(5);                                   \
-		assert_true(condition);                                        \
+			testing_sleep_ms(5);                                            \
+		assert_true(condition);                                                 \
 	} while (0)
 void testing_sleep_ms(unsigned ms);
 

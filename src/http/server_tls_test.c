@@ -279,10 +279,9 @@ static enum err_code set_tls(const char *chain, const char *key)
 
 static void refuses_identities_that_do_not_fit(void **state)
 {
-	static const char locked[] =
-	    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhAAAAAAAAAAAIC\n"
-	    "CAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEAAAAAAAAAAAAAAAAAAAAAAEQAAA\n"
-	    "-----END ENCRYPTED PRIVATE KEY-----\n";
+	static const char locked[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhAAAAAAAAAAAIC\n"
+				     "CAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEAAAAAAAAAAAAAAAAAAAAAAEQAAA\n"
+				     "-----END ENCRYPTED PRIVATE KEY-----\n";
 	char *chain, *key, *other_chain, *other_key;
 	struct client c;
 

@@ -82,8 +82,7 @@ static enum err_code use_key(SSL_CTX *ctx, struct bytes key_pem, struct err *e)
 }
 
 /* A client that offers protocols but not this one is told so (RFC 7301 §3.2) instead of being answered in the wrong one. */
-static int select_alpn(
-    SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *ctx)
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *ctx)
 {
 	static const char http11[] = "http/1.1";
 
@@ -108,8 +107,8 @@ enum err_code tls_context_new(struct bytes chain_pem, struct bytes key_pem, SSL_
 		FAIL(e, NOMEM, "no TLS context: %s", openssl_reason());
 	/* Sessions are not resumed: a ticket costs 100 µs a connection, and few ACME clients come back soon. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-				     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+				     SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* Without it, one call works as long as records of the handshake's kind (key updates) keep coming. */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);

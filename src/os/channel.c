@@ -160,7 +160,8 @@ static enum err_code prepare_socket(int fd, size_t packet, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code channel_new(int fd, uint8_t self, uint8_t peer, const struct message_rule *rules, size_t n_rules, struct channel **ret, struct err *e)
+enum err_code channel_new(
+    int fd, uint8_t self, uint8_t peer, const struct message_rule *rules, size_t n_rules, struct channel **ret, struct err *e)
 {
 	struct channel sizes = { .fd = fd, .self = self, .peer = peer, .rules = rules, .n_rules = n_rules };
 	CLEANUP(close_p) int owned = fd;

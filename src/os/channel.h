@@ -14,20 +14,20 @@
 /* One row for each message type; the type's number is its index. */
 struct message_rule {
 	const char *name;
-	uint8_t from, to;     /* process numbers */
+	uint8_t from, to; /* process numbers */
 	uint32_t body_max;
-	uint16_t credits;     /* most unanswered requests of this type; 0: not a request (needs no answer) */
-	uint16_t answers;     /* for an answer: index + 1 of a request type it may answer, 0 for a request or notice;
+	uint16_t credits; /* most unanswered requests of this type; 0: not a request (needs no answer) */
+	uint16_t answers; /* for an answer: index + 1 of a request type it may answer, 0 for a request or notice;
 	                       * refusals answer any request and have ANSWERS_ANY */
-	bool carries_fd;      /* exactly one descriptor comes along (SCM_RIGHTS); with every other type none may */
+	bool carries_fd;  /* exactly one descriptor comes along (SCM_RIGHTS); with every other type none may */
 };
 #define ANSWERS_ANY 0xffff
 
 struct message {
 	uint16_t type;
-	uint32_t id;          /* chosen by the requester, repeated in the answer */
-	struct bytes body;    /* valid until the next channel_receive() on this channel */
-	int fd;               /* a descriptor that came along, now the receiver's to close; -1: none */
+	uint32_t id;       /* chosen by the requester, repeated in the answer */
+	struct bytes body; /* valid until the next channel_receive() on this channel */
+	int fd;            /* a descriptor that came along, now the receiver's to close; -1: none */
 };
 
 struct channel_counts {
@@ -38,8 +38,8 @@ struct channel;
 
 /* Owns the descriptor (on failure it is closed), makes it non-blocking. self and peer are process numbers of the rules, which
  * must live as long as the channel. CONFIG when the socket's send buffer cannot hold the largest message that we may send. */
-enum err_code channel_new(int fd, uint8_t self, uint8_t peer, const struct message_rule *rules, size_t n_rules,
-    struct channel **ret, struct err *e) MUST_USE;
+enum err_code channel_new(
+    int fd, uint8_t self, uint8_t peer, const struct message_rule *rules, size_t n_rules, struct channel **ret, struct err *e) MUST_USE;
 void channel_free(struct channel *c);
 DEFINE_CLEANUP(struct channel *, channel_free);
 int channel_fd(const struct channel *c);

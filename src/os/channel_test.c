@@ -204,7 +204,8 @@ static void test_a_flood_gives_way(void **state)
 static void test_many_open_requests(void **state)
 {
 	enum { CREDITS = 500, ROUNDS = 20000 };
-	static const struct message_rule many[] = { { "ASK", FRONT, SIGNER, 0, CREDITS, 0, false }, { "ANSWER", SIGNER, FRONT, 0, 0, 1, false } };
+	static const struct message_rule many[] = { { "ASK", FRONT, SIGNER, 0, CREDITS, 0, false },
+		{ "ANSWER", SIGNER, FRONT, 0, 0, 1, false } };
 	static uint32_t open[CREDITS];
 	struct channel *front, *signer;
 	int fds[2];
@@ -219,7 +220,7 @@ static void test_many_open_requests(void **state)
 		random = random * 1103515245 + 12345;
 		bool ask = n == 0 || (n < CREDITS && (random >> 16) % 100 < 60);
 		if (ask) {
-			open[n] = next++ << 20; /* multiples of 2^20: few different slots */
+			open[n] = next++ << 20;                    /* multiples of 2^20: few different slots */
 			if (say(front, 0, open[n], "") == ERR_BUG) /* that number is open still */
 				continue;
 			expect(signer, 0, open[n++], "");
@@ -234,7 +235,8 @@ static void test_many_open_requests(void **state)
 		assert_int_equal(say(signer, 1, open[--n], ""), ERR_OK);
 		expect(front, 1, open[n], "");
 	}
-	assert_int_equal(channel_counts(signer).refused_turn + channel_counts(front).refused_turn + channel_counts(signer).refused_credit, 0);
+	assert_int_equal(
+	    channel_counts(signer).refused_turn + channel_counts(front).refused_turn + channel_counts(signer).refused_credit, 0);
 	channel_free(front);
 	channel_free(signer);
 }

@@ -18,8 +18,8 @@
 
 /* --- a seam that writes down what is done, and fails the N-th of it --- */
 
-static char done[512];    /* "open-dir open-new write fsync rename fsync-dir " */
-static int fail_number;   /* counts down; 0: none fails any more */
+static char done[512];  /* "open-dir open-new write fsync rename fsync-dir " */
+static int fail_number; /* counts down; 0: none fails any more */
 static int fail_error;
 static size_t write_most; /* of one write */
 static unsigned interruptions;

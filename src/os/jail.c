@@ -60,7 +60,7 @@ static bool is_now(const struct jail *j)
 	gid_t rg, g, sg;
 
 	return getresuid(&r, &u, &s) == 0 && getresgid(&rg, &g, &sg) == 0 && r == j->uid && u == j->uid && s == j->uid && rg == j->gid &&
-	    g == j->gid && sg == j->gid && getgroups(0, NULL) == 0;
+	       g == j->gid && sg == j->gid && getgroups(0, NULL) == 0;
 }
 
 static enum err_code enter_as_root(const struct jail *j, struct jail_layers *l, struct err *e)
@@ -100,7 +100,8 @@ static bool map_ourselves(uid_t uid, gid_t gid)
 	(void)snprintf(uids, sizeof uids, "%u %u 1", (unsigned)uid, (unsigned)uid);
 	(void)snprintf(gids, sizeof gids, "%u %u 1", (unsigned)gid, (unsigned)gid);
 	/* user_namespaces(7): an ordinary user maps its group only when groups can no longer be dropped */
-	return write_proc("/proc/self/setgroups", "deny") && write_proc("/proc/self/uid_map", uids) && write_proc("/proc/self/gid_map", gids);
+	return write_proc("/proc/self/setgroups", "deny") && write_proc("/proc/self/uid_map", uids) &&
+	       write_proc("/proc/self/gid_map", gids);
 }
 
 enum granted { GRANTED_NOTHING, GRANTED_HALF, GRANTED_ALL };

@@ -8,11 +8,11 @@
 #include <sys/types.h>
 
 struct jail {
-	int root_dir;          /* descriptor of the data folder that becomes "/" */
-	uid_t uid;             /* taken when we are root; ignored else */
+	int root_dir; /* descriptor of the data folder that becomes "/" */
+	uid_t uid;    /* taken when we are root; ignored else */
 	gid_t gid;
-	bool network;          /* may open connections (the validator) */
-	bool writable;         /* may write below its root (the validator may not) */
+	bool network;           /* may open connections (the validator) */
+	bool writable;          /* may write below its root (the validator may not) */
 	uint32_t processes_max; /* 0: no fork and no exec, threads as many as it likes; else RLIMIT_NPROC (threads count too) */
 };
 

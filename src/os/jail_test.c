@@ -227,9 +227,9 @@ static void run_both(const struct jail_world *w, void (*look)(const struct jail_
 	}
 }
 
-#define TEST_BOTH(name)                       \
-	static void test_##name(void **state) \
-	{                                     \
+#define TEST_BOTH(name)                           \
+	static void test_##name(void **state)     \
+	{                                         \
 		run_both(*state, look_at_##name); \
 	}
 TEST_BOTH(files)
@@ -422,9 +422,12 @@ static void test_describe(void **state)
 	(void)state;
 	assert_described((struct jail_layers){ 0 }, "none");
 	assert_described((struct jail_layers){ .landlock_fs = true }, "Landlock files");
-	assert_described((struct jail_layers){ .root = true, .user = true, .network_ns = true, .landlock_fs = true, .landlock_tcp = true, .no_new_privs = true },
+	assert_described(
+	    (struct jail_layers){
+		.root = true, .user = true, .network_ns = true, .landlock_fs = true, .landlock_tcp = true, .no_new_privs = true },
 	    "root directory, user, network namespace, Landlock files and TCP, no new privileges");
-	assert_described((struct jail_layers){ .no_processes = true, .seccomp = true, .undumpable = true }, "no new processes, system calls, no core dumps");
+	assert_described((struct jail_layers){ .no_processes = true, .seccomp = true, .undumpable = true },
+	    "no new processes, system calls, no core dumps");
 }
 
 int main(void)

@@ -68,7 +68,8 @@ int jail_world_make(void **state)
 	w->folder = open(w->inside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->folder < 0 || put_file(w->folder, "file", 0644) != 0)
 		return -1;
-	if (geteuid() == 0 && (fchown(w->folder, ORDINARY_ID, ORDINARY_ID) != 0 || fchownat(w->folder, "file", ORDINARY_ID, ORDINARY_ID, 0) != 0))
+	if (geteuid() == 0 &&
+	    (fchown(w->folder, ORDINARY_ID, ORDINARY_ID) != 0 || fchownat(w->folder, "file", ORDINARY_ID, ORDINARY_ID, 0) != 0))
 		return fail_at("chown");
 	*state = w;
 	return listen_tcp(w) == 0 ? listen_abstract(w) : -1;
@@ -104,7 +105,8 @@ void jail_become_ordinary(void)
 {
 	if (geteuid() != 0)
 		return;
-	CHECK(setgroups(0, NULL) == 0 && setresgid(ORDINARY_ID, ORDINARY_ID, ORDINARY_ID) == 0 && setresuid(ORDINARY_ID, ORDINARY_ID, ORDINARY_ID) == 0);
+	CHECK(setgroups(0, NULL) == 0 && setresgid(ORDINARY_ID, ORDINARY_ID, ORDINARY_ID) == 0 &&
+	      setresuid(ORDINARY_ID, ORDINARY_ID, ORDINARY_ID) == 0);
 	/* one that was started as an ordinary user has its own files in /proc; a change of user took them from us */
 	CHECK(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
 }

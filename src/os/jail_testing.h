@@ -12,10 +12,10 @@
 struct jail_world {
 	char inside[64], outside[64]; /* the jail's folder; a file beside it that everybody may read */
 	int folder;
-	int listener;                 /* TCP on 127.0.0.1, inherited */
+	int listener; /* TCP on 127.0.0.1, inherited */
 	uint16_t port;
-	int abstract;                 /* a listening socket of the abstract namespace */
-	char abstract_name[32];       /* without the NUL before it */
+	int abstract;           /* a listening socket of the abstract namespace */
+	char abstract_name[32]; /* without the NUL before it */
 };
 
 /* For cmocka's groups: *state becomes a struct jail_world. */

@@ -16,22 +16,22 @@
 #define RULESET_VERSION 1u
 #define RULE_PATH       1
 
-#define FS_EXECUTE    (UINT64_C(1) << 0)
-#define FS_WRITE      (UINT64_C(1) << 1)
-#define FS_READ       (UINT64_C(1) << 2)
-#define FS_READ_DIR   (UINT64_C(1) << 3)
-#define FS_REMOVE_DIR (UINT64_C(1) << 4)
-#define FS_REMOVE     (UINT64_C(1) << 5)
-#define FS_MAKE_DIR   (UINT64_C(1) << 7)
-#define FS_MAKE_REG   (UINT64_C(1) << 8)
-#define FS_ALL_ABI1   ((UINT64_C(1) << 13) - 1)
-#define FS_REFER      (UINT64_C(1) << 13) /* ABI 2 */
-#define FS_TRUNCATE   (UINT64_C(1) << 14) /* ABI 3 */
-#define FS_IOCTL      (UINT64_C(1) << 15) /* ABI 5 */
-#define NET_BIND      (UINT64_C(1) << 0)  /* ABI 4 */
-#define NET_CONNECT   (UINT64_C(1) << 1)
+#define FS_EXECUTE          (UINT64_C(1) << 0)
+#define FS_WRITE            (UINT64_C(1) << 1)
+#define FS_READ             (UINT64_C(1) << 2)
+#define FS_READ_DIR         (UINT64_C(1) << 3)
+#define FS_REMOVE_DIR       (UINT64_C(1) << 4)
+#define FS_REMOVE           (UINT64_C(1) << 5)
+#define FS_MAKE_DIR         (UINT64_C(1) << 7)
+#define FS_MAKE_REG         (UINT64_C(1) << 8)
+#define FS_ALL_ABI1         ((UINT64_C(1) << 13) - 1)
+#define FS_REFER            (UINT64_C(1) << 13) /* ABI 2 */
+#define FS_TRUNCATE         (UINT64_C(1) << 14) /* ABI 3 */
+#define FS_IOCTL            (UINT64_C(1) << 15) /* ABI 5 */
+#define NET_BIND            (UINT64_C(1) << 0)  /* ABI 4 */
+#define NET_CONNECT         (UINT64_C(1) << 1)
 #define SCOPE_ABSTRACT_UNIX (UINT64_C(1) << 0) /* ABI 6 */
-#define SCOPE_SIGNAL  (UINT64_C(1) << 1)
+#define SCOPE_SIGNAL        (UINT64_C(1) << 1)
 
 struct ruleset {
 	uint64_t fs, net, scoped;
@@ -58,7 +58,8 @@ static uint64_t allowed_fs(long abi, bool writable)
 void landlock_restrict(bool writable, bool network, bool *ret_files, bool *ret_tcp)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, RULESET_VERSION);
-	struct ruleset r = { .fs = handled_fs(abi), .net = !network && abi >= 4 ? NET_BIND | NET_CONNECT : 0,
+	struct ruleset r = { .fs = handled_fs(abi),
+		.net = !network && abi >= 4 ? NET_BIND | NET_CONNECT : 0,
 		.scoped = abi >= 6 ? SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL : 0 };
 
 	*ret_files = *ret_tcp = false;

@@ -26,11 +26,29 @@
 /* Starting and tracing processes; ways to a new namespace or mount, which an ordinary user gets with a user namespace; parts of
  * the kernel that we never need and that have let many out of their jails. */
 static const uint32_t denied[] = {
-	SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_unshare, SYS_setns, SYS_mount, SYS_umount2,
-	SYS_pivot_root, SYS_chroot, SYS_bpf, SYS_perf_event_open, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_init_module,
-	SYS_finit_module, SYS_kexec_load, SYS_personality,
+	SYS_execve,
+	SYS_execveat,
+	SYS_ptrace,
+	SYS_process_vm_readv,
+	SYS_process_vm_writev,
+	SYS_unshare,
+	SYS_setns,
+	SYS_mount,
+	SYS_umount2,
+	SYS_pivot_root,
+	SYS_chroot,
+	SYS_bpf,
+	SYS_perf_event_open,
+	SYS_keyctl,
+	SYS_add_key,
+	SYS_request_key,
+	SYS_init_module,
+	SYS_finit_module,
+	SYS_kexec_load,
+	SYS_personality,
 #ifdef SYS_fork
-	SYS_fork, SYS_vfork,
+	SYS_fork,
+	SYS_vfork,
 #endif
 #ifdef SYS_userfaultfd
 	SYS_userfaultfd,
@@ -39,14 +57,17 @@ static const uint32_t denied[] = {
 	SYS_io_uring_setup,
 #endif
 #ifdef SYS_open_tree
-	SYS_open_tree, SYS_move_mount, SYS_fsopen, SYS_fsmount,
+	SYS_open_tree,
+	SYS_move_mount,
+	SYS_fsopen,
+	SYS_fsmount,
 #endif
 };
 
-#define LOAD(field)          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
+#define LOAD(field)           BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
 #define JUMP(how, k, yes, no) BPF_JUMP(BPF_JMP | (how) | BPF_K, (k), (yes), (no))
-#define RETURN(k)            BPF_STMT(BPF_RET | BPF_K, (k))
-#define REFUSE(error)        RETURN(SECCOMP_RET_ERRNO | (error))
+#define RETURN(k)             BPF_STMT(BPF_RET | BPF_K, (k))
+#define REFUSE(error)         RETURN(SECCOMP_RET_ERRNO | (error))
 
 static const struct sock_filter head[] = {
 	LOAD(arch),

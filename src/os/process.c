@@ -132,7 +132,8 @@ enum err_code process_find(const char *name, const char *compiled_folder, int *r
 	if (fd < 0 && n > 0 && n < PATH_MAX)
 		fd = open_executable(compiled);
 	if (fd < 0)
-		FAIL(e, NOT_FOUND, "%s is neither at %s nor in %s: is the installation complete?", name, have_near ? near : "-", compiled_folder);
+		FAIL(e, NOT_FOUND, "%s is neither at %s nor in %s: is the installation complete?", name, have_near ? near : "-",
+		    compiled_folder);
 	*ret_fd = fd;
 	return ERR_OK;
 }
@@ -169,8 +170,9 @@ void service_notify(const char *state)
 	if (at.sun_path[0] == '@')
 		at.sun_path[0] = 0;
 	/* Type=notify-reload wants to know when the reload began */
-	int n = strcmp(state, "RELOADING=1") == 0 ? snprintf(text, sizeof text, "%s\nMONOTONIC_USEC=%" PRId64, state, clock_monotonic_ms() * 1000)
-						  : snprintf(text, sizeof text, "%s", state);
+	int n = strcmp(state, "RELOADING=1") == 0
+		    ? snprintf(text, sizeof text, "%s\nMONOTONIC_USEC=%" PRId64, state, clock_monotonic_ms() * 1000)
+		    : snprintf(text, sizeof text, "%s", state);
 	size_t size = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
 	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));

@@ -7,8 +7,8 @@
 #include "pki/name.h"
 #include "pki/profile.h"
 
-#define SERIAL_SIZE    16 /* first byte 0x01..0x7f, so that it is positive and always 16 bytes */
-#define CERT_SIZE_MAX  16384
+#define SERIAL_SIZE   16 /* first byte 0x01..0x7f, so that it is positive and always 16 bytes */
+#define CERT_SIZE_MAX 16384
 
 /* What an issuer's certificate says that its leaves repeat byte for byte. */
 struct issuer {
@@ -20,8 +20,8 @@ struct issuer {
 };
 
 struct leaf_request {
-	const uint8_t *serial;    /* SERIAL_SIZE bytes */
-	const struct san *names;  /* sorted (san_sort) */
+	const uint8_t *serial;   /* SERIAL_SIZE bytes */
+	const struct san *names; /* sorted (san_sort) */
 	size_t n_names;
 	struct bytes spki;
 	enum key_type key_type;
@@ -33,9 +33,9 @@ void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const 
 /* The TBSCertificate of a CA certificate: root (path_len -1: none) or intermediate. issuer_name is the DER Name of the signer. */
 struct ca_request {
 	const uint8_t *serial;
-	struct bytes subject, issuer_name; /* DER Names, see name_write_ca() */
+	struct bytes subject, issuer_name;   /* DER Names, see name_write_ca() */
 	struct bytes spki, authority_key_id; /* authority_key_id empty for a root */
-	enum sig_alg alg;                  /* the signer's */
+	enum sig_alg alg;                    /* the signer's */
 	int64_t not_before_s, not_after_s;
 	int path_len;
 };
@@ -52,7 +52,7 @@ enum err_code cert_sign(const struct key *k, struct bytes tbs, struct buf *out, 
 
 /* A certificate taken apart; views into the input. */
 struct cert {
-	struct bytes tbs; /* with its header, as signed */
+	struct bytes tbs;    /* with its header, as signed */
 	struct bytes serial; /* the INTEGER's content, with a leading zero where it has one (RFC 9773 §4.1 wants it so) */
 	struct bytes issuer_name, subject_name, spki; /* with their headers */
 	struct bytes signature;

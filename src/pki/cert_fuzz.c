@@ -35,8 +35,12 @@ static void run_lint(struct arena *a, const struct cert *c, struct key *issuer_k
 	static const uint8_t zeros[SERIAL_SIZE];
 	const struct profile p = { .lifetime_s = UINT32_MAX, .names_max = UINT32_MAX };
 	const struct issuer i = { .subject = c->issuer_name, .key_id = c->authority_key_id, .key = issuer_key, .not_after_s = INT64_MAX };
-	const struct leaf_request r = { .serial = c->serial.len == SERIAL_SIZE ? c->serial.ptr : zeros, .names = c->names,
-		.n_names = c->n_names, .spki = c->spki, .key_type = KEY_EC_P256, .not_before_s = c->not_before_s,
+	const struct leaf_request r = { .serial = c->serial.len == SERIAL_SIZE ? c->serial.ptr : zeros,
+		.names = c->names,
+		.n_names = c->n_names,
+		.spki = c->spki,
+		.key_type = KEY_EC_P256,
+		.not_before_s = c->not_before_s,
 		.not_after_s = c->not_after_s };
 	enum err_code rc = lint_leaf_tbs(a, c->tbs, &i, &p, &r, NULL);
 

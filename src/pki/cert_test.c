@@ -26,22 +26,22 @@ static void a_leaf_is_these_bytes(void **state)
 {
 	static const char *const spki = "302a 300506032b6570 032100 d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 	const char *const want = "3082011e"
-	    "a003020102"                                                   /* version 3 */
-	    "0210 5a000102030405060708090a0b0c0dff"                        /* serial */
-	    "300506032b6570"                                               /* signature: Ed25519 */
-	    "300f310d300b06035504030c0454657374"                           /* issuer: CN=Test */
-	    "301e 170d3236313132333233303030305a 170d3237303232313232353935395a"
-	    "3000"                                                         /* subject */
-	    "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
-	    "a3819e 30819b"
-	    "300f 0603551d23 0408 3006 8004 01020304"                      /* authorityKeyIdentifier */
-	    "300e 0603551d0f 0101ff 0404 03020780"                         /* keyUsage */
-	    "3013 0603551d25 040c 300a 06082b06010505070301"               /* extKeyUsage */
-	    "3040 0603551d11 0101ff 0436 3034"                             /* subjectAltName */
-	    "820d 2a2e6578616d706c652e6f7267 820b 6578616d706c652e6f7267"
-	    "8710 20010db8000000000000000000000001 8704 c0000201"
-	    "3013 0603551d20 040c 300a 3008 0606 67810c010201"             /* certificatePolicies */
-	    "300c 0603551d13 0101ff 0402 3000";                            /* basicConstraints */
+				 "a003020102"                            /* version 3 */
+				 "0210 5a000102030405060708090a0b0c0dff" /* serial */
+				 "300506032b6570"                        /* signature: Ed25519 */
+				 "300f310d300b06035504030c0454657374"    /* issuer: CN=Test */
+				 "301e 170d3236313132333233303030305a 170d3237303232313232353935395a"
+				 "3000" /* subject */
+				 "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+				 "a3819e 30819b"
+				 "300f 0603551d23 0408 3006 8004 01020304"        /* authorityKeyIdentifier */
+				 "300e 0603551d0f 0101ff 0404 03020780"           /* keyUsage */
+				 "3013 0603551d25 040c 300a 06082b06010505070301" /* extKeyUsage */
+				 "3040 0603551d11 0101ff 0436 3034"               /* subjectAltName */
+				 "820d 2a2e6578616d706c652e6f7267 820b 6578616d706c652e6f7267"
+				 "8710 20010db8000000000000000000000001 8704 c0000201"
+				 "3013 0603551d20 040c 300a 3008 0606 67810c010201" /* certificatePolicies */
+				 "300c 0603551d13 0101ff 0402 3000";                /* basicConstraints */
 	struct key *key CLEANUP(key_free_p) = NULL;
 	struct buf tbs CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
 	struct leaf_request r;
@@ -122,11 +122,13 @@ static void tools_agree(const struct chain *c, struct bytes leaf)
 	test_write_pem("root.pem", "CERTIFICATE", buf_bytes(&c->root));
 	test_write_pem("ca.pem", "CERTIFICATE", buf_bytes(&c->intermediate));
 	test_write_pem("leaf.pem", "CERTIFICATE", leaf);
-	snprintf(command, sizeof command, "openssl verify -x509_strict -purpose sslserver -verify_hostname example.org -attime %lld "
-	    "-policy_check -explicit_policy -policy 2.23.140.1.2.1 -CAfile root.pem -untrusted ca.pem leaf.pem", (long long)test_now_s);
+	snprintf(command, sizeof command,
+	    "openssl verify -x509_strict -purpose sslserver -verify_hostname example.org -attime %lld "
+	    "-policy_check -explicit_policy -policy 2.23.140.1.2.1 -CAfile root.pem -untrusted ca.pem leaf.pem",
+	    (long long)test_now_s);
 	assert_non_null(strstr(test_run(command), "leaf.pem: OK"));
 	const char *said = test_run("cat leaf.pem ca.pem > chain.pem && certtool --verify --load-ca-certificate root.pem "
-	    "--verify-hostname example.org --verify-purpose 1.3.6.1.5.5.7.3.1 --infile chain.pem");
+				    "--verify-hostname example.org --verify-purpose 1.3.6.1.5.5.7.3.1 --infile chain.pem");
 	assert_non_null(strstr(said, "Chain verification output: Verified. The certificate is trusted."));
 	said = test_run("certtool -i --infile leaf.pem");
 	assert_non_null(strstr(said, "Subject Alternative Name (critical):"));
@@ -265,10 +267,11 @@ static void other_peoples_certificates_are_read(void **state)
 		{ "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -sha256", NULL, true, 0 },
 		{ "-newkey rsa:2048 -sha256 -addext keyUsage=digitalSignature", NULL, false, 0 },
 		{ "-newkey rsa:2048 -sha256 -addext keyUsage=keyCertSign", NULL, true, 0 },
-		{ "-newkey ed25519 -addext subjectAltName=DNS:a.example,email:a@example.org,IP:192.0.2.1,URI:http://x.example/", NULL, true, 2 },
+		{ "-newkey ed25519 -addext subjectAltName=DNS:a.example,email:a@example.org,IP:192.0.2.1,URI:http://x.example/", NULL, true,
+		    2 },
 		{ "-newkey ec -pkeyopt ec_paramgen_curve:P-384 -sha384 -set_serial 0xffffffffffffffffffffffffffffffff", NULL, true, 0 },
-		{ "-newkey rsa:2048 -sha1", "the certificate is signed with sha1WithRSAEncryption (1.2.840.113549.1.1.5), which is not read here",
-			false, 0 },
+		{ "-newkey rsa:2048 -sha1",
+		    "the certificate is signed with sha1WithRSAEncryption (1.2.840.113549.1.1.5), which is not read here", false, 0 },
 	};
 
 	(void)state;
@@ -277,8 +280,10 @@ static void other_peoples_certificates_are_read(void **state)
 		char command[512];
 		struct cert x;
 		struct err e;
-		snprintf(command, sizeof command, "openssl req -x509 -nodes -batch -subj /CN=Other -days 30 -keyout /dev/null %s -outform DER "
-		    "2>/dev/null | od -An -v -tx1 | tr -d ' \\n'", rows[i].options);
+		snprintf(command, sizeof command,
+		    "openssl req -x509 -nodes -batch -subj /CN=Other -days 30 -keyout /dev/null %s -outform DER "
+		    "2>/dev/null | od -An -v -tx1 | tr -d ' \\n'",
+		    rows[i].options);
 		struct bytes der = test_hex(test_run(command));
 		enum err_code rc = cert_parse(arena, der, &x, &e);
 		assert_int_equal(rc, rows[i].why ? ERR_MALFORMED : ERR_OK);
@@ -302,8 +307,8 @@ struct pieces {
 
 #define ES256 "300a06082a8648ce3d040302"
 #define SPKI  "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
-static const struct pieces good = { "a003020102", "020101", ES256, "3000", "301e170d3236313132333233303030305a170d3237303232313232353935395a",
-	"a3123010 300e 0603551d0f 0101ff 0404 03020780", ES256, "" };
+static const struct pieces good = { "a003020102", "020101", ES256, "3000",
+	"301e170d3236313132333233303030305a170d3237303232313232353935395a", "a3123010 300e 0603551d0f 0101ff 0404 03020780", ES256, "" };
 
 static struct bytes assemble(const struct pieces *p, struct buf *b)
 {
@@ -342,7 +347,8 @@ static void malformed_certificates_are_refused(void **state)
 		{ { .extensions = "" }, NULL },
 		{ { .extensions = "8100 a302 3000" }, "extensions" },
 		{ { .extensions = "a302 3000 0500" }, "2 bytes more" },
-		{ { .extensions = "a322 3020 300e0603551d0f0101ff040403020780 300e0603551d0f0101ff040403020780" }, "keyUsage (2.5.29.15) twice" },
+		{ { .extensions = "a322 3020 300e0603551d0f0101ff040403020780 300e0603551d0f0101ff040403020780" },
+		    "keyUsage (2.5.29.15) twice" },
 		{ { .extensions = "a30e 300c 300a 0603551d0f 0403 030208" }, "keyUsage" },
 		{ { .extensions = "a310 300e 300c 0603551d0f 0405 0302088000" }, "keyUsage" },
 		{ { .extensions = "a30f 300d 300b 0603551d0f 0404 03020880" }, "keyUsage is no BIT STRING" },

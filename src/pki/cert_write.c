@@ -116,8 +116,13 @@ static void put_head(struct buf *b, const struct head *h)
 void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct buf *out)
 {
 	struct head h = {
-		.serial = r->serial, .alg = key_sig_alg(i->key), .issuer_name = i->subject, .subject = BYTES_LIT("\x30\x00"),
-		.spki = r->spki, .not_before_s = r->not_before_s, .not_after_s = r->not_after_s,
+		.serial = r->serial,
+		.alg = key_sig_alg(i->key),
+		.issuer_name = i->subject,
+		.subject = BYTES_LIT("\x30\x00"),
+		.spki = r->spki,
+		.not_before_s = r->not_before_s,
+		.not_after_s = r->not_after_s,
 	};
 
 	(void)p; /* nothing that a profile says today is written; its limits are the lint's */
@@ -153,8 +158,13 @@ void cert_write_ca_tbs(const struct ca_request *r, struct buf *out)
 	bool root = r->authority_key_id.len == 0;
 	uint8_t key_id[20];
 	struct head h = {
-		.serial = r->serial, .alg = r->alg, .issuer_name = r->issuer_name, .subject = r->subject, .spki = r->spki,
-		.not_before_s = r->not_before_s, .not_after_s = r->not_after_s,
+		.serial = r->serial,
+		.alg = r->alg,
+		.issuer_name = r->issuer_name,
+		.subject = r->subject,
+		.spki = r->spki,
+		.not_before_s = r->not_before_s,
+		.not_after_s = r->not_after_s,
 	};
 
 	cert_key_id(r->spki, key_id);

@@ -38,7 +38,8 @@ static enum err_code read_subject(struct der *info, struct bytes *ret, struct er
 	if (der_end(&pair, ERR_BAD_CSR, "the commonName", NULL))
 		FAIL(e, BAD_CSR, "the CSR's commonName is no UTF8String, PrintableString or IA5String");
 	if (der_more(&rdn) || der_more(&name))
-		FAIL(e, BAD_CSR, "the CSR's subject has more than one commonName: leave the subject empty, and put the names into the "
+		FAIL(e, BAD_CSR,
+		    "the CSR's subject has more than one commonName: leave the subject empty, and put the names into the "
 		    "subjectAltName");
 	TRY(der_end(&rdn, ERR_BAD_CSR, "the CSR's subject", e));
 	return der_end(&name, ERR_BAD_CSR, "the CSR's subject", e);

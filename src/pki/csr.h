@@ -8,14 +8,14 @@
 #define CSR_SIZE_MAX 16384
 
 struct csr {
-	struct bytes info;      /* CertificationRequestInfo as signed */
+	struct bytes info; /* CertificationRequestInfo as signed */
 	struct bytes spki;
 	enum sig_alg alg;
 	struct bytes signature;
-	struct san *names;      /* sorted and without duplicates; from the subjectAltName and, if there is one, the common name,
+	struct san *names; /* sorted and without duplicates; from the subjectAltName and, if there is one, the common name,
 	                         * which must be among them or is added as a DNS name (RFC 8555 §7.4) */
 	size_t n_names;
-	bool must_staple;       /* asks for id-pe-tlsfeature status_request (RFC 7633) */
+	bool must_staple; /* asks for id-pe-tlsfeature status_request (RFC 7633) */
 };
 
 /* BAD_CSR with what is wrong and what is allowed. Refused: anything in the subject but one common name, extensions other than

@@ -38,8 +38,10 @@ static enum err_code read_key_usage(struct bytes value, struct csr_wish *w, stru
 		bool set = bits.ptr[1 + n / 8] & (0x80u >> n % 8);
 		if (!set || n == USAGE_SIGN || n == USAGE_KEY_ENCIPHER)
 			continue;
-		FAIL(e, BAD_CSR, "the CSR asks for the key usage %s: a certificate here carries digitalSignature, and with an RSA key "
-		    "keyEncipherment, and nothing else", n < sizeof usages / sizeof *usages ? usages[n] : "of an unknown bit");
+		FAIL(e, BAD_CSR,
+		    "the CSR asks for the key usage %s: a certificate here carries digitalSignature, and with an RSA key "
+		    "keyEncipherment, and nothing else",
+		    n < sizeof usages / sizeof *usages ? usages[n] : "of an unknown bit");
 	}
 	return ERR_OK;
 }
@@ -72,8 +74,10 @@ static enum err_code read_basic_constraints(struct bytes value, struct csr_wish 
 	if (der_peek(&s) == DER_BOOLEAN)
 		ca = der_get_bool(&s);
 	if (ca || der_more(&s))
-		FAIL(e, BAD_CSR, "the CSR asks for the extension basicConstraints (2.5.29.19) with %s: a certificate here takes only the "
-		    "names and the public key", ca ? "CA true" : "a path length");
+		FAIL(e, BAD_CSR,
+		    "the CSR asks for the extension basicConstraints (2.5.29.19) with %s: a certificate here takes only the "
+		    "names and the public key",
+		    ca ? "CA true" : "a path length");
 	TRY(der_end(&s, ERR_BAD_CSR, "the CSR's basicConstraints", e));
 	return der_end(&d, ERR_BAD_CSR, "the CSR's basicConstraints", e);
 }

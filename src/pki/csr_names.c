@@ -59,13 +59,19 @@ static enum err_code refuse_dns(struct bytes name, const char *where, struct err
 	if (name.ptr[name.len - 1] == '.')
 		FAIL(e, BAD_CSR, "the name \"%s\" in the CSR's %s ends in a dot: write it without", shown, where);
 	if (!is_ascii(name))
-		FAIL(e, BAD_CSR, "the name \"%s\" in the CSR's %s is not ASCII: an internationalised name is sent in its A-label form, "
-		    "xn--...", shown, where);
+		FAIL(e, BAD_CSR,
+		    "the name \"%s\" in the CSR's %s is not ASCII: an internationalised name is sent in its A-label form, "
+		    "xn--...",
+		    shown, where);
 	if (ends_in_number(name))
-		FAIL(e, BAD_CSR, "\"%s\" in the CSR's %s is no DNS name: its last label is a number, or it is malformed; an IP address "
-		    "goes into the subjectAltName as iPAddress", shown, where);
-	FAIL(e, BAD_CSR, "\"%s\" in the CSR's %s is no DNS name: it takes up to 253 characters, in labels of 1 to 63 of a-z, 0-9 and "
-	    "'-' (not at a label's edge), perhaps behind one leading \"*.\"", shown, where);
+		FAIL(e, BAD_CSR,
+		    "\"%s\" in the CSR's %s is no DNS name: its last label is a number, or it is malformed; an IP address "
+		    "goes into the subjectAltName as iPAddress",
+		    shown, where);
+	FAIL(e, BAD_CSR,
+	    "\"%s\" in the CSR's %s is no DNS name: it takes up to 253 characters, in labels of 1 to 63 of a-z, 0-9 and "
+	    "'-' (not at a label's edge), perhaps behind one leading \"*.\"",
+	    shown, where);
 }
 
 static enum err_code dns_name(struct arena *a, struct bytes in, const char *where, struct san *ret, struct err *e)
@@ -82,8 +88,8 @@ static enum err_code dns_name(struct arena *a, struct bytes in, const char *wher
 }
 
 /* GeneralName's choices by tag number (RFC 5280 §4.2.1.6). */
-static const char *const choices[] = { "an otherName", "an rfc822Name", "a dNSName", "an x400Address", "a directoryName",
-	"an ediPartyName", "a uniformResourceIdentifier", "an iPAddress", "a registeredID" };
+static const char *const choices[] = { "an otherName", "an rfc822Name", "a dNSName", "an x400Address", "a directoryName", "an ediPartyName",
+	"a uniformResourceIdentifier", "an iPAddress", "a registeredID" };
 
 static enum err_code general_name(struct arena *a, struct der *d, struct san *ret, struct err *e)
 {

@@ -88,7 +88,7 @@ static void an_address_as_dns_name_is_explained(void **state)
 	(void)state;
 	assert_int_equal(csr_parse(arena, test_file("csr/lego-ip.der"), &c, &e), ERR_BAD_CSR);
 	assert_string_equal(e.detail, "\"192.0.2.1\" in the CSR's subjectAltName is no DNS name: its last label is a number, or it is "
-	    "malformed; an IP address goes into the subjectAltName as iPAddress");
+				      "malformed; an IP address goes into the subjectAltName as iPAddress");
 }
 
 /* What `openssl req` makes of these options, by a fresh key. */
@@ -97,8 +97,10 @@ static struct bytes from_openssl(const char *options)
 	char command[900];
 
 	test_write("none", BYTES_LIT(""));
-	snprintf(command, sizeof command, "openssl req -new -nodes -batch -keyout /dev/null -outform DER %s 2>/dev/null | od -An -v -tx1 | "
-	    "tr -d ' \\n'", options);
+	snprintf(command, sizeof command,
+	    "openssl req -new -nodes -batch -keyout /dev/null -outform DER %s 2>/dev/null | od -An -v -tx1 | "
+	    "tr -d ' \\n'",
+	    options);
 	return test_hex(test_run(command));
 }
 
@@ -117,35 +119,40 @@ static void openssl_requests(void **state)
 		{ P256 "-subj /CN=192.0.2.1 -addext subjectAltName=IP:192.0.2.1", "IP:c0000201", NULL },
 		{ P256 "-subj /CN=2001:db8::1", "IP:20010db8000000000000000000000001", NULL },
 		{ "-newkey ed25519 -subj / -addext subjectAltName=critical,DNS:a.example,IP:2001:db8::1",
-			"DNS:a.example IP:20010db8000000000000000000000001", NULL },
+		    "DNS:a.example IP:20010db8000000000000000000000001", NULL },
 		{ "-newkey rsa:2048 -subj / -addext subjectAltName=DNS:a.example -addext keyUsage=critical,digitalSignature,keyEncipherment "
-		    "-addext extendedKeyUsage=serverAuth,clientAuth -addext basicConstraints=critical,CA:FALSE -addext subjectKeyIdentifier=hash",
-			"DNS:a.example", NULL },
+		  "-addext extendedKeyUsage=serverAuth,clientAuth -addext basicConstraints=critical,CA:FALSE -addext subjectKeyIdentifier=hash",
+		    "DNS:a.example", NULL },
 		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext tlsfeature=status_request", "DNS:a.example", NULL },
-		{ P256 "-subj '/O=Example/CN=a.example'", NULL, "the CSR's subject has organizationName (2.5.4.10): it may be empty or have one "
+		{ P256 "-subj '/O=Example/CN=a.example'", NULL,
+		    "the CSR's subject has organizationName (2.5.4.10): it may be empty or have one "
 		    "commonName, nothing else is certified here" },
 		{ P256 "-subj /CN=a.example/CN=b.example", NULL, "the CSR's subject has more than one commonName" },
-		{ P256 "-subj '/CN=My Server' -addext subjectAltName=DNS:a.example", NULL, "\"my server\" in the CSR's commonName (leave the "
+		{ P256 "-subj '/CN=My Server' -addext subjectAltName=DNS:a.example", NULL,
+		    "\"my server\" in the CSR's commonName (leave the "
 		    "subject empty if it is no name to certify) is no DNS name" },
 		{ P256 "-subj / ", NULL, "the CSR names nothing" },
 		{ P256 "-subj / -addext subjectAltName=DNS:a.example,email:a@a.example", NULL,
-			"the CSR's subjectAltName has an rfc822Name: only dNSName and iPAddress are certified here" },
+		    "the CSR's subjectAltName has an rfc822Name: only dNSName and iPAddress are certified here" },
 		{ P256 "-subj / -addext subjectAltName=URI:http://a.example/", NULL, "has a uniformResourceIdentifier: only dNSName" },
 		{ P256 "-subj / -addext 'subjectAltName=otherName:1.2.3;UTF8:a'", NULL, "has an otherName: only dNSName" },
 		{ P256 "-subj / -addext subjectAltName=RID:1.2.3", NULL, "has a registeredID: only dNSName" },
 		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext basicConstraints=CA:TRUE", NULL,
-			"the CSR asks for the extension basicConstraints (2.5.29.19) with CA true: a certificate here takes only the names and "
-			"the public key" },
-		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext keyUsage=keyCertSign", NULL, "the CSR asks for the key usage "
+		    "the CSR asks for the extension basicConstraints (2.5.29.19) with CA true: a certificate here takes only the names and "
+		    "the public key" },
+		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext keyUsage=keyCertSign", NULL,
+		    "the CSR asks for the key usage "
 		    "keyCertSign: a certificate here carries digitalSignature, and with an RSA key keyEncipherment, and nothing else" },
-		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext keyUsage=digitalSignature,decipherOnly", NULL, "decipherOnly" },
+		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext keyUsage=digitalSignature,decipherOnly", NULL,
+		    "decipherOnly" },
 		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext extendedKeyUsage=serverAuth,codeSigning", NULL,
-			"the CSR asks for the extended key usage codeSigning (1.3.6.1.5.5.7.3.3): a certificate here is for serverAuth" },
+		    "the CSR asks for the extended key usage codeSigning (1.3.6.1.5.5.7.3.3): a certificate here is for serverAuth" },
 		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext certificatePolicies=1.2.3.4", NULL,
-			"the CSR asks for the extension certificatePolicies (2.5.29.32): a certificate here takes only the names" },
+		    "the CSR asks for the extension certificatePolicies (2.5.29.32): a certificate here takes only the names" },
 		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext 1.2.3.4=DER:0500", NULL, "asks for the extension 1.2.3.4: " },
 		{ P256 "-subj / -addext subjectAltName=DNS:a.example -addext tlsfeature=17", NULL, "something else than status_request" },
-		{ "-newkey rsa:2048 -sha1 -subj /CN=a.example", NULL, "the CSR is signed with sha1WithRSAEncryption (1.2.840.113549.1.1.5), which "
+		{ "-newkey rsa:2048 -sha1 -subj /CN=a.example", NULL,
+		    "the CSR is signed with sha1WithRSAEncryption (1.2.840.113549.1.1.5), which "
 		    "is not accepted; ecdsa-with-SHA256, ecdsa-with-SHA384, sha256WithRSAEncryption and Ed25519 are" },
 		{ "-newkey rsa:2048 -sha512 -subj /CN=a.example", NULL, "sha512WithRSAEncryption" },
 		{ "-newkey rsa:2048 -sigopt rsa_padding_mode:pss -subj /CN=a.example", NULL, "RSASSA-PSS" },
@@ -273,9 +280,10 @@ static void malformed_requests_are_refused(void **state)
 		{ { .attributes = "a002 3000" }, "an attribute of the CSR is no DER structure" },
 		{ { .attributes = "a000 0500" }, "2 bytes more" },
 		{ { .attributes = "a016 3014 06092a864886f70d010907 3107 0c05 6865 6c6c6f" },
-			"the CSR has the attribute challengePassword (1.2.840.113549.1.9.7): none but extensionRequest is allowed" },
+		    "the CSR has the attribute challengePassword (1.2.840.113549.1.9.7): none but extensionRequest is allowed" },
 		{ { .attributes = "a010 300e 060a2b060104018237 0d0203 3100" }, "the CSR has the attribute 1.3.6.1.4.1.311.13.2.3" },
-		{ { .attributes = "a020 300f 06092a864886f70d01090e 3102 3000 300d 06092a864886f70d01090e 3100" }, "extensionRequest twice" },
+		{ { .attributes = "a020 300f 06092a864886f70d01090e 3102 3000 300d 06092a864886f70d01090e 3100" },
+		    "extensionRequest twice" },
 		{ { .attributes = "a00f 300d 06092a864886f70d01090e 3100" }, "the CSR's extensionRequest" },
 		{ { .attributes = "a013 3011 06092a864886f70d01090e 3104 3000 3000" }, "the CSR's extensionRequest" },
 		{ { .attributes = "a013 3011 06092a864886f70d01090e 3102 3000 3100" }, "the CSR's extensionRequest" },
@@ -339,7 +347,7 @@ static void extensions_are_held_to_what_is_allowed(void **state)
 		{ OID_KEY_USAGE, "030205a0", NULL },
 		{ OID_KEY_USAGE, "03020520", NULL },
 		{ OID_KEY_USAGE, "030100", NULL },
-		{ OID_KEY_USAGE, "03020080", NULL },     /* trailing zeros of a named list */
+		{ OID_KEY_USAGE, "03020080", NULL }, /* trailing zeros of a named list */
 		{ OID_KEY_USAGE, "0303008000", NULL },
 		{ OID_KEY_USAGE, "03020640", "nonRepudiation" },
 		{ OID_KEY_USAGE, "03020308", "keyAgreement" },
@@ -418,20 +426,19 @@ static void names_are_explained(void **state)
 	} rows[] = {
 		{ 0x82, "example.org.", "the name \"example.org.\" in the CSR's subjectAltName ends in a dot: write it without" },
 		{ 0x82, "", "a name in the CSR's subjectAltName is empty" },
-		{ 0x82, "b\xc3\xbc" "cher.example", "the name \"b??cher.example\" in the CSR's subjectAltName is not ASCII: an internationalised name is "
+		{ 0x82,
+		    "b\xc3\xbc"
+		    "cher.example",
+		    "the name \"b??cher.example\" in the CSR's subjectAltName is not ASCII: an internationalised name is "
 		    "sent in its A-label form" },
 		{ 0x82, "a_b.example", "\"a_b.example\" in the CSR's subjectAltName is no DNS name" },
-		{ 0x82, "a.*.example", "perhaps behind one leading \"*.\"" },
-		{ 0x82, "evil\"\n\x1b[2J.example", "\"evil???[2j.example\"" },
+		{ 0x82, "a.*.example", "perhaps behind one leading \"*.\"" }, { 0x82, "evil\"\n\x1b[2J.example", "\"evil???[2j.example\"" },
 		{ 0x82, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-			"aaaaaaaaaaaaaaaaaaaaaaaa...\" in" },
+		    "aaaaaaaaaaaaaaaaaaaaaaaa...\" in" },
 		{ 0x87, "abc", "an iPAddress in the CSR's subjectAltName has 3 bytes: an address has 4 or 16" },
 		{ 0x87, "abcdefgh", "has 8 bytes" }, /* address and mask: a constraint's form */
-		{ 0xa4, "", "has a directoryName" },
-		{ 0xa3, "", "has an x400Address" },
-		{ 0xa5, "", "has an ediPartyName" },
-		{ 0x89, "", "has an unknown kind of name" },
-		{ 0x16, "a.example", "has an unknown kind of name" },
+		{ 0xa4, "", "has a directoryName" }, { 0xa3, "", "has an x400Address" }, { 0xa5, "", "has an ediPartyName" },
+		{ 0x89, "", "has an unknown kind of name" }, { 0x16, "a.example", "has an unknown kind of name" },
 		{ 0xa2, "a.example", "has a dNSName" }, /* constructed: not DER */
 	};
 

@@ -11,11 +11,11 @@ static struct bytes octets(const char *hex)
 	return test_hex(hex);
 }
 
-#define ASSERT_BYTES(got, hex)                                                    \
-	do {                                                                      \
-		struct bytes got_ = (got), want_ = octets(hex);                   \
-		assert_int_equal(got_.len, want_.len);                            \
-		assert_memory_equal(got_.ptr, want_.ptr, want_.len);              \
+#define ASSERT_BYTES(got, hex)                                       \
+	do {                                                         \
+		struct bytes got_ = (got), want_ = octets(hex);      \
+		assert_int_equal(got_.len, want_.len);               \
+		assert_memory_equal(got_.ptr, want_.ptr, want_.len); \
 	} while (0)
 
 static void elements_are_read_in_turn(void **state)
@@ -38,22 +38,22 @@ static void elements_are_read_in_turn(void **state)
 static void what_is_not_der_fails(void **state)
 {
 	static const char *const bad[] = {
-		"",               /* nothing */
-		"04",             /* no length */
-		"0401",           /* no content */
-		"0480 00 0000",   /* indefinite */
+		"",                /* nothing */
+		"04",              /* no length */
+		"0401",            /* no content */
+		"0480 00 0000",    /* indefinite */
 		"2480 0401aa0000", /* indefinite, constructed */
-		"048101 aa",      /* long form where the short one does */
-		"048100",         /* likewise */
-		"04820001aa",     /* leading zero octet */
-		"0482008000",     /* leading zero octet before a length over 127 */
-		"0481",           /* the length cut off */
-		"048200",         /* likewise */
-		"0484ffffffff",   /* past the end */
+		"048101 aa",       /* long form where the short one does */
+		"048100",          /* likewise */
+		"04820001aa",      /* leading zero octet */
+		"0482008000",      /* leading zero octet before a length over 127 */
+		"0481",            /* the length cut off */
+		"048200",          /* likewise */
+		"0484ffffffff",    /* past the end */
 		"048500000000 01", /* more octets than anything has */
-		"04ff",           /* reserved (X.690 §8.1.3.5) */
-		"1f0100",         /* high tag number */
-		"bf1f00",         /* likewise, context-specific */
+		"04ff",            /* reserved (X.690 §8.1.3.5) */
+		"1f0100",          /* high tag number */
+		"bf1f00",          /* likewise, context-specific */
 	};
 
 	(void)state;
@@ -101,9 +101,19 @@ static void integers(void **state)
 	static const struct {
 		const char *in, *out; /* out NULL: refused */
 	} rows[] = {
-		{ "020100", "00" }, { "02017f", "7f" }, { "02020080", "80" }, { "020200ff", "ff" }, { "02020100", "0100" },
-		{ "0203 00ffff", "ffff" }, { "0200", NULL }, { "020180", NULL }, { "0201ff", NULL }, { "02020001", NULL },
-		{ "0202007f", NULL }, { "0203 000080", NULL }, { "0101ff", NULL },
+		{ "020100", "00" },
+		{ "02017f", "7f" },
+		{ "02020080", "80" },
+		{ "020200ff", "ff" },
+		{ "02020100", "0100" },
+		{ "0203 00ffff", "ffff" },
+		{ "0200", NULL },
+		{ "020180", NULL },
+		{ "0201ff", NULL },
+		{ "02020001", NULL },
+		{ "0202007f", NULL },
+		{ "0203 000080", NULL },
+		{ "0101ff", NULL },
 	};
 
 	(void)state;
@@ -160,21 +170,34 @@ static void times_are_those_of_rfc_5280(void **state)
 		const char *text;
 		int64_t unix_s;
 	} good[] = {
-		{ DER_UTC_TIME, "500101000000Z", -631152000 }, { DER_UTC_TIME, "700101000000Z", 0 },
-		{ DER_UTC_TIME, "261124000000Z", TEST_NOW_S }, { DER_UTC_TIME, "491231235959Z", 2524607999 },
-		{ DER_UTC_TIME, "240229120000Z", 1709208000 }, { DER_GENERALIZED_TIME, "20500101000000Z", 2524608000 },
+		{ DER_UTC_TIME, "500101000000Z", -631152000 },
+		{ DER_UTC_TIME, "700101000000Z", 0 },
+		{ DER_UTC_TIME, "261124000000Z", TEST_NOW_S },
+		{ DER_UTC_TIME, "491231235959Z", 2524607999 },
+		{ DER_UTC_TIME, "240229120000Z", 1709208000 },
+		{ DER_GENERALIZED_TIME, "20500101000000Z", 2524608000 },
 		{ DER_GENERALIZED_TIME, "99991231235959Z", 253402300799 },
 	};
 	static const struct {
 		int tag;
 		const char *text;
 	} bad[] = {
-		{ DER_UTC_TIME, "261124000000" }, { DER_UTC_TIME, "2611240000Z" }, { DER_UTC_TIME, "261124000000+0000" },
-		{ DER_UTC_TIME, "261324000000Z" }, { DER_UTC_TIME, "260230000000Z" }, { DER_UTC_TIME, "261124240000Z" },
-		{ DER_UTC_TIME, "261124006000Z" }, { DER_UTC_TIME, "261124000060Z" }, { DER_UTC_TIME, "26112400000 Z" },
-		{ DER_UTC_TIME, "-61124000000Z" }, { DER_UTC_TIME, "20500101000000Z" }, { DER_UTC_TIME, "" },
-		{ DER_GENERALIZED_TIME, "20491231235959Z" }, { DER_GENERALIZED_TIME, "20500101000000.5Z" },
-		{ DER_GENERALIZED_TIME, "20500101000000" }, { DER_GENERALIZED_TIME, "500101000000Z" },
+		{ DER_UTC_TIME, "261124000000" },
+		{ DER_UTC_TIME, "2611240000Z" },
+		{ DER_UTC_TIME, "261124000000+0000" },
+		{ DER_UTC_TIME, "261324000000Z" },
+		{ DER_UTC_TIME, "260230000000Z" },
+		{ DER_UTC_TIME, "261124240000Z" },
+		{ DER_UTC_TIME, "261124006000Z" },
+		{ DER_UTC_TIME, "261124000060Z" },
+		{ DER_UTC_TIME, "26112400000 Z" },
+		{ DER_UTC_TIME, "-61124000000Z" },
+		{ DER_UTC_TIME, "20500101000000Z" },
+		{ DER_UTC_TIME, "" },
+		{ DER_GENERALIZED_TIME, "20491231235959Z" },
+		{ DER_GENERALIZED_TIME, "20500101000000.5Z" },
+		{ DER_GENERALIZED_TIME, "20500101000000" },
+		{ DER_GENERALIZED_TIME, "500101000000Z" },
 		{ DER_OCTET_STRING, "261124000000Z" },
 	};
 
@@ -301,10 +324,19 @@ static void object_identifiers_have_names(void **state)
 	static const struct {
 		const char *hex, *text;
 	} rows[] = {
-		{ "551d13", "basicConstraints (2.5.29.19)" }, { "2a864886f70d010907", "challengePassword (1.2.840.113549.1.9.7)" },
-		{ "2b06010505070118", "tlsfeature (1.3.6.1.5.5.7.1.24)" }, { "67810c010201", "domain-validated (2.23.140.1.2.1)" },
-		{ "2b65 70", "Ed25519 (1.3.101.112)" }, { "2b060104018237 0d0203", "1.3.6.1.4.1.311.13.2.3" },
-		{ "00", "0.0" }, { "27", "0.39" }, { "28", "1.0" }, { "8837", "2.999" }, { "", "?" }, { "80", "?" }, { "2a86", "1.2.?" },
+		{ "551d13", "basicConstraints (2.5.29.19)" },
+		{ "2a864886f70d010907", "challengePassword (1.2.840.113549.1.9.7)" },
+		{ "2b06010505070118", "tlsfeature (1.3.6.1.5.5.7.1.24)" },
+		{ "67810c010201", "domain-validated (2.23.140.1.2.1)" },
+		{ "2b65 70", "Ed25519 (1.3.101.112)" },
+		{ "2b060104018237 0d0203", "1.3.6.1.4.1.311.13.2.3" },
+		{ "00", "0.0" },
+		{ "27", "0.39" },
+		{ "28", "1.0" },
+		{ "8837", "2.999" },
+		{ "", "?" },
+		{ "80", "?" },
+		{ "2a86", "1.2.?" },
 		{ "2a ffffffffffffffffffffffff7f", "1.2.?" },
 	};
 	char text[OID_TEXT_SIZE];

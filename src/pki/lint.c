@@ -290,8 +290,8 @@ static enum err_code check_extensions(struct der *tbs, const struct lint *l, str
 	return ERR_OK;
 }
 
-enum err_code lint_leaf_tbs(struct arena *a, struct bytes tbs, const struct issuer *i, const struct profile *p,
-    const struct leaf_request *r, struct err *e)
+enum err_code lint_leaf_tbs(
+    struct arena *a, struct bytes tbs, const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct err *e)
 {
 	struct lint l = { .issuer = i, .profile = p, .request = r };
 	struct der d = der_of(tbs), s = der_enter(&d, DER_SEQUENCE);

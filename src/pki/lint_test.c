@@ -88,10 +88,10 @@ static void good_bytes_pass(void **state)
 	}
 }
 
-#define KU_OK      "300e 0603551d0f 0101ff 0404 03020780"
-#define EKU_OK     "3013 0603551d25 040c 300a 06082b06010505070301"
-#define CP_OK      "3013 0603551d20 040c 300a 3008 0606 67810c010201"
-#define BC_OK      "300c 0603551d13 0101ff 0402 3000"
+#define KU_OK                           "300e 0603551d0f 0101ff 0404 03020780"
+#define EKU_OK                          "3013 0603551d25 040c 300a 06082b06010505070301"
+#define CP_OK                           "3013 0603551d20 040c 300a 3008 0606 67810c010201"
+#define BC_OK                           "300c 0603551d13 0101ff 0402 3000"
 #define SAN_OF(len3, len2, len1, names) "30" len3 "0603551d11 0101ff 04" len2 "30" len1 names
 
 static const struct {
@@ -120,10 +120,11 @@ static const struct {
 	/* A date before 2050 as GeneralizedTime: the right moment in the wrong form. */
 	{ VALIDITY, "3020 170d3236313132333233303030305a 180f32303237303232313232353935395a", "validity: it is no pair of times" },
 	{ VALIDITY, "302d 170d3236313132333233303030305a 170d3237303232313232353935395a 170d3237303232313232353935395a",
-		"validity: it is no pair of times" },
+	    "validity: it is no pair of times" },
 	{ SUBJECT, "3016 3114 3012 0603550403 0c0b 6578616d706c652e6f7267", "subject" },
 	{ SUBJECT, "3100", "subject" },
-	{ KEY, "302a 300506032b6570 032100 d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "public key: it is not the request's" },
+	{ KEY, "302a 300506032b6570 032100 d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+	    "public key: it is not the request's" },
 	{ AFTER, "0500", "structure: something follows" },
 	/* Extensions: missing, ... */
 	{ AKI, "", "authorityKeyIdentifier is missing" },
@@ -382,14 +383,26 @@ static void no_names(struct asked *a)
 	ask_names(a, NULL, 0);
 }
 
-#define ASK_NAMES(fn, ...)                                            \
-	static void fn(struct asked *a)                               \
-	{                                                             \
-		static const struct san v[] = { __VA_ARGS__ };        \
-		ask_names(a, v, sizeof v / sizeof *v);                \
+#define ASK_NAMES(fn, ...)                                     \
+	static void fn(struct asked *a)                        \
+	{                                                      \
+		static const struct san v[] = { __VA_ARGS__ }; \
+		ask_names(a, v, sizeof v / sizeof *v);         \
 	}
-#define DNS(s) { SAN_DNS, { (const uint8_t *)(s), sizeof(s) - 1 } }
-#define IP(s)  { SAN_IP, { (const uint8_t *)(s), sizeof(s) - 1 } }
+#define DNS(s)                                              \
+	{                                                   \
+		SAN_DNS,                                    \
+		{                                           \
+			(const uint8_t *)(s), sizeof(s) - 1 \
+		}                                           \
+	}
+#define IP(s)                                               \
+	{                                                   \
+		SAN_IP,                                     \
+		{                                           \
+			(const uint8_t *)(s), sizeof(s) - 1 \
+		}                                           \
+	}
 ASK_NAMES(unsorted, DNS("b.org"), DNS("a.org"))
 ASK_NAMES(repeated, DNS("a.org"), DNS("a.org"))
 ASK_NAMES(address_first, IP("\x01\x02\x03\x04"), DNS("a.org"))
@@ -411,23 +424,41 @@ static void forbidden_requests_are_refused(void **state)
 		void (*ask)(struct asked *a);
 		const char *why; /* NULL: allowed */
 	} rows[] = {
-		{ serial_zero, "serial" }, { serial_short, "serial" }, { serial_negative, "serial" },
-		{ backwards, "validity: it ends before it begins" }, { no_time_at_all, "validity: it ends before it begins" },
+		{ serial_zero, "serial" },
+		{ serial_short, "serial" },
+		{ serial_negative, "serial" },
+		{ backwards, "validity: it ends before it begins" },
+		{ no_time_at_all, "validity: it ends before it begins" },
 		{ a_second_too_long, "lifetime: 7776001 s are more than the profile's 7776000" },
-		{ too_early, "notBefore" }, { just_early, NULL }, { too_late, "notBefore" }, { just_late, NULL },
-		{ outlives_issuer, "notAfter" }, { ends_with_issuer, NULL },
-		{ other_key_type, "public key: its algorithm" }, { no_key_type, "public key: its algorithm" },
-		{ rsa_claimed, "public key: its algorithm" }, { key_of_sequence, "public key: it is no SubjectPublicKeyInfo" },
-		{ no_issuer_key_id, "authorityKeyIdentifier" }, { no_issuer_name, "issuer" },
-		{ too_many_names, "subjectAltName: 4 names are more than the profile's 3" }, { as_many_names, NULL },
+		{ too_early, "notBefore" },
+		{ just_early, NULL },
+		{ too_late, "notBefore" },
+		{ just_late, NULL },
+		{ outlives_issuer, "notAfter" },
+		{ ends_with_issuer, NULL },
+		{ other_key_type, "public key: its algorithm" },
+		{ no_key_type, "public key: its algorithm" },
+		{ rsa_claimed, "public key: its algorithm" },
+		{ key_of_sequence, "public key: it is no SubjectPublicKeyInfo" },
+		{ no_issuer_key_id, "authorityKeyIdentifier" },
+		{ no_issuer_name, "issuer" },
+		{ too_many_names, "subjectAltName: 4 names are more than the profile's 3" },
+		{ as_many_names, NULL },
 		{ no_names, "names are not the request's" },
-		{ unsorted, "not sorted and unique" }, { repeated, "not sorted and unique" }, { address_first, "not sorted and unique" },
-		{ star_within, "a wildcard is not a whole first label" }, { star_part, "a wildcard is not a whole first label" },
-		{ star_twice, "a wildcard is not a whole first label" }, { star_alone, "a wildcard is not a whole first label" },
+		{ unsorted, "not sorted and unique" },
+		{ repeated, "not sorted and unique" },
+		{ address_first, "not sorted and unique" },
+		{ star_within, "a wildcard is not a whole first label" },
+		{ star_part, "a wildcard is not a whole first label" },
+		{ star_twice, "a wildcard is not a whole first label" },
+		{ star_alone, "a wildcard is not a whole first label" },
 		{ star_dot, "a wildcard is not a whole first label" },
-		{ upper_case, "none that a certificate may carry" }, { an_address_as_name, "none that a certificate may carry" },
-		{ final_dot, "none that a certificate may carry" }, { nul_within, "none that a certificate may carry" },
-		{ empty_name, "none that a certificate may carry" }, { short_address, "has not 4 or 16 bytes" },
+		{ upper_case, "none that a certificate may carry" },
+		{ an_address_as_name, "none that a certificate may carry" },
+		{ final_dot, "none that a certificate may carry" },
+		{ nul_within, "none that a certificate may carry" },
+		{ empty_name, "none that a certificate may carry" },
+		{ short_address, "has not 4 or 16 bytes" },
 	};
 
 	(void)state;

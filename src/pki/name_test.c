@@ -6,11 +6,16 @@ static void dns_names_that_a_certificate_may_carry(void **state)
 {
 	static const char *const good[] = { "example.org", "a", "a.b", "*.example.org", "*.org", "xn--bcher-kva.example", "1.2.3.4.example",
 		"9.in-addr.arpa", "a-b.c--d.e", LABEL_63 ".org", "example.1a", "0x7f.example",
-		LABEL_63 "." LABEL_63 "." LABEL_63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* 253 */ };
-	static const char *const bad[] = { "", ".", "example.org.", ".example.org", "a..b", "*", "*.", "a.*.org", "*.*.org", "**.org", "*a.org",
-		"a*.example.org", "-a.org", "a-.org", "*.-a.org", "Example.org", "exa_mple.org", "example.org ", "1.2.3.4", "example.123", "1",
-		"*.1", LABEL_63 "a.org", "b\xc3\xbc" "cher.example", "a/b.org", "[::1]", "::1",
-		LABEL_63 "." LABEL_63 "." LABEL_63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* 254 */ };
+		LABEL_63 "." LABEL_63 "." LABEL_63 "."
+			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* 253 */ };
+	static const char *const bad[] = { "", ".", "example.org.", ".example.org", "a..b", "*", "*.", "a.*.org", "*.*.org", "**.org",
+		"*a.org", "a*.example.org", "-a.org", "a-.org", "*.-a.org", "Example.org", "exa_mple.org", "example.org ", "1.2.3.4",
+		"example.123", "1", "*.1", LABEL_63 "a.org",
+		"b\xc3\xbc"
+		"cher.example",
+		"a/b.org", "[::1]", "::1",
+		LABEL_63 "." LABEL_63 "." LABEL_63 "."
+			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* 254 */ };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -26,9 +31,14 @@ static void dns_names_that_a_certificate_may_carry(void **state)
 static void names_are_sorted_and_unique(void **state)
 {
 	struct san v[] = {
-		{ SAN_IP, BYTES_LIT("\xc0\x00\x02\x01") }, { SAN_DNS, BYTES_LIT("b.org") }, { SAN_DNS, BYTES_LIT("a.org") },
-		{ SAN_DNS, BYTES_LIT("b.org") }, { SAN_DNS, BYTES_LIT("a.or") }, { SAN_IP, BYTES_LIT("\xc0\x00\x02\x01") },
-		{ SAN_DNS, BYTES_LIT("\xc0\x00\x02\x01") }, { SAN_DNS, BYTES_LIT("*.b.org") },
+		{ SAN_IP, BYTES_LIT("\xc0\x00\x02\x01") },
+		{ SAN_DNS, BYTES_LIT("b.org") },
+		{ SAN_DNS, BYTES_LIT("a.org") },
+		{ SAN_DNS, BYTES_LIT("b.org") },
+		{ SAN_DNS, BYTES_LIT("a.or") },
+		{ SAN_IP, BYTES_LIT("\xc0\x00\x02\x01") },
+		{ SAN_DNS, BYTES_LIT("\xc0\x00\x02\x01") },
+		{ SAN_DNS, BYTES_LIT("*.b.org") },
 	};
 
 	(void)state;

@@ -15,8 +15,9 @@ static struct key *keys[2][KEY__MAX];
 static struct arena *memory;
 static char folder[64];
 
-const struct profile test_profile = { .name = { (const uint8_t *)"tls-server", 10 }, .lifetime_s = 90 * DAY_S, .backdate_s = 3600,
-	.names_max = 100 };
+const struct profile test_profile = {
+	.name = { (const uint8_t *)"tls-server", 10 }, .lifetime_s = 90 * DAY_S, .backdate_s = 3600, .names_max = 100
+};
 
 static int64_t still_wall_ms(void)
 {
@@ -124,8 +125,12 @@ void chain_make(enum key_type root, enum key_type ca, struct chain *ret)
 	ret->intermediate = buf_new(CERT_SIZE_MAX);
 	name_write_ca(BYTES_LIT("Example & Söhne"), BYTES_LIT("Example Root R1"), &root_name);
 	name_write_ca(BYTES_NONE, BYTES_LIT("Example CA E1"), &ca_name);
-	struct ca_request r = { .serial = serial, .subject = buf_bytes(&root_name), .issuer_name = buf_bytes(&root_name),
-		.spki = key_spki(root_key), .not_before_s = test_now_s - DAY_S, .not_after_s = test_now_s + (int64_t)9000 * DAY_S - 1,
+	struct ca_request r = { .serial = serial,
+		.subject = buf_bytes(&root_name),
+		.issuer_name = buf_bytes(&root_name),
+		.spki = key_spki(root_key),
+		.not_before_s = test_now_s - DAY_S,
+		.not_after_s = test_now_s + (int64_t)9000 * DAY_S - 1,
 		.path_len = -1 };
 	sign_ca(&r, root_key, &ret->root);
 	serial[0] = 0x7f;
@@ -158,8 +163,12 @@ void leaf_make(enum key_type t, struct leaf_request *ret)
 	names[1] = (struct san){ SAN_DNS, BYTES_LIT("example.org") };
 	names[2] = (struct san){ SAN_IP, BYTES_ARRAY(ip4) };
 	names[3] = (struct san){ SAN_IP, BYTES_ARRAY(ip6) };
-	*ret = (struct leaf_request){ .serial = serial, .names = names, .n_names = san_sort(names, 4),
-		.spki = key_spki(test_other_key(t)), .key_type = t, .not_before_s = test_now_s - 3600,
+	*ret = (struct leaf_request){ .serial = serial,
+		.names = names,
+		.n_names = san_sort(names, 4),
+		.spki = key_spki(test_other_key(t)),
+		.key_type = t,
+		.not_before_s = test_now_s - 3600,
 		.not_after_s = test_now_s - 3600 + 90 * DAY_S - 1 };
 }
 

@@ -14,9 +14,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define START_MS         10000
-#define SETTINGS_ARENA   (1u << 20)
-#define SETTINGS_HEAD    16 /* u64 uid, u64 gid before the settings themselves */
+#define START_MS       10000
+#define SETTINGS_ARENA (1u << 20)
+#define SETTINGS_HEAD  16 /* u64 uid, u64 gid before the settings themselves */
 
 /* The message numbers that belong to one process, as data. */
 static const struct per_process {
@@ -24,9 +24,12 @@ static const struct per_process {
 	unsigned reader;
 	bool network, writable;
 } per_process[PROCESS__MAX] = {
-	[PROCESS_FRONT] = { MESSAGE_SETTINGS_FRONT, MESSAGE_FOLDER_FRONT, MESSAGE_FRONT_READY, MESSAGE_FRONT_FAILED, SETTINGS_READER_F, false, true },
-	[PROCESS_VALIDATOR] = { MESSAGE_SETTINGS_VALIDATOR, MESSAGE_FOLDER_VALIDATOR, MESSAGE_VALIDATOR_READY, MESSAGE_VALIDATOR_FAILED, SETTINGS_READER_V, true, false },
-	[PROCESS_SIGNER] = { MESSAGE_SETTINGS_SIGNER, MESSAGE_FOLDER_SIGNER, MESSAGE_SIGNER_READY, MESSAGE_SIGNER_FAILED, SETTINGS_READER_S, false, true },
+	[PROCESS_FRONT] = { MESSAGE_SETTINGS_FRONT, MESSAGE_FOLDER_FRONT, MESSAGE_FRONT_READY, MESSAGE_FRONT_FAILED, SETTINGS_READER_F,
+	    false, true },
+	[PROCESS_VALIDATOR] = { MESSAGE_SETTINGS_VALIDATOR, MESSAGE_FOLDER_VALIDATOR, MESSAGE_VALIDATOR_READY, MESSAGE_VALIDATOR_FAILED,
+	    SETTINGS_READER_V, true, false },
+	[PROCESS_SIGNER] = { MESSAGE_SETTINGS_SIGNER, MESSAGE_FOLDER_SIGNER, MESSAGE_SIGNER_READY, MESSAGE_SIGNER_FAILED, SETTINGS_READER_S,
+	    false, true },
 };
 
 static void set_signals(void)
@@ -113,8 +116,11 @@ enum err_code child_jail(struct child *c, struct err *e)
 #else
 enum err_code child_jail(struct child *c, struct err *e)
 {
-	struct jail j = { .root_dir = c->folder, .uid = c->uid, .gid = c->gid,
-		.network = per_process[c->self].network, .writable = per_process[c->self].writable };
+	struct jail j = { .root_dir = c->folder,
+		.uid = c->uid,
+		.gid = c->gid,
+		.network = per_process[c->self].network,
+		.writable = per_process[c->self].writable };
 
 	return jail_enter(&j, &c->layers, e);
 }

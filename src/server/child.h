@@ -11,13 +11,13 @@
 struct child {
 	enum process self;
 	struct channel *parent;
-	struct arena *arena;       /* of the settings in force */
+	struct arena *arena; /* of the settings in force */
 	struct settings settings;
-	int folder;                /* data folder; the root directory once in the jail */
-	uid_t uid;                 /* given with the settings */
+	int folder; /* data folder; the root directory once in the jail */
+	uid_t uid;  /* given with the settings */
 	gid_t gid;
 	struct jail_layers layers;
-	uint32_t settings_id;      /* of the SETTINGS request to be answered by READY */
+	uint32_t settings_id; /* of the SETTINGS request to be answered by READY */
 	struct event_lines *lines;
 };
 

@@ -6,16 +6,23 @@
 
 #include <string.h>
 
-enum { ANSWERS_TO_NONE = 0, ANSWERS_TO_ANY = ANSWERS_ANY,
+enum {
+	ANSWERS_TO_NONE = 0,
+	ANSWERS_TO_ANY = ANSWERS_ANY,
 #define X(code, from, to, body, credits, answers, fd) ANSWERS_TO_##code = MESSAGE_##code + 1,
 #include "server/messages.def"
 #undef X
 };
 
 const struct message_rule message_rules[MESSAGE__MAX] = {
-#define X(code, sender, receiver, body, credit, answer, fd)                              \
-	[MESSAGE_##code] = { .name = #code, .from = PROCESS_##sender, .to = PROCESS_##receiver, .body_max = (body), \
-		.credits = (credit), .answers = ANSWERS_TO_##answer, .carries_fd = (fd) },
+#define X(code, sender, receiver, body, credit, answer, fd) \
+	[MESSAGE_##code] = { .name = #code,                 \
+		.from = PROCESS_##sender,                   \
+		.to = PROCESS_##receiver,                   \
+		.body_max = (body),                         \
+		.credits = (credit),                        \
+		.answers = ANSWERS_TO_##answer,             \
+		.carries_fd = (fd) },
 #include "server/messages.def"
 #undef X
 };

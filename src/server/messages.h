@@ -29,7 +29,7 @@ enum err_code server_channel_new(int fd, enum process self, enum process peer, s
 struct validate {
 	enum challenge_type method;
 	struct identifier identifier;
-	struct bytes token;       /* one that the validator minted */
+	struct bytes token; /* one that the validator minted */
 	struct bytes account_url;
 	uint8_t thumbprint[32];
 };
@@ -84,8 +84,8 @@ int64_t order_id_time_ms(const uint8_t id[ORDER_ID_SIZE]);
 bool order_id_names(const uint8_t id[ORDER_ID_SIZE], struct bytes new_order);
 
 /* The URLs that evidence rests on, made and read in one place. base has no final slash. */
-#define ACCOUNT_PATH "/acme/acct/"
-#define ORDER_PATH   "/acme/order/"
+#define ACCOUNT_PATH    "/acme/acct/"
+#define ORDER_PATH      "/acme/order/"
 #define FINALIZE_SUFFIX "/finalize"
 struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumbprint[32]);
 /* UNAUTHORIZED unless url is exactly base's finalize URL of an order. */

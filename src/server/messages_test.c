@@ -33,7 +33,12 @@ static void issue_goes_both_ways(void **state)
 {
 	struct arena *a = arena_new(4096, 1u << 20);
 	struct bytes receipts[2] = { BYTES_LIT("one"), BYTES_LIT("two") };
-	struct issue in = { .finalize = BYTES_LIT("f"), .new_order = BYTES_LIT("n"), .account_jwk = BYTES_LIT("{}"), .receipts = receipts, .n_receipts = 2 }, out;
+	struct issue in = { .finalize = BYTES_LIT("f"),
+		.new_order = BYTES_LIT("n"),
+		.account_jwk = BYTES_LIT("{}"),
+		.receipts = receipts,
+		.n_receipts = 2 },
+		     out;
 	struct buf b = buf_new(CHANNEL_BODY_MAX);
 
 	(void)state;
@@ -69,7 +74,8 @@ static void too_many_receipts_are_refused(void **state)
 static void a_validation_has_receipts_or_a_problem(void **state)
 {
 	struct buf b = buf_new(16384);
-	struct validated good = { .control = BYTES_LIT("c"), .caa = BYTES_LIT("a") }, bad = { .code = ERR_DNS, .detail = BYTES_LIT("no") }, none = { 0 }, out;
+	struct validated good = { .control = BYTES_LIT("c"), .caa = BYTES_LIT("a") }, bad = { .code = ERR_DNS, .detail = BYTES_LIT("no") },
+			 none = { 0 }, out;
 
 	(void)state;
 	validated_write(&good, &b);
@@ -107,9 +113,9 @@ static void only_finalize_urls_name_orders(void **state)
 	struct bytes base = BYTES_LIT("https://ca.example");
 	static const struct {
 		const char *before, *after;
-	} wrong[] = { { "https://ca.example/acme/order/", "" }, { "https://ca.example/acme/order/", "/finalize/" }, { "http://ca.example/acme/order/", "/finalize" },
-		{ "https://ca.example.evil/acme/order/", "/finalize" }, { "https://ca.example/acme/order/../", "/finalize" },
-		{ "https://ca.example/acme/order/", "x/finalize" } };
+	} wrong[] = { { "https://ca.example/acme/order/", "" }, { "https://ca.example/acme/order/", "/finalize/" },
+		{ "http://ca.example/acme/order/", "/finalize" }, { "https://ca.example.evil/acme/order/", "/finalize" },
+		{ "https://ca.example/acme/order/../", "/finalize" }, { "https://ca.example/acme/order/", "x/finalize" } };
 
 	(void)state;
 	order_id_make(1, BYTES_LIT("x"), id);

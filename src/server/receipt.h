@@ -22,7 +22,7 @@ struct receipt {
 	struct bytes perspective;        /* "local" */
 	uint8_t id[RECEIPT_ID_SIZE];
 	enum receipt_kind kind;
-	struct identifier identifier;    /* wildcard is always false: scope says it */
+	struct identifier identifier; /* wildcard is always false: scope says it */
 	enum receipt_scope scope;
 	struct bytes account_url;
 	uint8_t thumbprint[32];
@@ -30,13 +30,13 @@ struct receipt {
 	int64_t time_ms;
 	enum challenge_type method;
 	/* control */
-	struct bytes domain;             /* the authorization domain name that was looked at */
+	struct bytes domain; /* the authorization domain name that was looked at */
 	struct bytes token;
-	bool relaxed_address;            /* an address of a special-purpose range, allowed by the validator's configuration */
-	uint8_t seen[32];                /* SHA-256 of what the host answered */
+	bool relaxed_address; /* an address of a special-purpose range, allowed by the validator's configuration */
+	uint8_t seen[32];     /* SHA-256 of what the host answered */
 	/* CAA */
 	struct bytes issuer_domain, node; /* node: where the RRset was found, empty when none */
-	uint8_t rrset[32];               /* SHA-256 of the RRset, zero when none */
+	uint8_t rrset[32];                /* SHA-256 of the RRset, zero when none */
 	uint32_t ttl_s;
 	enum caa_outcome outcome;
 };

@@ -13,9 +13,14 @@ static const uint8_t key_bytes[RECEIPT_KEY_SIZE] = { 1, 2, 3 }, other_bytes[RECE
 
 static struct receipt sample(enum receipt_kind kind)
 {
-	struct receipt r = { .key_id = 7, .perspective = BYTES_LIT("local"), .kind = kind,
-		.identifier = { .type = IDENTIFIER_DNS, .value = BYTES_LIT("example.org") }, .scope = SCOPE_EXACT,
-		.account_url = BYTES_LIT("https://ca.example/acme/acct/x"), .dnssec = DNSSEC_SECURE, .time_ms = 1790000000123,
+	struct receipt r = { .key_id = 7,
+		.perspective = BYTES_LIT("local"),
+		.kind = kind,
+		.identifier = { .type = IDENTIFIER_DNS, .value = BYTES_LIT("example.org") },
+		.scope = SCOPE_EXACT,
+		.account_url = BYTES_LIT("https://ca.example/acme/acct/x"),
+		.dnssec = DNSSEC_SECURE,
+		.time_ms = 1790000000123,
 		.method = CHALLENGE_TYPE_HTTP_01 };
 
 	if (kind == RECEIPT_CONTROL) {
@@ -102,8 +107,8 @@ static void tokens_are_ours_and_fresh(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(every_changed_byte_and_every_cut_is_refused),
-		cmocka_unit_test(tokens_are_ours_and_fresh) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(every_changed_byte_and_every_cut_is_refused), cmocka_unit_test(tokens_are_ours_and_fresh) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,9 +7,14 @@
 #define S SETTINGS_READER_S
 #define P SETTINGS_READER_P
 const struct settings_row settings_rows[] = {
-#define X(sect, opt, member, type, def, who, text)                                                            \
-	{ .section = (sect), .option = (opt), .fallback = (def), .doc = (text), .kind = SETTINGS_##type,      \
-		.readers = (who), .offset = offsetof(struct settings, member) },
+#define X(sect, opt, member, type, def, who, text) \
+	{ .section = (sect),                       \
+		.option = (opt),                   \
+		.fallback = (def),                 \
+		.doc = (text),                     \
+		.kind = SETTINGS_##type,           \
+		.readers = (who),                  \
+		.offset = offsetof(struct settings, member) },
 #include "server/settings.def"
 #undef X
 };

@@ -11,7 +11,8 @@
 #define TLS_IDENTITY_MAX  65536
 
 /* A CSR for the configured names. */
-enum err_code tls_identity_csr(struct arena *a, const struct settings_list *names, const struct key *k, struct buf *out, struct err *e) MUST_USE;
+enum err_code tls_identity_csr(
+    struct arena *a, const struct settings_list *names, const struct key *k, struct buf *out, struct err *e) MUST_USE;
 /* The file's content; a secret buffer. */
 enum err_code tls_identity_pem(const struct key *k, const struct issued *issued, struct buf *out, struct err *e) MUST_USE;
 

@@ -7,8 +7,8 @@
 #include "server/child.h"
 #include "server/identity.h"
 
-#define PACKET_MAX (CHANNEL_HEADER_LEN + CHANNEL_BODY_MAX)
-#define CASE_NAMES 4
+#define PACKET_MAX    (CHANNEL_HEADER_LEN + CHANNEL_BODY_MAX)
+#define CASE_NAMES    4
 #define CASE_RECEIPTS 8
 
 /* A peer's channel, without any of the rules that an honest sender keeps. */
@@ -31,17 +31,17 @@ struct attacker {
 	struct link signer, validator;
 	bool stopping;
 	bool signer_said_hello;
-	struct arena *a;             /* of one case */
+	struct arena *a; /* of one case */
 	struct arena *kept;
 	struct key *account[ACCOUNT__MAX], *leaf, *leaf2, *stranger;
-	struct key *issuer;          /* the CA's own key, which the test gives: a CSR must not carry it */
-	struct identity identity;    /* the real one, which the test gives: receipts of another time or CA are made with it, nothing else */
+	struct key *issuer;       /* the CA's own key, which the test gives: a CSR must not carry it */
+	struct identity identity; /* the real one, which the test gives: receipts of another time or CA are made with it, nothing else */
 	struct proof proofs[PROOF__MAX];
 	struct bytes crossed_control, crossed_caa; /* genuine receipts with account A's thumbprint and account B's URL */
-	struct bytes issued_body;    /* an ISSUE that was answered, and its certificate */
+	struct bytes issued_body;                  /* an ISSUE that was answered, and its certificate */
 	struct bytes issued_certificate;
-	unsigned honest;             /* certificates that came by honest evidence */
-	int results;                 /* the file that the test reads */
+	unsigned honest; /* certificates that came by honest evidence */
+	int results;     /* the file that the test reads */
 	unsigned failed, passed;
 };
 
@@ -79,13 +79,13 @@ void serve_parent(struct attacker *w, int wait_ms);
 /* --- client.c --- */
 /* One issuance as it should be; an attack changes a field before it is built or a part afterwards. */
 struct recipe {
-	unsigned account;                       /* whose kid */
-	unsigned jwk_of;                        /* whose JWK goes along */
-	const struct key *signer;               /* signs both requests */
+	unsigned account;         /* whose kid */
+	unsigned jwk_of;          /* whose JWK goes along */
+	const struct key *signer; /* signs both requests */
 	const struct key *csr_key;
 	const char *names[CASE_NAMES + 1], *csr_names[CASE_NAMES + 1]; /* ended by NULL */
 	const char *profile, *not_before, *not_after;
-	const char *base;                       /* NULL: the CA's */
+	const char *base; /* NULL: the CA's */
 	int64_t order_ms;
 	bool spoil_csr, spoil_new_order, same_order;
 	struct bytes receipts[CASE_RECEIPTS];

@@ -10,8 +10,9 @@ static void settled(struct attacker *w, struct link *l, const char *name, bool m
 	struct said s = { 0 };
 	bool alive = link_settle(w, l, &s);
 
-	report(w, name, alive && !s.strange && (may_answer || s.issued + s.refused + s.other == 0), "%s, %u certificates, %u refusals, %u other answers%s",
-	    alive ? "alive" : "it no longer answers", s.issued, s.refused, s.other, s.strange ? ", a certificate of its own making" : "");
+	report(w, name, alive && !s.strange && (may_answer || s.issued + s.refused + s.other == 0),
+	    "%s, %u certificates, %u refusals, %u other answers%s", alive ? "alive" : "it no longer answers", s.issued, s.refused, s.other,
+	    s.strange ? ", a certificate of its own making" : "");
 }
 
 /* Evidence that would be good but for its CAA receipt: no damage to it makes it good. */
@@ -194,8 +195,8 @@ static struct bytes random_packet(const struct seeds *s)
 		for (n = next_random() % 64; n > 0 && next_random() % 64; n--)
 			packet[8 + n] = (uint8_t)next_random();
 	}
-	const uint8_t head[8] = { (uint8_t)(type >> 8), (uint8_t)type, next_random() % 64 ? 0 : 1, 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16),
-		(uint8_t)(id >> 8), (uint8_t)id };
+	const uint8_t head[8] = { (uint8_t)(type >> 8), (uint8_t)type, next_random() % 64 ? 0 : 1, 0, (uint8_t)(id >> 24),
+		(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
 	memcpy(packet, head, sizeof head);
 	return (struct bytes){ packet, n + 8 };
 }
@@ -212,15 +213,18 @@ static void random_packets(struct attacker *w, struct link *l, const struct seed
 		while (i % 4 == 0 && link_receive(w, l, 0, &m))
 			said_add(w, &s, &m);
 	}
-	report(w, name, lost == 0 && !s.strange, "%u packets did not leave%s", lost, s.strange ? ", and a certificate came that nobody may have" : "");
+	report(w, name, lost == 0 && !s.strange, "%u packets did not leave%s", lost,
+	    s.strange ? ", and a certificate came that nobody may have" : "");
 	settled(w, l, "all of them were dropped or answered", true);
 }
 
 static struct bytes bad_validate(struct attacker *w)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(2048);
-	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01, .identifier = { .type = IDENTIFIER_DNS, .value = BYTES_LIT("a.test") },
-		.token = BYTES_LIT("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), .account_url = account_url_of(w, ACCOUNT_A) };
+	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01,
+		.identifier = { .type = IDENTIFIER_DNS, .value = BYTES_LIT("a.test") },
+		.token = BYTES_LIT("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+		.account_url = account_url_of(w, ACCOUNT_A) };
 
 	validate_write(&v, &out);
 	return copy_of(w->kept, buf_bytes(&out));
@@ -231,10 +235,12 @@ void attack_random(struct attacker *w, unsigned packets)
 	arena_reset(w->a);
 	struct recipe r = recipe_of(w, PROOF_A);
 	recipe_build(w, &r);
-	struct seeds s = { .v = { copy_of(w->kept, bad_body(w)), w->issued_body, copy_of(w->kept, r.csr), BYTES_LIT("0"), BYTES_LIT("") }, .n = 5,
+	struct seeds s = { .v = { copy_of(w->kept, bad_body(w)), w->issued_body, copy_of(w->kept, r.csr), BYTES_LIT("0"), BYTES_LIT("") },
+		.n = 5,
 		.types = { MESSAGE_ISSUE, MESSAGE_ISSUE, MESSAGE_ISSUE_TLS, MESSAGE_HELLO } };
 	random_packets(w, &w->signer, &s, packets, "random packets to the signer");
-	s = (struct seeds){ .v = { bad_validate(w), BYTES_LIT("\0\0\0\1"), BYTES_LIT("") }, .n = 3,
+	s = (struct seeds){ .v = { bad_validate(w), BYTES_LIT("\0\0\0\1"), BYTES_LIT("") },
+		.n = 3,
 		.types = { MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_TOKENS_ASK } };
 	random_packets(w, &w->validator, &s, packets, "random packets to the validator");
 }

@@ -37,8 +37,9 @@ static struct bytes make_jws(struct attacker *w, const struct recipe *r, struct 
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(65536);
 	const struct key *k = r->signer;
-	struct jws_header h = { .alg = key_sig_alg(k), .nonce = BYTES_LIT("oFvnlFP1wIhRlYS2jTaXbA"), .url = url,
-		.kid = account_url_of(w, r->account) };
+	struct jws_header h = {
+		.alg = key_sig_alg(k), .nonce = BYTES_LIT("oFvnlFP1wIhRlYS2jTaXbA"), .url = url, .kid = account_url_of(w, r->account)
+	};
 	struct err e = { 0 };
 
 	need(w, jws_write(&h, payload, sign_with, &k, &out, &e), "signing a request", &e);
@@ -60,8 +61,9 @@ static struct bytes jws_member(struct bytes jws, const char *name)
 
 struct bytes jws_mix(struct attacker *w, struct bytes header_of, struct bytes payload_of, struct bytes signature_of)
 {
-	return arena_fmt(w->a, "{\"protected\":\"%.*s\",\"payload\":\"%.*s\",\"signature\":\"%.*s\"}", BYTES_FMT(jws_member(header_of, "protected")),
-	    BYTES_FMT(jws_member(payload_of, "payload")), BYTES_FMT(jws_member(signature_of, "signature")));
+	return arena_fmt(w->a, "{\"protected\":\"%.*s\",\"payload\":\"%.*s\",\"signature\":\"%.*s\"}",
+	    BYTES_FMT(jws_member(header_of, "protected")), BYTES_FMT(jws_member(payload_of, "payload")),
+	    BYTES_FMT(jws_member(signature_of, "signature")));
 }
 
 static struct bytes new_order_payload(struct attacker *w, const struct recipe *r)
@@ -101,8 +103,15 @@ static struct bytes make_csr(struct attacker *w, const struct recipe *r)
 struct recipe recipe_of(const struct attacker *w, unsigned proof)
 {
 	const struct proof *p = &w->proofs[proof];
-	struct recipe r = { .account = p->account, .jwk_of = p->account, .signer = w->account[p->account], .csr_key = w->leaf,
-		.names = { p->name }, .csr_names = { p->name }, .order_ms = clock_wall_ms(), .receipts = { p->control, p->caa }, .n_receipts = 2 };
+	struct recipe r = { .account = p->account,
+		.jwk_of = p->account,
+		.signer = w->account[p->account],
+		.csr_key = w->leaf,
+		.names = { p->name },
+		.csr_names = { p->name },
+		.order_ms = clock_wall_ms(),
+		.receipts = { p->control, p->caa },
+		.n_receipts = 2 };
 
 	return r;
 }
@@ -118,7 +127,8 @@ void recipe_build(struct attacker *w, struct recipe *r)
 		if (r->spoil_new_order) {
 			struct recipe other = *r;
 			other.signer = w->stranger;
-			struct bytes by_stranger = make_jws(w, &other, arena_fmt(w->a, "%.*s/acme/new-order", BYTES_FMT(base)), new_order_payload(w, r));
+			struct bytes by_stranger =
+			    make_jws(w, &other, arena_fmt(w->a, "%.*s/acme/new-order", BYTES_FMT(base)), new_order_payload(w, r));
 			r->new_order = jws_mix(w, r->new_order, r->new_order, by_stranger);
 		}
 		order_id_make(r->order_ms, r->new_order, r->order);
@@ -129,8 +139,8 @@ void recipe_build(struct attacker *w, struct recipe *r)
 	if (!text)
 		abort();
 	base64url_encode(r->csr, text);
-	r->finalize = make_jws(w, r, arena_fmt(w->a, "%.*s" ORDER_PATH "%s" FINALIZE_SUFFIX, BYTES_FMT(base), id),
-	    arena_fmt(w->a, "{\"csr\":\"%s\"}", text));
+	r->finalize = make_jws(
+	    w, r, arena_fmt(w->a, "%.*s" ORDER_PATH "%s" FINALIZE_SUFFIX, BYTES_FMT(base), id), arena_fmt(w->a, "{\"csr\":\"%s\"}", text));
 	jwk_write(w->account[r->jwk_of], &jwk);
 	r->jwk = copy_of(w->a, buf_bytes(&jwk));
 }
@@ -139,7 +149,9 @@ struct bytes recipe_body(struct attacker *w, const struct recipe *r)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
 	struct bytes receipts[CASE_RECEIPTS];
-	struct issue i = { .finalize = r->finalize, .new_order = r->new_order, .account_jwk = r->jwk, .receipts = receipts, .n_receipts = r->n_receipts };
+	struct issue i = {
+		.finalize = r->finalize, .new_order = r->new_order, .account_jwk = r->jwk, .receipts = receipts, .n_receipts = r->n_receipts
+	};
 
 	memcpy(receipts, r->receipts, sizeof receipts);
 	issue_write(&i, &out);

@@ -18,21 +18,48 @@ static void only(struct recipe *r, struct bytes receipt)
 	r->receipts[0] = receipt;
 	r->n_receipts = 1;
 }
-static void no_receipt(struct attacker *w, struct recipe *r) { (void)w, r->n_receipts = 0; }
-static void only_control(struct attacker *w, struct recipe *r) { only(r, w->proofs[PROOF_A].control); }
-static void only_caa(struct attacker *w, struct recipe *r) { only(r, w->proofs[PROOF_A].caa); }
-static void control_twice(struct attacker *w, struct recipe *r) { r->receipts[1] = w->proofs[PROOF_A].control; }
-static void caa_twice(struct attacker *w, struct recipe *r) { r->receipts[0] = w->proofs[PROOF_A].caa; }
+static void no_receipt(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->n_receipts = 0;
+}
+static void only_control(struct attacker *w, struct recipe *r)
+{
+	only(r, w->proofs[PROOF_A].control);
+}
+static void only_caa(struct attacker *w, struct recipe *r)
+{
+	only(r, w->proofs[PROOF_A].caa);
+}
+static void control_twice(struct attacker *w, struct recipe *r)
+{
+	r->receipts[1] = w->proofs[PROOF_A].control;
+}
+static void caa_twice(struct attacker *w, struct recipe *r)
+{
+	r->receipts[0] = w->proofs[PROOF_A].caa;
+}
 static void of_another_account(struct attacker *w, struct recipe *r)
 {
 	r->names[0] = r->csr_names[0] = w->proofs[PROOF_B].name;
 	r->receipts[0] = w->proofs[PROOF_B].control;
 	r->receipts[1] = w->proofs[PROOF_B].caa;
 }
-static void of_another_name(struct attacker *w, struct recipe *r) { r->names[0] = r->csr_names[0] = w->proofs[PROOF_C].name; }
-static void of_the_parent(struct attacker *w, struct recipe *r) { (void)w, r->names[0] = r->csr_names[0] = "www.a.test"; }
-static void exact_for_wildcard(struct attacker *w, struct recipe *r) { (void)w, r->names[0] = r->csr_names[0] = "*.a.test"; }
-static void caa_of_another_name(struct attacker *w, struct recipe *r) { r->receipts[1] = w->proofs[PROOF_C].caa; }
+static void of_another_name(struct attacker *w, struct recipe *r)
+{
+	r->names[0] = r->csr_names[0] = w->proofs[PROOF_C].name;
+}
+static void of_the_parent(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->names[0] = r->csr_names[0] = "www.a.test";
+}
+static void exact_for_wildcard(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->names[0] = r->csr_names[0] = "*.a.test";
+}
+static void caa_of_another_name(struct attacker *w, struct recipe *r)
+{
+	r->receipts[1] = w->proofs[PROOF_C].caa;
+}
 static void crossed_for_a(struct attacker *w, struct recipe *r)
 {
 	r->receipts[0] = w->crossed_control;
@@ -75,9 +102,18 @@ static void method_edited(struct attacker *w, struct recipe *r)
 	for (size_t i = 0; i < r->n_receipts; i++)
 		replace_text(w, &r->receipts[i], "http-01", "smtp-01");
 }
-static void no_mac(struct attacker *w, struct recipe *r) { (void)w, r->receipts[0].len -= 32; }
-static void empty_receipt(struct attacker *w, struct recipe *r) { (void)w, r->receipts[0] = BYTES_LIT(""); }
-static void one_byte(struct attacker *w, struct recipe *r) { (void)w, r->receipts[0] = BYTES_LIT("0"); }
+static void no_mac(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->receipts[0].len -= 32;
+}
+static void empty_receipt(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->receipts[0] = BYTES_LIT("");
+}
+static void one_byte(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->receipts[0] = BYTES_LIT("0");
+}
 
 /* --- receipts that the validator could make at another time, or another validator: sealed with the real key --- */
 static void reseal(struct attacker *w, struct recipe *r, size_t i, const struct receipt *v)
@@ -91,10 +127,22 @@ static void aged(struct attacker *w, struct recipe *r, size_t i, int64_t age_ms)
 	v.time_ms = clock_wall_ms() - age_ms;
 	reseal(w, r, i, &v);
 }
-static void control_expired(struct attacker *w, struct recipe *r) { aged(w, r, 0, (int64_t)w->child.settings.order_lifetime * 1000 + 1000); }
-static void caa_expired(struct attacker *w, struct recipe *r) { aged(w, r, 1, 8 * HOUR_MS + 1000); }
-static void control_future(struct attacker *w, struct recipe *r) { aged(w, r, 0, -60000); }
-static void caa_future(struct attacker *w, struct recipe *r) { aged(w, r, 1, -60000); }
+static void control_expired(struct attacker *w, struct recipe *r)
+{
+	aged(w, r, 0, (int64_t)w->child.settings.order_lifetime * 1000 + 1000);
+}
+static void caa_expired(struct attacker *w, struct recipe *r)
+{
+	aged(w, r, 1, 8 * HOUR_MS + 1000);
+}
+static void control_future(struct attacker *w, struct recipe *r)
+{
+	aged(w, r, 0, -60000);
+}
+static void caa_future(struct attacker *w, struct recipe *r)
+{
+	aged(w, r, 1, -60000);
+}
 static void other_instance(struct attacker *w, struct recipe *r)
 {
 	for (size_t i = 0; i < r->n_receipts; i++) {
@@ -148,8 +196,14 @@ static void other_domain(struct attacker *w, struct recipe *r)
 }
 
 /* --- requests --- */
-static void signed_by_stranger(struct attacker *w, struct recipe *r) { r->signer = w->stranger; }
-static void kid_of_another(struct attacker *w, struct recipe *r) { (void)w, r->account = ACCOUNT_B; }
+static void signed_by_stranger(struct attacker *w, struct recipe *r)
+{
+	r->signer = w->stranger;
+}
+static void kid_of_another(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->account = ACCOUNT_B;
+}
 /* One of the two requests alone: the order is A's in every other way. */
 static void kid_of_another_in_finalize(struct attacker *w, struct recipe *r)
 {
@@ -165,11 +219,26 @@ static void kid_of_another_in_new_order(struct attacker *w, struct recipe *r)
 	r->same_order = true;
 	recipe_build(w, r);
 }
-static void jwk_of_another(struct attacker *w, struct recipe *r) { (void)w, r->jwk_of = ACCOUNT_B; }
-static void kid_and_jwk_of_another(struct attacker *w, struct recipe *r) { (void)w, r->account = r->jwk_of = ACCOUNT_B; }
-static void jwk_not_canonical(struct attacker *w, struct recipe *r) { r->jwk = arena_fmt(w->a, " %.*s", BYTES_FMT(r->jwk)); }
-static void jwk_junk(struct attacker *w, struct recipe *r) { (void)w, r->jwk = BYTES_LIT("{}"); }
-static void foreign_base(struct attacker *w, struct recipe *r) { (void)w, r->base = "https://ca.other.test"; }
+static void jwk_of_another(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->jwk_of = ACCOUNT_B;
+}
+static void kid_and_jwk_of_another(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->account = r->jwk_of = ACCOUNT_B;
+}
+static void jwk_not_canonical(struct attacker *w, struct recipe *r)
+{
+	r->jwk = arena_fmt(w->a, " %.*s", BYTES_FMT(r->jwk));
+}
+static void jwk_junk(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->jwk = BYTES_LIT("{}");
+}
+static void foreign_base(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->base = "https://ca.other.test";
+}
 
 /* A second, wholly honest order of the same account. */
 static struct recipe another(struct attacker *w, const struct key *csr_key)
@@ -196,15 +265,36 @@ static void header_changed(struct attacker *w, struct recipe *r)
 	r->finalize = jws_mix(w, o.finalize, r->finalize, r->finalize);
 	r->new_order = o.new_order;
 }
-static void new_order_as_finalize(struct attacker *w, struct recipe *r) { (void)w, r->finalize = r->new_order; }
-static void new_order_swapped(struct attacker *w, struct recipe *r) { r->new_order = another(w, w->leaf).new_order; }
-static void new_order_missing(struct attacker *w, struct recipe *r) { (void)w, r->new_order = BYTES_LIT(""); }
-static void finalize_as_new_order(struct attacker *w, struct recipe *r) { (void)w, r->new_order = r->finalize; }
+static void new_order_as_finalize(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->finalize = r->new_order;
+}
+static void new_order_swapped(struct attacker *w, struct recipe *r)
+{
+	r->new_order = another(w, w->leaf).new_order;
+}
+static void new_order_missing(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->new_order = BYTES_LIT("");
+}
+static void finalize_as_new_order(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->new_order = r->finalize;
+}
 
 /* --- order ids --- */
-static void order_old(struct attacker *w, struct recipe *r) { r->order_ms -= (int64_t)w->child.settings.order_lifetime * 1000 + 5 * 60000 + 1000; }
-static void order_ancient(struct attacker *w, struct recipe *r) { (void)w, r->order_ms = 0; }
-static void order_future(struct attacker *w, struct recipe *r) { (void)w, r->order_ms += 5 * 60000 + 60000; }
+static void order_old(struct attacker *w, struct recipe *r)
+{
+	r->order_ms -= (int64_t)w->child.settings.order_lifetime * 1000 + 5 * 60000 + 1000;
+}
+static void order_ancient(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->order_ms = 0;
+}
+static void order_future(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->order_ms += 5 * 60000 + 60000;
+}
 /* The order was made long ago and its id now says something else; the client signed the old one. */
 static void order_time_edited(struct attacker *w, struct recipe *r)
 {
@@ -225,22 +315,41 @@ static void more_names(struct attacker *w, struct recipe *r)
 	r->receipts[3] = w->proofs[PROOF_C].caa;
 	r->n_receipts = 4;
 }
-static void fewer_names(struct attacker *w, struct recipe *r) { r->names[1] = w->proofs[PROOF_C].name; }
-static void one_name_unproven(struct attacker *w, struct recipe *r) { r->names[1] = r->csr_names[1] = w->proofs[PROOF_C].name; }
+static void fewer_names(struct attacker *w, struct recipe *r)
+{
+	r->names[1] = w->proofs[PROOF_C].name;
+}
+static void one_name_unproven(struct attacker *w, struct recipe *r)
+{
+	r->names[1] = r->csr_names[1] = w->proofs[PROOF_C].name;
+}
 static void more_receipts(struct attacker *w, struct recipe *r)
 {
 	more_names(w, r);
 	r->csr_names[1] = NULL;
 }
-static void csr_broken(struct attacker *w, struct recipe *r) { (void)w, r->spoil_csr = true; }
-static void csr_by_account(struct attacker *w, struct recipe *r) { (void)w, r->csr_key = w->account[ACCOUNT_A]; }
-static void csr_by_issuer(struct attacker *w, struct recipe *r) { r->csr_key = w->issuer; }
+static void csr_broken(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->spoil_csr = true;
+}
+static void csr_by_account(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->csr_key = w->account[ACCOUNT_A];
+}
+static void csr_by_issuer(struct attacker *w, struct recipe *r)
+{
+	r->csr_key = w->issuer;
+}
 
 /* --- wishes --- */
-static void profile_unknown(struct attacker *w, struct recipe *r) { (void)w, r->profile = "nope"; }
+static void profile_unknown(struct attacker *w, struct recipe *r)
+{
+	(void)w, r->profile = "nope";
+}
 static void profile_unsigned(struct attacker *w, struct recipe *r)
 {
-	r->profile = (const char *)arena_str(w->a, w->child.settings.n_profiles ? w->child.settings.profiles[0].name : BYTES_LIT("tls-server"));
+	r->profile =
+	    (const char *)arena_str(w->a, w->child.settings.n_profiles ? w->child.settings.profiles[0].name : BYTES_LIT("tls-server"));
 	r->spoil_new_order = true;
 }
 static const char *in_days(struct attacker *w, int days)
@@ -250,10 +359,22 @@ static const char *in_days(struct attacker *w, int days)
 	rfc3339_format(clock_wall_ms() / 1000 + days * 86400, text);
 	return arena_str(w->a, bytes_str(text));
 }
-static void too_long(struct attacker *w, struct recipe *r) { r->not_after = in_days(w, 4000); }
-static void over_already(struct attacker *w, struct recipe *r) { r->not_after = in_days(w, -1); }
-static void backdated(struct attacker *w, struct recipe *r) { r->not_before = in_days(w, -30); }
-static void postdated(struct attacker *w, struct recipe *r) { r->not_before = in_days(w, 30); }
+static void too_long(struct attacker *w, struct recipe *r)
+{
+	r->not_after = in_days(w, 4000);
+}
+static void over_already(struct attacker *w, struct recipe *r)
+{
+	r->not_after = in_days(w, -1);
+}
+static void backdated(struct attacker *w, struct recipe *r)
+{
+	r->not_before = in_days(w, -30);
+}
+static void postdated(struct attacker *w, struct recipe *r)
+{
+	r->not_before = in_days(w, 30);
+}
 static void not_after_unsigned(struct attacker *w, struct recipe *r)
 {
 	r->not_after = in_days(w, 2);
@@ -296,8 +417,10 @@ static const struct evidence_case {
 	{ "control of a parent domain", other_domain, NULL, ERR_CONFIRM, "authorization domain" },
 	{ "signed by a stranger's key", signed_by_stranger, NULL, ERR_UNAUTHORIZED, "" },
 	{ "another's account URL", kid_of_another, NULL, ERR_UNAUTHORIZED, "not by the account" },
-	{ "another's account URL in finalize", NULL, kid_of_another_in_finalize, ERR_UNAUTHORIZED, "finalize request is not by the account" },
-	{ "another's account URL in newOrder", NULL, kid_of_another_in_new_order, ERR_UNAUTHORIZED, "newOrder request is not by the account" },
+	{ "another's account URL in finalize", NULL, kid_of_another_in_finalize, ERR_UNAUTHORIZED,
+	    "finalize request is not by the account" },
+	{ "another's account URL in newOrder", NULL, kid_of_another_in_new_order, ERR_UNAUTHORIZED,
+	    "newOrder request is not by the account" },
 	{ "another's JWK", jwk_of_another, NULL, ERR_UNAUTHORIZED, "not by the account" },
 	{ "another's account URL and JWK", kid_and_jwk_of_another, NULL, ERR_UNAUTHORIZED, "" },
 	{ "JWK not canonical", NULL, jwk_not_canonical, ERR_CONFIRM, "canonical" },
@@ -374,7 +497,7 @@ static void flip_requests(struct attacker *w)
 	struct issued issued;
 	size_t wrong = 0, n = 0;
 
-	for (size_t at = 0; ; at++, n++) {
+	for (size_t at = 0;; at++, n++) {
 		struct err e = { 0 };
 		arena_reset(w->a);
 		struct recipe r = recipe_of(w, PROOF_A);

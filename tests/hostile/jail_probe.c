@@ -86,7 +86,8 @@ static bool may_reach(const struct probe *p, const char *name, int flags)
 
 	(void)snprintf(relative, sizeof relative, "..%s", name);
 	(void)snprintf(up, sizeof up, "../../../../../../../../../../../..%.*s%s", BYTES_FMT(p->state), name);
-	bool reached = may_open(AT_FDCWD, path_below(p->state, name), flags) || may_open(AT_FDCWD, relative, flags) || may_open(AT_FDCWD, up, flags);
+	bool reached =
+	    may_open(AT_FDCWD, path_below(p->state, name), flags) || may_open(AT_FDCWD, relative, flags) || may_open(AT_FDCWD, up, flags);
 	for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
 		reached = may_open(fd, relative, flags) || may_open(fd, up, flags) || reached;
 	return reached;
@@ -94,7 +95,8 @@ static bool may_reach(const struct probe *p, const char *name, int flags)
 
 static void probe_files(const struct probe *p)
 {
-	static const char *const all[] = { "/signer/issuer.key", "/signer/identity", "/validator/identity", "/front/tls.pem", "/root/root.key" };
+	static const char *const all[] = { "/signer/issuer.key", "/signer/identity", "/validator/identity", "/front/tls.pem",
+		"/root/root.key" };
 	char own[32], name[64];
 
 	(void)snprintf(own, sizeof own, "/%s/", process_name(p->child.self));
@@ -104,10 +106,12 @@ static void probe_files(const struct probe *p)
 		(void)snprintf(name, sizeof name, "read %s", all[i] + 1);
 		told(name, may_reach(p, all[i], O_RDONLY));
 	}
-	told("read /etc/passwd", may_open(AT_FDCWD, "/etc/passwd", O_RDONLY) || may_open(AT_FDCWD, "../../../../../../../../etc/passwd", O_RDONLY));
+	told("read /etc/passwd",
+	    may_open(AT_FDCWD, "/etc/passwd", O_RDONLY) || may_open(AT_FDCWD, "../../../../../../../../etc/passwd", O_RDONLY));
 	told("read /proc", may_open(AT_FDCWD, "/proc/self/status", O_RDONLY));
 	const char *other = p->child.self == PROCESS_VALIDATOR ? "/front/written" : "/validator/written";
-	told("write elsewhere", may_reach(p, other, O_WRONLY | O_CREAT) || may_open(AT_FDCWD, "/tmp/chancery-probe-written", O_WRONLY | O_CREAT));
+	told("write elsewhere",
+	    may_reach(p, other, O_WRONLY | O_CREAT) || may_open(AT_FDCWD, "/tmp/chancery-probe-written", O_WRONLY | O_CREAT));
 	told("read own folder", may_open(AT_FDCWD, "probe", O_RDONLY));
 	told("write own folder", may_open(AT_FDCWD, "written", O_WRONLY | O_CREAT | O_TRUNC));
 }
@@ -124,7 +128,9 @@ static unsigned number(struct bytes text)
 
 static bool may_send(int kind, struct bytes port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)number(port)), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)number(port)), .sin_addr = { htonl(INADDR_LOOPBACK) }
+	};
 	CLEANUP(close_p) int fd = socket(AF_INET, kind | SOCK_CLOEXEC, 0);
 
 	return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && send(fd, "x", 1, MSG_NOSIGNAL) == 1;
@@ -212,8 +218,9 @@ static void probe_descriptors(const struct probe *p)
 
 static void answer_status(struct probe *p, uint32_t id)
 {
-	static const enum message_type status[PROCESS__MAX] = { [PROCESS_FRONT] = MESSAGE_FRONT_STATUS,
-		[PROCESS_VALIDATOR] = MESSAGE_VALIDATOR_STATUS, [PROCESS_SIGNER] = MESSAGE_SIGNER_STATUS };
+	static const enum message_type status[PROCESS__MAX] = {
+		[PROCESS_FRONT] = MESSAGE_FRONT_STATUS, [PROCESS_VALIDATOR] = MESSAGE_VALIDATOR_STATUS, [PROCESS_SIGNER] = MESSAGE_SIGNER_STATUS
+	};
 
 	p->asked = true;
 	MAY_FAIL(channel_send(p->child.parent, (uint16_t)status[p->child.self], id, BYTES_LIT("{\"signer_connected\":true}"), NULL));

@@ -126,7 +126,7 @@ void said_add(struct attacker *w, struct said *s, const struct message *m)
 	} else if (m->type == MESSAGE_ISSUED || m->type == MESSAGE_ISSUED_TLS) {
 		s->issued++;
 		s->strange = s->strange || m->type == MESSAGE_ISSUED_TLS || issued_read(m->body, &i, NULL) != ERR_OK ||
-		    !bytes_eq(i.certificate, w->issued_certificate);
+			     !bytes_eq(i.certificate, w->issued_certificate);
 	} else {
 		s->other++;
 	}

@@ -20,7 +20,8 @@ static void same_again(struct attacker *w, const char *name, struct bytes body, 
 	struct err e = { 0 };
 
 	enum err_code rc = ask_issue(w, body, &i, &e);
-	report(w, name, rc == ERR_OK && bytes_eq(i.certificate, certificate), "%s: %s", rc == ERR_OK ? "another certificate" : err_name(rc), e.detail);
+	report(w, name, rc == ERR_OK && bytes_eq(i.certificate, certificate), "%s: %s", rc == ERR_OK ? "another certificate" : err_name(rc),
+	    e.detail);
 }
 
 /* Two CSRs that the client has really signed for one order, sent together: one of them may win. */

@@ -10,15 +10,18 @@ static struct bytes fresh_token(struct attacker *w)
 {
 	struct message m;
 
-	bool ok = link_ask(w, &w->validator, MESSAGE_TOKENS_ASK, BYTES_LIT("\0\0\0\1"), &m) && m.type == MESSAGE_TOKENS && m.body.len == TOKEN_LEN;
+	bool ok = link_ask(w, &w->validator, MESSAGE_TOKENS_ASK, BYTES_LIT("\0\0\0\1"), &m) && m.type == MESSAGE_TOKENS &&
+		  m.body.len == TOKEN_LEN;
 	need(w, ok ? ERR_OK : ERR_TIMEOUT, "asking for a token", NULL);
 	return copy_of(w->a, m.body);
 }
 
 static struct validate good(struct attacker *w, const char *name, unsigned account)
 {
-	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01, .identifier = { .type = IDENTIFIER_DNS, .value = bytes_str(name) },
-		.token = fresh_token(w), .account_url = account_url_of(w, account) };
+	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01,
+		.identifier = { .type = IDENTIFIER_DNS, .value = bytes_str(name) },
+		.token = fresh_token(w),
+		.account_url = account_url_of(w, account) };
 
 	jwk_thumbprint(w->account[account], v.thumbprint);
 	return v;
@@ -40,8 +43,8 @@ static enum err_code ask(struct attacker *w, const struct validate *v, struct va
 
 void gather_proofs(struct attacker *w)
 {
-	static const struct proof plan[PROOF__MAX] = { { .name = "a.test", .account = ACCOUNT_A }, { .name = "b.test", .account = ACCOUNT_B },
-		{ .name = "c.test", .account = ACCOUNT_A } };
+	static const struct proof plan[PROOF__MAX] = { { .name = "a.test", .account = ACCOUNT_A },
+		{ .name = "b.test", .account = ACCOUNT_B }, { .name = "c.test", .account = ACCOUNT_A } };
 	struct validated done;
 	struct err e = { 0 };
 
@@ -96,8 +99,8 @@ static void bad_tokens(struct attacker *w)
 
 static void bad_names(struct attacker *w)
 {
-	static const char *const names[] = { "A.TEST", "a.test.", "*.a.test", "a.test:80", "a.test/x", "a.test?x", "a.test#x", "x@a.test", "127.0.0.1",
-		"[::1]", "localhost", "a.test\r\nX: y", "a test", "", ".", "a..test", "xn--", "a.test\\x", "%61.test" };
+	static const char *const names[] = { "A.TEST", "a.test.", "*.a.test", "a.test:80", "a.test/x", "a.test?x", "a.test#x", "x@a.test",
+		"127.0.0.1", "[::1]", "localhost", "a.test\r\nX: y", "a test", "", ".", "a..test", "xn--", "a.test\\x", "%61.test" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		struct validate v = good(w, names[i], ACCOUNT_A);

@@ -4,7 +4,8 @@
 
 #include "server/front/validations.h"
 
-static enum err_code find_challenge(struct acme_request *r, const struct store_authz *authz, const struct store_challenge **ret, struct err *e)
+static enum err_code find_challenge(
+    struct acme_request *r, const struct store_authz *authz, const struct store_challenge **ret, struct err *e)
 {
 	enum challenge_type type;
 

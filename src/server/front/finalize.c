@@ -43,7 +43,8 @@ static enum err_code check_csr(struct acme_request *r, const struct store_order 
 	return ERR_OK;
 }
 
-static enum err_code gather_evidence(struct front *f, struct arena *a, const struct store_order *order, struct bytes finalize, struct buf *out, struct err *e)
+static enum err_code gather_evidence(
+    struct front *f, struct arena *a, const struct store_order *order, struct bytes finalize, struct buf *out, struct err *e)
 {
 	struct issue i = { .finalize = finalize, .new_order = order->new_order };
 	struct store_account account;
@@ -116,7 +117,8 @@ static void keep_refusal(struct front *f, const struct store_order *order, const
 	struct err e = { 0 };
 
 	problem_json(why, &problem);
-	bool retry = !err_is_peers(why->code) || why->code == ERR_BAD_CSR || why->code == ERR_BAD_PUBLIC_KEY || why->code == ERR_UNAUTHORIZED;
+	bool retry =
+	    !err_is_peers(why->code) || why->code == ERR_BAD_CSR || why->code == ERR_BAD_PUBLIC_KEY || why->code == ERR_UNAUTHORIZED;
 	if (store_fail_finalize(f->store, order->id, retry, buf_bytes(&problem), &e) != ERR_OK && e.code != ERR_CONFLICT)
 		event_error(EVENT_ERROR, "finalize.not_stored", &e);
 }
@@ -213,7 +215,7 @@ void finalize_processing(void *front)
 {
 	struct front *f = front;
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 8u << 20), *one = arena_new(65536, 4u << 20);
-	uint8_t (*ids)[STORE_ORDER_ID];
+	uint8_t(*ids)[STORE_ORDER_ID];
 	struct err e = { 0 };
 	size_t n;
 

@@ -23,7 +23,7 @@ struct front {
 	struct tokens *tokens;
 	struct peer *validator, *signer;
 	struct validations *validations;
-	_Atomic bool signer_hello;      /* the signer has answered HELLO on its present channel */
+	_Atomic bool signer_hello;       /* the signer has answered HELLO on its present channel */
 	_Atomic int64_t tls_not_after_s; /* of our own certificate; 0: none */
 	_Atomic int64_t tls_not_before_s;
 	_Atomic uint64_t problems[ERR__MAX];

@@ -62,7 +62,8 @@ static bool take_cached(struct keys *k, const uint8_t *id, struct account_key *r
 	return hit;
 }
 
-enum err_code keys_get(struct keys *k, struct store *store, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct account_key *ret, struct err *e)
+enum err_code keys_get(
+    struct keys *k, struct store *store, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct account_key *ret, struct err *e)
 {
 	struct store_account account;
 	CLEANUP(key_free_p) struct key *key = NULL;

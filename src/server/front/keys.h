@@ -13,10 +13,11 @@ enum err_code keys_new(struct keys **ret, struct err *e) MUST_USE;
 void keys_free(struct keys *k);
 
 struct account_key {
-	struct key *key;      /* a reference that the caller frees */
+	struct key *key; /* a reference that the caller frees */
 	enum account_state state;
 };
 /* ACCOUNT_DOES_NOT_EXIST when there is none. Thread-safe. */
-enum err_code keys_get(struct keys *k, struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct account_key *ret, struct err *e) MUST_USE;
+enum err_code keys_get(
+    struct keys *k, struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct account_key *ret, struct err *e) MUST_USE;
 
 #endif

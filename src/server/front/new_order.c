@@ -45,7 +45,8 @@ static enum err_code read_identifiers(struct acme_request *r, struct bytes array
 
 	TRY(json_elements(r->http->arena, array, JSON_ARRAY_MAX, &texts, &n, e));
 	if (n == 0 || n > most || n > STORE_NAMES_MAX)
-		FAIL(e, MALFORMED, "an order has 1 to %zu identifiers, not %zu", most < STORE_NAMES_MAX ? most : (size_t)STORE_NAMES_MAX, n);
+		FAIL(
+		    e, MALFORMED, "an order has 1 to %zu identifiers, not %zu", most < STORE_NAMES_MAX ? most : (size_t)STORE_NAMES_MAX, n);
 	struct identifier *ids = arena_array(r->http->arena, n, sizeof *ids);
 	struct err_sub *subs = arena_array(r->http->arena, n, sizeof *subs);
 	if (!ids || !subs)
@@ -60,7 +61,8 @@ static enum err_code read_identifiers(struct acme_request *r, struct bytes array
 	if (n_subs > 0 && n > 1) {
 		e->subs = subs;
 		e->n_subs = n_subs;
-		err_set(e, n_subs > 1 ? ERR_COMPOUND : worst, __FILE__, __LINE__, "%zu of %zu identifiers are refused; the subproblems say why", n_subs, n);
+		err_set(e, n_subs > 1 ? ERR_COMPOUND : worst, __FILE__, __LINE__,
+		    "%zu of %zu identifiers are refused; the subproblems say why", n_subs, n);
 		return e->code;
 	}
 	if (n_subs > 0)

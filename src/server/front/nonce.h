@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 
-#define NONCE_LEN    22        /* characters of base64url */
+#define NONCE_LEN    22         /* characters of base64url */
 #define NONCE_WINDOW (1u << 22) /* nonces given out before the oldest unused one ends: minutes under 20,000 a second; 512 KiB */
 
 struct nonces;

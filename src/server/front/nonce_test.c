@@ -91,7 +91,7 @@ static void of_two_who_use_it_one_wins(void **state)
 {
 	static char nonces[RACE][NONCE_LEN + 1];
 	struct nonces *n = make();
-	struct racer racers[2] = { { n, (const char (*)[NONCE_LEN + 1])nonces, 0 }, { n, (const char (*)[NONCE_LEN + 1])nonces, 0 } };
+	struct racer racers[2] = { { n, (const char(*)[NONCE_LEN + 1]) nonces, 0 }, { n, (const char(*)[NONCE_LEN + 1]) nonces, 0 } };
 	pthread_t threads[2];
 
 	(void)state;
@@ -107,8 +107,9 @@ static void of_two_who_use_it_one_wins(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(a_nonce_is_good_once), cmocka_unit_test(foreign_and_changed_nonces_are_refused),
-		cmocka_unit_test(what_leaves_the_window_is_refused), cmocka_unit_test(of_two_who_use_it_one_wins) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(a_nonce_is_good_once),
+		cmocka_unit_test(foreign_and_changed_nonces_are_refused), cmocka_unit_test(what_leaves_the_window_is_refused),
+		cmocka_unit_test(of_two_who_use_it_one_wins) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define QUESTIONS_MAX    2048
+#define QUESTIONS_MAX      2048
 #define DEADLINES_EVERY_MS 100 /* how often the table is gone through for deadlines */
 
 struct question {
@@ -118,7 +118,8 @@ static enum err_code send_locked(struct peer *p, enum message_type type, struct 
 	return ERR_OK;
 }
 
-enum err_code peer_ask(struct peer *p, enum message_type type, struct bytes body, unsigned timeout_ms, peer_done *done, void *ctx, struct err *e)
+enum err_code peer_ask(
+    struct peer *p, enum message_type type, struct bytes body, unsigned timeout_ms, peer_done *done, void *ctx, struct err *e)
 {
 	struct question q = { .deadline_ms = clock_monotonic_ms() + timeout_ms, .done = done, .ctx = ctx };
 
@@ -157,7 +158,8 @@ static void call_done(void *ctx, enum err_code code, const struct message *answe
 	pthread_mutex_unlock(&w->lock);
 }
 
-enum err_code peer_call(struct peer *p, struct arena *a, enum message_type type, struct bytes body, unsigned timeout_ms, struct message *ret, struct err *e)
+enum err_code peer_call(
+    struct peer *p, struct arena *a, enum message_type type, struct bytes body, unsigned timeout_ms, struct message *ret, struct err *e)
 {
 	struct waiting w = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER, .arena = a };
 
@@ -169,7 +171,8 @@ enum err_code peer_call(struct peer *p, struct arena *a, enum message_type type,
 	pthread_mutex_destroy(&w.lock);
 	pthread_cond_destroy(&w.ended);
 	if (w.code != ERR_OK)
-		return err_set(e, w.code, __FILE__, __LINE__, "no answer from the %s to %s", process_name(p->who), message_rules[type].name);
+		return err_set(
+		    e, w.code, __FILE__, __LINE__, "no answer from the %s to %s", process_name(p->who), message_rules[type].name);
 	*ret = w.answer;
 	return ERR_OK;
 }

@@ -17,9 +17,11 @@ void peer_free(struct peer *p);
 enum err_code peer_connect(struct peer *p, int fd, struct err *e) MUST_USE;
 
 /* BUSY when too many wait or the peer is not there. done is called exactly once when this succeeds. */
-enum err_code peer_ask(struct peer *p, enum message_type type, struct bytes body, unsigned timeout_ms, peer_done *done, void *ctx, struct err *e) MUST_USE;
+enum err_code peer_ask(
+    struct peer *p, enum message_type type, struct bytes body, unsigned timeout_ms, peer_done *done, void *ctx, struct err *e) MUST_USE;
 /* The same for a worker that can wait. The answer's body is copied into the arena. Never from the control thread. */
-enum err_code peer_call(struct peer *p, struct arena *a, enum message_type type, struct bytes body, unsigned timeout_ms, struct message *ret, struct err *e) MUST_USE;
+enum err_code peer_call(struct peer *p, struct arena *a, enum message_type type, struct bytes body, unsigned timeout_ms,
+    struct message *ret, struct err *e) MUST_USE;
 
 /* For the control loop. fd is -1 when there is no channel. */
 int peer_fd(struct peer *p, bool *ret_wants_write);

@@ -230,8 +230,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(each_question_gets_its_answer),
 		cmocka_unit_test(a_peer_that_dies_ends_all_questions_and_may_come_back),
-		cmocka_unit_test(a_question_ends_at_its_deadline_and_a_late_answer_hurts_nobody), cmocka_unit_test(credits_bound_what_waits),
-		cmocka_unit_test(a_call_waits_for_its_answer), cmocka_unit_test(tokens_are_stocked_and_never_given_twice) };
+		cmocka_unit_test(a_question_ends_at_its_deadline_and_a_late_answer_hurts_nobody),
+		cmocka_unit_test(credits_bound_what_waits), cmocka_unit_test(a_call_waits_for_its_answer),
+		cmocka_unit_test(tokens_are_stocked_and_never_given_twice) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

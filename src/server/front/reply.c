@@ -64,8 +64,11 @@ void problem_json(const struct err *err, struct buf *out)
 	bool peers = err_is_peers(err->code);
 
 	json_put_object(&w);
-	put_type_and_detail(&w, err->code, peers ? bytes_str(err->detail) : err->code == ERR_BUSY || err->code == ERR_CLOSED || err->code == ERR_TIMEOUT ?
-	    BYTES_LIT("the server is too busy for this request: try it again later") : BYTES_LIT("an error of the server; its log tells more"));
+	put_type_and_detail(&w, err->code,
+	    peers ? bytes_str(err->detail)
+	    : err->code == ERR_BUSY || err->code == ERR_CLOSED || err->code == ERR_TIMEOUT
+		? BYTES_LIT("the server is too busy for this request: try it again later")
+		: BYTES_LIT("an error of the server; its log tells more"));
 	json_put_member_uint(&w, "status", (uint64_t)err_http(err->code));
 	if (err->code == ERR_BAD_SIGNATURE_ALGORITHM) { /* RFC 8555 §6.2: the algorithms that are accepted */
 		json_put_key(&w, "algorithms");

@@ -17,10 +17,10 @@ enum route_payload { PAYLOAD_EMPTY, PAYLOAD_OBJECT, PAYLOAD_EITHER };
 struct acme_request {
 	struct http_request *http;
 	struct front *front;
-	struct bytes id;             /* what the route's "*" stands for; the second "*" in id2 */
+	struct bytes id; /* what the route's "*" stands for; the second "*" in id2 */
 	struct bytes id2;
-	struct jws jws;              /* with AUTH_JWK and AUTH_KID */
-	struct key *key;             /* the account's; freed after the handler */
+	struct jws jws;  /* with AUTH_JWK and AUTH_KID */
+	struct key *key; /* the account's; freed after the handler */
 	uint8_t account[STORE_ACCOUNT_ID];
 	int64_t now_ms;
 };
@@ -29,14 +29,14 @@ struct acme_request {
 struct reply {
 	struct http_response http;
 	struct buf body;
-	bool with_nonce;             /* a Replay-Nonce also on what is no POST */
-	bool parked;                 /* the handler has handed the request to somebody who will answer */
+	bool with_nonce; /* a Replay-Nonce also on what is no POST */
+	bool parked;     /* the handler has handed the request to somebody who will answer */
 };
 
 typedef enum err_code route_handler(struct acme_request *r, struct reply *ret, struct err *e);
 
 struct route {
-	const char *path;            /* "*" stands for one segment of base64url or name characters */
+	const char *path; /* "*" stands for one segment of base64url or name characters */
 	enum route_auth auth;
 	enum route_payload payload;
 	route_handler *handler;
@@ -65,7 +65,7 @@ enum err_code order_id_read(struct bytes text, uint8_t out[STORE_ORDER_ID], stru
 enum err_code authz_id_read(struct bytes text, uint8_t out[STORE_AUTHZ_ID], struct err *e) MUST_USE;
 
 /* The handlers, one file each. */
-route_handler get_directory, new_nonce, new_account, post_account, new_order, post_order, post_finalize, post_authz,
-    post_challenge, post_certificate;
+route_handler get_directory, new_nonce, new_account, post_account, new_order, post_order, post_finalize, post_authz, post_challenge,
+    post_certificate;
 
 #endif

@@ -9,16 +9,16 @@
 #include <string.h>
 
 static const struct route routes[] = {
-	{ "/directory",             AUTH_NONE, PAYLOAD_EMPTY,  get_directory },
-	{ "/acme/new-nonce",        AUTH_NONE, PAYLOAD_EMPTY,  new_nonce },
-	{ "/acme/new-account",      AUTH_JWK,  PAYLOAD_OBJECT, new_account },
-	{ "/acme/acct/*",           AUTH_KID,  PAYLOAD_EITHER, post_account },
-	{ "/acme/new-order",        AUTH_KID,  PAYLOAD_OBJECT, new_order },
-	{ "/acme/order/*",          AUTH_KID,  PAYLOAD_EMPTY,  post_order },
-	{ "/acme/order/*/finalize", AUTH_KID,  PAYLOAD_OBJECT, post_finalize },
-	{ "/acme/authz/*",          AUTH_KID,  PAYLOAD_EMPTY,  post_authz },
-	{ "/acme/chall/*/*",        AUTH_KID,  PAYLOAD_EITHER, post_challenge },
-	{ "/acme/cert/*",           AUTH_KID,  PAYLOAD_EMPTY,  post_certificate },
+	{ "/directory", AUTH_NONE, PAYLOAD_EMPTY, get_directory },
+	{ "/acme/new-nonce", AUTH_NONE, PAYLOAD_EMPTY, new_nonce },
+	{ "/acme/new-account", AUTH_JWK, PAYLOAD_OBJECT, new_account },
+	{ "/acme/acct/*", AUTH_KID, PAYLOAD_EITHER, post_account },
+	{ "/acme/new-order", AUTH_KID, PAYLOAD_OBJECT, new_order },
+	{ "/acme/order/*", AUTH_KID, PAYLOAD_EMPTY, post_order },
+	{ "/acme/order/*/finalize", AUTH_KID, PAYLOAD_OBJECT, post_finalize },
+	{ "/acme/authz/*", AUTH_KID, PAYLOAD_EMPTY, post_authz },
+	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, post_challenge },
+	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, post_certificate },
 };
 
 /* Matches one pattern; the segments that its stars stand for go to ids. */
@@ -128,7 +128,9 @@ static enum err_code dispatch(struct acme_request *r, struct reply *reply, struc
 		TRY(authenticate(r, route, e));
 	else if (route->auth != AUTH_NONE || (method != HTTP_GET && method != HTTP_HEAD))
 		FAIL(e, METHOD_NOT_ALLOWED, "%s is not possible here: ACME resources are read and changed by POST (RFC 8555 section 6.3)",
-		    method == HTTP_GET ? "GET" : method == HTTP_HEAD ? "HEAD" : "this method");
+		    method == HTTP_GET    ? "GET"
+		    : method == HTTP_HEAD ? "HEAD"
+					  : "this method");
 	return route->handler(r, reply, e);
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ISSUE_MS     10000
+#define ISSUE_MS 10000
 
 /* Whether the certificate has exactly the configured names. */
 static bool names_fit(struct front *f, const struct cert *c)

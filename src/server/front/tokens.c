@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STOCK_MAX    1024
-#define STOCK_LOW    512
-#define FRESH_MS     (86400 * INT64_C(1000)) /* a token is accepted for seven days; ours go to an order that lives for hours */
-#define ASK_MS       5000
+#define STOCK_MAX 1024
+#define STOCK_LOW 512
+#define FRESH_MS  (86400 * INT64_C(1000)) /* a token is accepted for seven days; ours go to an order that lives for hours */
+#define ASK_MS    5000
 
 struct tokens {
 	struct peer *validator;

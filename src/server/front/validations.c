@@ -10,22 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOLD_MS       400    /* how long a challenge's answer is held for its validation */
-#define VALIDATE_MS   120000 /* the validator's own deadline is shorter; this one is for a validator that hangs */
-#define ASK_AGAIN_MS  250
-#define RUNNING_MAX   1024
+#define HOLD_MS      400    /* how long a challenge's answer is held for its validation */
+#define VALIDATE_MS  120000 /* the validator's own deadline is shorter; this one is for a validator that hangs */
+#define ASK_AGAIN_MS 250
+#define RUNNING_MAX  1024
 
 /* One validation: in the list from its begin until its result is stored. Guarded by validations.lock but for what only its
  * present owner touches. */
 struct validation {
 	struct validation *next, *previous;
 	struct validations *all;
-	struct store_validation result;  /* authz and type from the start */
-	struct buf request;              /* VALIDATE's body, to ask again */
+	struct store_validation result; /* authz and type from the start */
+	struct buf request;             /* VALIDATE's body, to ask again */
 	struct buf control, caa, problem;
-	struct http_request *waiting;    /* whose answer is held; NULL when it was given */
+	struct http_request *waiting; /* whose answer is held; NULL when it was given */
 	int64_t hold_until_ms;
-	int64_t ask_again_ms;            /* 0: asked */
+	int64_t ask_again_ms; /* 0: asked */
 };
 
 struct validations {
@@ -206,8 +206,8 @@ static enum err_code link_validation(struct validations *v, struct validation *o
 	return ERR_OK;
 }
 
-enum err_code validations_begin(struct validations *v, struct http_request *http, const struct store_authz *authz,
-    enum challenge_type type, struct err *e)
+enum err_code validations_begin(
+    struct validations *v, struct http_request *http, const struct store_authz *authz, enum challenge_type type, struct err *e)
 {
 	const struct store_challenge *c = NULL;
 	CLEANUP(buf_free_p) struct buf request = buf_new(2048);
@@ -221,8 +221,14 @@ enum err_code validations_begin(struct validations *v, struct http_request *http
 	struct validation *one = calloc(1, sizeof *one);
 	if (!one)
 		FAIL(e, NOMEM, "no memory for a validation");
-	*one = (struct validation){ .all = v, .waiting = http, .hold_until_ms = clock_monotonic_ms() + HOLD_MS, .request = request,
-		.control = buf_new(4096), .caa = buf_new(4096), .problem = buf_new(8192), .result.type = type };
+	*one = (struct validation){ .all = v,
+		.waiting = http,
+		.hold_until_ms = clock_monotonic_ms() + HOLD_MS,
+		.request = request,
+		.control = buf_new(4096),
+		.caa = buf_new(4096),
+		.problem = buf_new(8192),
+		.result.type = type };
 	request = buf_new(0);
 	memcpy(one->result.authz, authz->id, sizeof one->result.authz);
 	enum err_code rc = store_begin_challenge(v->front->store, authz->id, type, e);
@@ -238,7 +244,8 @@ enum err_code validations_begin(struct validations *v, struct http_request *http
 }
 
 /* One whose hold has passed or that must be asked again; *ret_soonest_ms is when the next of the others is due. */
-static struct validation *find_due(struct validations *v, int64_t now_ms, bool *ret_ask, struct http_request **ret_http, int64_t *ret_soonest_ms)
+static struct validation *find_due(
+    struct validations *v, int64_t now_ms, bool *ret_ask, struct http_request **ret_http, int64_t *ret_soonest_ms)
 {
 	struct validation *due = NULL;
 
@@ -276,7 +283,8 @@ int validations_tick(struct validations *v)
 		if (http) {
 			struct store_validation which = one->result;
 			answer_challenge(v->front, http, &which);
-		} else if (ask && peer_ask(v->front->validator, MESSAGE_VALIDATE, buf_bytes(&one->request), VALIDATE_MS, validation_done, one, NULL) != ERR_OK) {
+		} else if (ask && peer_ask(v->front->validator, MESSAGE_VALIDATE, buf_bytes(&one->request), VALIDATE_MS, validation_done,
+				      one, NULL) != ERR_OK) {
 			validation_done(one, ERR_BUSY, NULL);
 		}
 	}

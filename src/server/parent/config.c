@@ -30,7 +30,6 @@ static void free_cfg(cfg_t *cfg)
 }
 DEFINE_CLEANUP(cfg_t *, free_cfg);
 
-
 /* Called by libconfuse after each value, while it still knows the line. */
 static int validate(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -119,14 +118,19 @@ static enum err_code take_profiles(struct arena *a, cfg_t *cfg, struct settings 
 		uint64_t lifetime, backdate;
 		TRY(config_seconds(cfg_getstr(p, "lifetime"), &lifetime, e));
 		TRY(config_seconds(cfg_getstr(p, "backdate"), &backdate, e));
-		s->profiles[i] = (struct profile){ .name = copy_str(a, cfg_title(p)), .doc = copy_str(a, cfg_getstr(p, "doc")),
-			.lifetime_s = (uint32_t)lifetime, .backdate_s = (uint32_t)backdate,
+		s->profiles[i] = (struct profile){ .name = copy_str(a, cfg_title(p)),
+			.doc = copy_str(a, cfg_getstr(p, "doc")),
+			.lifetime_s = (uint32_t)lifetime,
+			.backdate_s = (uint32_t)backdate,
 			.names_max = (uint32_t)strtoul(cfg_getstr(p, "names"), NULL, 10) };
 	}
 	if (s->n_profiles == 0) {
 		s->n_profiles = 1;
-		s->profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"), .doc = BYTES_LIT("TLS servers, 47 days"),
-			.lifetime_s = 47 * 86400, .backdate_s = 3600, .names_max = 100 };
+		s->profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"),
+			.doc = BYTES_LIT("TLS servers, 47 days"),
+			.lifetime_s = 47 * 86400,
+			.backdate_s = 3600,
+			.names_max = 100 };
 	}
 	return ERR_OK;
 }
@@ -166,7 +170,8 @@ static void set_validators(cfg_t *cfg)
 	char path[128];
 
 	for (size_t i = 0; i < settings_rows_n; i++) {
-		(void)snprintf(path, sizeof path, "%s%s%s", settings_rows[i].section, *settings_rows[i].section ? "|" : "", settings_rows[i].option);
+		(void)snprintf(
+		    path, sizeof path, "%s%s%s", settings_rows[i].section, *settings_rows[i].section ? "|" : "", settings_rows[i].option);
 		cfg_set_validate_func(cfg, path, validate);
 	}
 	cfg_set_validate_func(cfg, "profile|lifetime", validate);
@@ -360,7 +365,8 @@ void config_write(const struct config_value *values, size_t n, struct buf *out)
 		}
 		write_row(row, value_of(values, n, row), out);
 	}
-	buf_add_str(out, "}\n\n# What kind of certificates are issued; the first is the one that nobody has to ask for.\n"
-			 "profile \"tls-server\" {\n\tlifetime = \"47d\"\n\t# notBefore lies this long before the signature, for clocks that are slow\n"
-			 "\tbackdate = \"1h\"\n\tnames = \"100\"\n\tdoc = \"TLS servers, 47 days\"\n}\n");
+	buf_add_str(out,
+	    "}\n\n# What kind of certificates are issued; the first is the one that nobody has to ask for.\n"
+	    "profile \"tls-server\" {\n\tlifetime = \"47d\"\n\t# notBefore lies this long before the signature, for clocks that are slow\n"
+	    "\tbackdate = \"1h\"\n\tnames = \"100\"\n\tdoc = \"TLS servers, 47 days\"\n}\n");
 }

@@ -122,7 +122,8 @@ static enum err_code check_base_url(const char *value, struct err *e)
 	for (size_t i = 0; i < rest.len; i++)
 		plain = plain && rest.ptr[i] > ' ' && rest.ptr[i] < 127 && !strchr("/?#@\"<>\\", rest.ptr[i]);
 	if (!bytes_starts_with(v, BYTES_LIT("https://")) || !plain || v.len > 512)
-		FAIL(e, CONFIG, "an https URL of host and perhaps port, without a path and without a slash at its end: https://ca.example.org");
+		FAIL(e, CONFIG,
+		    "an https URL of host and perhaps port, without a path and without a slash at its end: https://ca.example.org");
 	return ERR_OK;
 }
 

@@ -20,7 +20,7 @@
 
 /* One operator's connection. */
 struct client {
-	int fd;                        /* -1: free */
+	int fd; /* -1: free */
 	char command[COMMAND_MAX];
 	size_t len;
 	bool asked;
@@ -40,7 +40,8 @@ struct control {
 static const struct {
 	enum process who;
 	enum message_type status;
-} asked_of[] = { { PROCESS_FRONT, MESSAGE_STATUS_FRONT }, { PROCESS_VALIDATOR, MESSAGE_STATUS_VALIDATOR }, { PROCESS_SIGNER, MESSAGE_STATUS_SIGNER } };
+} asked_of[] = { { PROCESS_FRONT, MESSAGE_STATUS_FRONT }, { PROCESS_VALIDATOR, MESSAGE_STATUS_VALIDATOR },
+	{ PROCESS_SIGNER, MESSAGE_STATUS_SIGNER } };
 #define ASKED (sizeof asked_of / sizeof *asked_of)
 
 static enum err_code socket_path(const struct settings *s, struct sockaddr_un *ret, struct err *e)
@@ -208,7 +209,8 @@ static void ask_children(struct control *c, struct client *client)
 		struct member *m = &c->family->members[asked_of[i].who];
 		uint32_t id = (uint32_t)(client - c->clients) << 24 | (++m->next_id & 0xffffff);
 		client->status[m->who] = buf_new(65536);
-		client->waits[m->who] = m->channel && channel_send(m->channel, (uint16_t)asked_of[i].status, id, BYTES_NONE, NULL) == ERR_OK;
+		client->waits[m->who] =
+		    m->channel && channel_send(m->channel, (uint16_t)asked_of[i].status, id, BYTES_NONE, NULL) == ERR_OK;
 	}
 }
 

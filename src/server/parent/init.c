@@ -55,11 +55,13 @@ static enum err_code refuse_existing(const struct init *i, struct err *e)
 	char path[4096];
 
 	if (access(i->config, F_OK) == 0)
-		FAIL(e, CONFIG, "%s is there already: init never overwrites a CA; take another folder, or remove this one yourself", i->config);
+		FAIL(e, CONFIG, "%s is there already: init never overwrites a CA; take another folder, or remove this one yourself",
+		    i->config);
 	for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
 		(void)snprintf(path, sizeof path, "%s/%s", i->state_folder, kept[k]);
 		if (access(path, F_OK) == 0)
-			FAIL(e, CONFIG, "%s is there already: init never overwrites a CA; take another folder, or remove this one yourself", path);
+			FAIL(e, CONFIG, "%s is there already: init never overwrites a CA; take another folder, or remove this one yourself",
+			    path);
 	}
 	return ERR_OK;
 }
@@ -80,9 +82,15 @@ static enum err_code make_ca(const struct key *subject_key, struct bytes subject
 
 	make_serial(serial);
 	cert_key_id(key_spki(by), by_id);
-	struct ca_request r = { .serial = serial, .subject = subject, .issuer_name = by_name, .spki = key_spki(subject_key),
-		.authority_key_id = self ? BYTES_LIT("") : BYTES_ARRAY(by_id), .alg = key_sig_alg(by), .not_before_s = from_s,
-		.not_after_s = from_s + years * YEAR_S - 1, .path_len = path_len };
+	struct ca_request r = { .serial = serial,
+		.subject = subject,
+		.issuer_name = by_name,
+		.spki = key_spki(subject_key),
+		.authority_key_id = self ? BYTES_LIT("") : BYTES_ARRAY(by_id),
+		.alg = key_sig_alg(by),
+		.not_before_s = from_s,
+		.not_after_s = from_s + years * YEAR_S - 1,
+		.path_len = path_len };
 	cert_write_ca_tbs(&r, &tbs);
 	if (!buf_ok(&tbs))
 		FAIL(e, NOMEM, "no memory for a certificate");
@@ -133,7 +141,9 @@ static enum err_code make_signer(struct making *m, int folder, struct err *e)
 	pem_add(&root, "CERTIFICATE", buf_bytes(&m->root_cert));
 	pem_add(&issuer, "CERTIFICATE", buf_bytes(&m->issuer_cert));
 	TRY(key_private_to_pem(m->issuer, &key, e));
-	struct signer_init s = { .identity = &m->identity, .root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .issuer_key_pem = buf_bytes(&key) };
+	struct signer_init s = {
+		.identity = &m->identity, .root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .issuer_key_pem = buf_bytes(&key)
+	};
 	return signer_create(folder, &s, &m->settings, e);
 }
 

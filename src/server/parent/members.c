@@ -20,7 +20,7 @@
 #define BACKLOG          1024
 #define RESTART_FIRST_MS 100
 #define RESTART_MOST_MS  10000
-#define LOCK_MS          3000 /* children that the kernel is ending hold their folders for a moment */
+#define LOCK_MS          3000  /* children that the kernel is ending hold their folders for a moment */
 #define CALM_MS          30000 /* ready for so long counts as recovered */
 
 static const struct {
@@ -28,9 +28,12 @@ static const struct {
 	enum message_type folder, settings, stop, peer;
 	unsigned reader;
 } kinds[PROCESS__MAX] = {
-	[PROCESS_FRONT] = { "chancery-ca-front", MESSAGE_FOLDER_FRONT, MESSAGE_SETTINGS_FRONT, MESSAGE_STOP_FRONT, MESSAGE_PEER_FRONT, SETTINGS_READER_F },
-	[PROCESS_VALIDATOR] = { "chancery-ca-validator", MESSAGE_FOLDER_VALIDATOR, MESSAGE_SETTINGS_VALIDATOR, MESSAGE_STOP_VALIDATOR, MESSAGE_PEER_VALIDATOR, SETTINGS_READER_V },
-	[PROCESS_SIGNER] = { "chancery-ca-signer", MESSAGE_FOLDER_SIGNER, MESSAGE_SETTINGS_SIGNER, MESSAGE_STOP_SIGNER, MESSAGE_PEER_SIGNER, SETTINGS_READER_S },
+	[PROCESS_FRONT] = { "chancery-ca-front", MESSAGE_FOLDER_FRONT, MESSAGE_SETTINGS_FRONT, MESSAGE_STOP_FRONT, MESSAGE_PEER_FRONT,
+	    SETTINGS_READER_F },
+	[PROCESS_VALIDATOR] = { "chancery-ca-validator", MESSAGE_FOLDER_VALIDATOR, MESSAGE_SETTINGS_VALIDATOR, MESSAGE_STOP_VALIDATOR,
+	    MESSAGE_PEER_VALIDATOR, SETTINGS_READER_V },
+	[PROCESS_SIGNER] = { "chancery-ca-signer", MESSAGE_FOLDER_SIGNER, MESSAGE_SETTINGS_SIGNER, MESSAGE_STOP_SIGNER, MESSAGE_PEER_SIGNER,
+	    SETTINGS_READER_S },
 };
 
 /* Which two talk to each other. */
@@ -56,7 +59,9 @@ static enum err_code find_user(struct bytes name, uid_t *ret_uid, gid_t *ret_gid
 	}
 	struct passwd *p = getpwnam(text);
 	if (!p || p->pw_uid == 0)
-		FAIL(e, CONFIG, "there is no user \"%s\" (not root): make it with `adduser --system --group %s`, or name another in the configuration", text, text);
+		FAIL(e, CONFIG,
+		    "there is no user \"%s\" (not root): make it with `adduser --system --group %s`, or name another in the configuration",
+		    text, text);
 	*ret_uid = p->pw_uid;
 	*ret_gid = p->pw_gid;
 	return ERR_OK;

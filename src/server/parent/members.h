@@ -16,15 +16,15 @@ struct member {
 	enum member_state state;
 	pid_t pid;
 	struct channel *channel;
-	int executable, folder;      /* opened once, before anything is started */
+	int executable, folder; /* opened once, before anything is started */
 	uid_t uid;
 	gid_t gid;
 	uint32_t next_id;
-	unsigned starts;             /* since the last time that it was ready for a while */
-	int64_t start_at_ms;         /* when a dead one is started again; 0: now */
+	unsigned starts;     /* since the last time that it was ready for a while */
+	int64_t start_at_ms; /* when a dead one is started again; 0: now */
 	int64_t ready_since_ms;
-	char layers[256];            /* what its jail holds, in its own words */
-	char failure[400];           /* why its start failed, in its own words */
+	char layers[256];  /* what its jail holds, in its own words */
+	char failure[400]; /* why its start failed, in its own words */
 };
 
 struct family {

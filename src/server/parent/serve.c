@@ -33,7 +33,7 @@ struct parent {
 	struct family family;
 	struct control *control;
 	int signals;
-	bool announced;      /* everything was ready once */
+	bool announced; /* everything was ready once */
 	bool stopping, failed;
 	int64_t stop_by_ms;
 	int64_t start_by_ms;
@@ -332,7 +332,8 @@ static void loop_once(struct parent *p)
 	fds[n++] = (struct pollfd){ .fd = p->signals, .events = POLLIN };
 	for (size_t i = 0; i < CHILDREN; i++) {
 		struct channel *c = p->family.members[children[i]].channel;
-		fds[n++] = (struct pollfd){ .fd = c ? channel_fd(c) : -1, .events = (short)(POLLIN | (c && channel_wants_write(c) ? POLLOUT : 0)) };
+		fds[n++] = (struct pollfd){ .fd = c ? channel_fd(c) : -1,
+			.events = (short)(POLLIN | (c && channel_wants_write(c) ? POLLOUT : 0)) };
 	}
 	n += control_poll(p->control, fds + n);
 	if (poll(fds, (nfds_t)n, TICK_MS) < 0 && errno != EINTR)

@@ -13,41 +13,40 @@
 #include <cmocka.h>
 
 /* RSA-2048 whose primes lie close together: Fermat's method factors it at once. */
-static const char fermat_pem[] =
-	"-----BEGIN RSA PRIVATE KEY-----\n"
-	"MIIEpQIBAAKCAQEAsuOmROYCuKwQC+A3Ie2L5gLOAfIxwXebs2cMOvDK0Z4Joafu\n"
-	"u8/yu1EV7R6awqD844bqqhEha4PVEaNt4dBmnOXVa4EniSnA3Nze2QRSFcpuo1nK\n"
-	"Af/y4F+7WrbooLjuTslIzLAJ0J0H/OTkqvlyGtH55Trjht90aH9LMQzwrI4iaDCH\n"
-	"TJDv3QZYN6c2u0KHpnowbVDxZllF8du9TC7sx8W5ZQJJRoBA4UztJ42SgmYmef6p\n"
-	"4rP8PhgxHILbiQaVlbsJ4YVK9BLYPY3yzjBbtYKscztv4+gmBALBjOQx4p9YWqVZ\n"
-	"O+En+0Tej2ej+RpEBEn05FY6k9VyZV8c3D8XRwIDAQABAoIBAQCoO6FFUE6k3+Pj\n"
-	"V0RiGuUjNeYJPH0AZfy+lh2RXJxQz+Bc7/J7HBA5iwMk0VBX01CgpWQQ9jVIyF1b\n"
-	"zidrYzLtQNQZ2weUXfjrfKfyzbZomcy8wJdSlCMUUdN/d16EsAYlf/R/0toYH2XA\n"
-	"tn46MIbXpDrwEhah44m1MGlFQtcgXqSIsnWwj/z/POPWD+i+FStj/nZO2MD5ttNt\n"
-	"o46dLBDuEyZPdlUv+GuR6zp6/pNgd+RV6kgX3uehJ2BXcKKyMOJc0vDnrH81epld\n"
-	"tQFE2icBM8+Xn09QaFxhWGPERMuj//hcMWySjU49W3pdVNaLW/Z6Wcat6Fg7lFe5\n"
-	"KQuVBOlBAoGBANX/ylQ/2wJS1cGoY8Xvqs6Q6fnTuqkZ3mz9sPs2MzZrhTa76Cwa\n"
-	"80cEpWyIiNz8giu8mXS66HErCFJCnbv/09E1VAKZP7015add5zZsf9/gNQ0DuaQw\n"
-	"7Ea5o7HrPc7GIYmeXCfIxapYGuYFpinVzRcyI5Se42fyL+Y1J9O3cBThAoGBANX/\n"
-	"ylQ/2wJS1cGoY8Xvqs6Q6fnTuqkZ3mz9sPs2MzZrhTa76Cwa80cEpWyIiNz8giu8\n"
-	"mXS66HErCFJCnbv/09E1VAKZP7015add5zZsf9/gNQ0DuaQw7Ea5o7HrPc7GIYme\n"
-	"XCfIxapYGuYFpinVzRcyI5Se42fyL+Y1J9O3cAknAoGAfDWeo2342Y1o4qGxX5bv\n"
-	"hjwYglhBdJs+Pfa1/emEqiaYSJ+ib88ou2TX+3n4LoQlresnCtjdx6nZh52A3jjs\n"
-	"IfcZDvUSSOl6pb1cUXuCcVg6kpZB7yoySg7AE6nd0yGvH6iaBsGC8Y939WD8BDZD\n"
-	"dx40BrR+e7vXz3+04S8M0CECgYEAoSgSbMPx4JwVEdQH3yYQEaOcMGG8rmAm2xlp\n"
-	"0KUOiCsMlR2JSL26+36KPWPM/e7C8MEFJ50iMydfCuPT+aI9F837SEG0eH9ARXw4\n"
-	"BQpMeoJUMUre4MFfDhv7JJ+tWixnUUYKzIMsKI5VI2iZq+OwoYlGtkO5qav/WnQp\n"
-	"XA1Gt/0CgYEAkjTmE4bfZMOYLkPjSsVtctzzxFpVqGc0yYab9tgyKxB+ks37UXg7\n"
-	"nT92/SWC24rq7XHCYhX0bLMPffUPU4CmSnTZoZVi5EbZMUfqdcTtHF2Sl7rT2liv\n"
-	"EiHhK7LiK0mgCa8iplous2Z902O11MeKKKnChVjw0DoaEuBvuCFQPgU=\n"
-	"-----END RSA PRIVATE KEY-----\n";
+static const char fermat_pem[] = "-----BEGIN RSA PRIVATE KEY-----\n"
+				 "MIIEpQIBAAKCAQEAsuOmROYCuKwQC+A3Ie2L5gLOAfIxwXebs2cMOvDK0Z4Joafu\n"
+				 "u8/yu1EV7R6awqD844bqqhEha4PVEaNt4dBmnOXVa4EniSnA3Nze2QRSFcpuo1nK\n"
+				 "Af/y4F+7WrbooLjuTslIzLAJ0J0H/OTkqvlyGtH55Trjht90aH9LMQzwrI4iaDCH\n"
+				 "TJDv3QZYN6c2u0KHpnowbVDxZllF8du9TC7sx8W5ZQJJRoBA4UztJ42SgmYmef6p\n"
+				 "4rP8PhgxHILbiQaVlbsJ4YVK9BLYPY3yzjBbtYKscztv4+gmBALBjOQx4p9YWqVZ\n"
+				 "O+En+0Tej2ej+RpEBEn05FY6k9VyZV8c3D8XRwIDAQABAoIBAQCoO6FFUE6k3+Pj\n"
+				 "V0RiGuUjNeYJPH0AZfy+lh2RXJxQz+Bc7/J7HBA5iwMk0VBX01CgpWQQ9jVIyF1b\n"
+				 "zidrYzLtQNQZ2weUXfjrfKfyzbZomcy8wJdSlCMUUdN/d16EsAYlf/R/0toYH2XA\n"
+				 "tn46MIbXpDrwEhah44m1MGlFQtcgXqSIsnWwj/z/POPWD+i+FStj/nZO2MD5ttNt\n"
+				 "o46dLBDuEyZPdlUv+GuR6zp6/pNgd+RV6kgX3uehJ2BXcKKyMOJc0vDnrH81epld\n"
+				 "tQFE2icBM8+Xn09QaFxhWGPERMuj//hcMWySjU49W3pdVNaLW/Z6Wcat6Fg7lFe5\n"
+				 "KQuVBOlBAoGBANX/ylQ/2wJS1cGoY8Xvqs6Q6fnTuqkZ3mz9sPs2MzZrhTa76Cwa\n"
+				 "80cEpWyIiNz8giu8mXS66HErCFJCnbv/09E1VAKZP7015add5zZsf9/gNQ0DuaQw\n"
+				 "7Ea5o7HrPc7GIYmeXCfIxapYGuYFpinVzRcyI5Se42fyL+Y1J9O3cBThAoGBANX/\n"
+				 "ylQ/2wJS1cGoY8Xvqs6Q6fnTuqkZ3mz9sPs2MzZrhTa76Cwa80cEpWyIiNz8giu8\n"
+				 "mXS66HErCFJCnbv/09E1VAKZP7015add5zZsf9/gNQ0DuaQw7Ea5o7HrPc7GIYme\n"
+				 "XCfIxapYGuYFpinVzRcyI5Se42fyL+Y1J9O3cAknAoGAfDWeo2342Y1o4qGxX5bv\n"
+				 "hjwYglhBdJs+Pfa1/emEqiaYSJ+ib88ou2TX+3n4LoQlresnCtjdx6nZh52A3jjs\n"
+				 "IfcZDvUSSOl6pb1cUXuCcVg6kpZB7yoySg7AE6nd0yGvH6iaBsGC8Y939WD8BDZD\n"
+				 "dx40BrR+e7vXz3+04S8M0CECgYEAoSgSbMPx4JwVEdQH3yYQEaOcMGG8rmAm2xlp\n"
+				 "0KUOiCsMlR2JSL26+36KPWPM/e7C8MEFJ50iMydfCuPT+aI9F837SEG0eH9ARXw4\n"
+				 "BQpMeoJUMUre4MFfDhv7JJ+tWixnUUYKzIMsKI5VI2iZq+OwoYlGtkO5qav/WnQp\n"
+				 "XA1Gt/0CgYEAkjTmE4bfZMOYLkPjSsVtctzzxFpVqGc0yYab9tgyKxB+ks37UXg7\n"
+				 "nT92/SWC24rq7XHCYhX0bLMPffUPU4CmSnTZoZVi5EbZMUfqdcTtHF2Sl7rT2liv\n"
+				 "EiHhK7LiK0mgCa8iplous2Z902O11MeKKKnChVjw0DoaEuBvuCFQPgU=\n"
+				 "-----END RSA PRIVATE KEY-----\n";
 
 /* One thing that is wrong with a good recipe. */
-#define SPOIL(name, ...)                                         \
-	static void name(struct world *w, struct recipe *r)      \
-	{                                                        \
-		(void)w;                                         \
-		__VA_ARGS__;                                     \
+#define SPOIL(name, ...)                                    \
+	static void name(struct world *w, struct recipe *r) \
+	{                                                   \
+		(void)w;                                    \
+		__VA_ARGS__;                                \
 	}
 
 /* --- what the client signed --- */
@@ -192,36 +191,94 @@ static void one_receipt_too_many(struct world *w, struct recipe *r)
 	r->n_receipts = 3;
 }
 
-#define ATTACK(f, c) { #f, (f), ERR_##c }
+#define ATTACK(f, c)             \
+	{                        \
+#f, (f), ERR_##c \
+	}
 static const struct attack {
 	const char *name;
 	void (*spoil)(struct world *w, struct recipe *r);
 	enum err_code code;
 } attacks[] = {
-	ATTACK(broken_finalize, UNAUTHORIZED), ATTACK(no_nonce, MALFORMED), ATTACK(jwk_in_header, UNAUTHORIZED), ATTACK(foreign_kid, UNAUTHORIZED),
-	ATTACK(foreign_base, UNAUTHORIZED), ATTACK(longer_base, UNAUTHORIZED), ATTACK(other_url, UNAUTHORIZED), ATTACK(no_suffix, UNAUTHORIZED),
-	ATTACK(longer_url, UNAUTHORIZED), ATTACK(jwk_of_another, UNAUTHORIZED), ATTACK(signed_by_another, UNAUTHORIZED),
-	ATTACK(jwk_with_spaces, CONFIRM), ATTACK(receipts_of_another, CONFIRM), ATTACK(alg_of_another, BAD_SIGNATURE_ALGORITHM),
-	ATTACK(no_csr, MALFORMED), ATTACK(junk_csr, MALFORMED), ATTACK(padded_csr, MALFORMED), ATTACK(empty_csr, BAD_CSR),
-	ATTACK(two_csrs, MALFORMED), ATTACK(no_payload, MALFORMED),
-	ATTACK(order_from_the_future, UNAUTHORIZED), ATTACK(order_too_old, UNAUTHORIZED), ATTACK(order_of_old_times, UNAUTHORIZED),
-	ATTACK(foreign_new_order, CONFIRM), ATTACK(new_order_url, UNAUTHORIZED), ATTACK(new_order_kid, UNAUTHORIZED),
-	ATTACK(unsigned_profile, UNAUTHORIZED), ATTACK(unsigned_default_profile, UNAUTHORIZED), ATTACK(unsigned_not_before, UNAUTHORIZED),
-	ATTACK(unsigned_not_after, UNAUTHORIZED), ATTACK(unknown_profile, INVALID_PROFILE), ATTACK(empty_profile, INVALID_PROFILE),
-	ATTACK(too_long, MALFORMED), ATTACK(over_already, MALFORMED), ATTACK(backdated, MALFORMED), ATTACK(postdated, MALFORMED),
-	ATTACK(no_date, MALFORMED), ATTACK(reversed, MALFORMED), ATTACK(no_identifiers, MALFORMED),
+	ATTACK(broken_finalize, UNAUTHORIZED),
+	ATTACK(no_nonce, MALFORMED),
+	ATTACK(jwk_in_header, UNAUTHORIZED),
+	ATTACK(foreign_kid, UNAUTHORIZED),
+	ATTACK(foreign_base, UNAUTHORIZED),
+	ATTACK(longer_base, UNAUTHORIZED),
+	ATTACK(other_url, UNAUTHORIZED),
+	ATTACK(no_suffix, UNAUTHORIZED),
+	ATTACK(longer_url, UNAUTHORIZED),
+	ATTACK(jwk_of_another, UNAUTHORIZED),
+	ATTACK(signed_by_another, UNAUTHORIZED),
+	ATTACK(jwk_with_spaces, CONFIRM),
+	ATTACK(receipts_of_another, CONFIRM),
+	ATTACK(alg_of_another, BAD_SIGNATURE_ALGORITHM),
+	ATTACK(no_csr, MALFORMED),
+	ATTACK(junk_csr, MALFORMED),
+	ATTACK(padded_csr, MALFORMED),
+	ATTACK(empty_csr, BAD_CSR),
+	ATTACK(two_csrs, MALFORMED),
+	ATTACK(no_payload, MALFORMED),
+	ATTACK(order_from_the_future, UNAUTHORIZED),
+	ATTACK(order_too_old, UNAUTHORIZED),
+	ATTACK(order_of_old_times, UNAUTHORIZED),
+	ATTACK(foreign_new_order, CONFIRM),
+	ATTACK(new_order_url, UNAUTHORIZED),
+	ATTACK(new_order_kid, UNAUTHORIZED),
+	ATTACK(unsigned_profile, UNAUTHORIZED),
+	ATTACK(unsigned_default_profile, UNAUTHORIZED),
+	ATTACK(unsigned_not_before, UNAUTHORIZED),
+	ATTACK(unsigned_not_after, UNAUTHORIZED),
+	ATTACK(unknown_profile, INVALID_PROFILE),
+	ATTACK(empty_profile, INVALID_PROFILE),
+	ATTACK(too_long, MALFORMED),
+	ATTACK(over_already, MALFORMED),
+	ATTACK(backdated, MALFORMED),
+	ATTACK(postdated, MALFORMED),
+	ATTACK(no_date, MALFORMED),
+	ATTACK(reversed, MALFORMED),
+	ATTACK(no_identifiers, MALFORMED),
 	ATTACK(strange_identifiers, UNSUPPORTED_IDENTIFIER),
-	ATTACK(broken_csr, BAD_CSR), ATTACK(csr_of_account_key, BAD_CSR), ATTACK(csr_of_issuer_key, BAD_CSR), ATTACK(csr_of_root_key, BAD_CSR),
-	ATTACK(csr_of_log_key, BAD_CSR), ATTACK(csr_of_weak_key, BAD_PUBLIC_KEY), ATTACK(csr_with_more_names, BAD_CSR),
-	ATTACK(csr_with_fewer_names, BAD_CSR), ATTACK(csr_with_another_name, BAD_CSR), ATTACK(another_name, CONFIRM), ATTACK(parent_name, CONFIRM),
-	ATTACK(child_name, CONFIRM), ATTACK(a_name_without_receipts, CONFIRM), ATTACK(too_many_names, BAD_CSR),
-	ATTACK(no_receipts, CONFIRM), ATTACK(no_caa, CONFIRM), ATTACK(no_control, CONFIRM), ATTACK(caa_twice, CONFIRM), ATTACK(control_twice, CONFIRM),
-	ATTACK(broken_receipt, CONFIRM), ATTACK(foreign_receipt_key, CONFIRM), ATTACK(foreign_key_id, CONFIRM), ATTACK(foreign_instance, CONFIRM),
-	ATTACK(foreign_account_url, CONFIRM), ATTACK(foreign_thumbprint, CONFIRM), ATTACK(control_of_another_name, CONFIRM),
-	ATTACK(caa_of_another_name, CONFIRM), ATTACK(another_domain, CONFIRM), ATTACK(control_from_the_future, CONFIRM),
-	ATTACK(caa_from_the_future, CONFIRM), ATTACK(old_control, CONFIRM), ATTACK(old_caa, CONFIRM), ATTACK(ancient_control, CONFIRM),
-	ATTACK(wildcard_control, CONFIRM), ATTACK(wildcard_caa, CONFIRM), ATTACK(wildcard_by_http, CONFIRM),
-	ATTACK(wildcard_by_exact_receipts, CONFIRM), ATTACK(foreign_issuer_domain, CONFIRM), ATTACK(unknown_method, CONFIRM),
+	ATTACK(broken_csr, BAD_CSR),
+	ATTACK(csr_of_account_key, BAD_CSR),
+	ATTACK(csr_of_issuer_key, BAD_CSR),
+	ATTACK(csr_of_root_key, BAD_CSR),
+	ATTACK(csr_of_log_key, BAD_CSR),
+	ATTACK(csr_of_weak_key, BAD_PUBLIC_KEY),
+	ATTACK(csr_with_more_names, BAD_CSR),
+	ATTACK(csr_with_fewer_names, BAD_CSR),
+	ATTACK(csr_with_another_name, BAD_CSR),
+	ATTACK(another_name, CONFIRM),
+	ATTACK(parent_name, CONFIRM),
+	ATTACK(child_name, CONFIRM),
+	ATTACK(a_name_without_receipts, CONFIRM),
+	ATTACK(too_many_names, BAD_CSR),
+	ATTACK(no_receipts, CONFIRM),
+	ATTACK(no_caa, CONFIRM),
+	ATTACK(no_control, CONFIRM),
+	ATTACK(caa_twice, CONFIRM),
+	ATTACK(control_twice, CONFIRM),
+	ATTACK(broken_receipt, CONFIRM),
+	ATTACK(foreign_receipt_key, CONFIRM),
+	ATTACK(foreign_key_id, CONFIRM),
+	ATTACK(foreign_instance, CONFIRM),
+	ATTACK(foreign_account_url, CONFIRM),
+	ATTACK(foreign_thumbprint, CONFIRM),
+	ATTACK(control_of_another_name, CONFIRM),
+	ATTACK(caa_of_another_name, CONFIRM),
+	ATTACK(another_domain, CONFIRM),
+	ATTACK(control_from_the_future, CONFIRM),
+	ATTACK(caa_from_the_future, CONFIRM),
+	ATTACK(old_control, CONFIRM),
+	ATTACK(old_caa, CONFIRM),
+	ATTACK(ancient_control, CONFIRM),
+	ATTACK(wildcard_control, CONFIRM),
+	ATTACK(wildcard_caa, CONFIRM),
+	ATTACK(wildcard_by_http, CONFIRM),
+	ATTACK(wildcard_by_exact_receipts, CONFIRM),
+	ATTACK(foreign_issuer_domain, CONFIRM),
+	ATTACK(unknown_method, CONFIRM),
 	ATTACK(one_receipt_too_many, CONFIRM),
 };
 
@@ -304,7 +361,8 @@ static void survives_mangled_messages(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { WORLD(refuses_every_attack), WORLD(takes_what_is_at_the_edge), WORLD(survives_mangled_messages) };
+	const struct CMUnitTest tests[] = { WORLD(refuses_every_attack), WORLD(takes_what_is_at_the_edge),
+		WORLD(survives_mangled_messages) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,8 @@
 
 static enum err_code check_empty(int dir, struct err *e)
 {
-	static const char *const names[] = { "identity", FILE_ROOT, FILE_ISSUER, FILE_ISSUER_KEY, FILE_LOG_KEY, FILE_CHECKPOINT, FOLDER_LOG };
+	static const char *const names[] = { "identity", FILE_ROOT, FILE_ISSUER, FILE_ISSUER_KEY, FILE_LOG_KEY, FILE_CHECKPOINT,
+		FOLDER_LOG };
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define NEW_ORDER_PATH   "/acme/new-order"
-#define NAMES_MAX        100
-#define FORWARD_MAX_S    (48 * 3600) /* notBefore lies within 48 hours of the signing (Baseline Requirements §7.1.2.7) */
+#define NEW_ORDER_PATH "/acme/new-order"
+#define NAMES_MAX      100
+#define FORWARD_MAX_S  (48 * 3600) /* notBefore lies within 48 hours of the signing (Baseline Requirements §7.1.2.7) */
 
 struct finalize_payload {
 	struct bytes csr;
@@ -85,8 +85,8 @@ static enum err_code check_order_time(const struct signer *s, const uint8_t *ord
 
 /* The newOrder request that the order's id was made from, by the same account. Its signature is looked at later, and only when it
  * asks for something that counts. */
-static enum err_code read_new_order(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,
-    struct jws *ret, struct err *e)
+static enum err_code read_new_order(
+    const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v, struct jws *ret, struct err *e)
 {
 	if (!order_id_names(v->order, i->new_order))
 		FAIL(e, CONFIRM, "the order's id was not made from this newOrder request");
@@ -170,8 +170,8 @@ enum err_code validity_decide(const struct signer *s, const struct profile *p, i
 /* Profile and validity. What the order does not ask for is the CA's own choice, so that a newOrder without wishes needs no look
  * at its signature (75 us): whatever a front might have put in its place gives the same certificate. A wish counts only when the
  * client has signed it (DESIGN §2, point 2). */
-static enum err_code read_wishes(const struct signer *s, struct arena *a, const struct jws *new_order, int64_t now_ms,
-    struct evidence *v, struct err *e)
+static enum err_code read_wishes(
+    const struct signer *s, struct arena *a, const struct jws *new_order, int64_t now_ms, struct evidence *v, struct err *e)
 {
 	struct order_payload p = { 0 };
 	int64_t before_s = 0, after_s = 0;

@@ -15,7 +15,8 @@
 
 enum { BATCH = 3 };
 
-struct try {
+struct
+try {
 	struct recipe r[BATCH];
 	struct signer_request q[BATCH];
 	struct bytes given[BATCH]; /* what a client has in hand; ptr NULL: nothing */
@@ -86,7 +87,12 @@ struct variant {
 	int keep; /* of 256 sectors that were not synced; -1: no power cut, the process alone dies */
 };
 static const struct variant variants[] = {
-	{ false, false, -1 }, { true, false, -1 }, { true, true, -1 }, { false, true, 0 }, { true, true, 128 }, { true, false, 230 },
+	{ false, false, -1 },
+	{ true, false, -1 },
+	{ true, true, -1 },
+	{ false, true, 0 },
+	{ true, true, 128 },
+	{ true, false, 230 },
 };
 
 /* Runs `act` with the N-th operation failing, N = 1, 2, ... until none failed; with each variant. */
@@ -295,8 +301,12 @@ static void a_long_torn_tail_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD(a_round_survives_any_failure), WORLD(a_rotation_survives_any_failure), WORLD(a_recovery_survives_any_failure),
-		WORLD(a_checkpoint_survives_any_failure), WORLD(torn_batches_of_every_shape), WORLD(what_a_start_has_read_is_durable),
+		WORLD(a_round_survives_any_failure),
+		WORLD(a_rotation_survives_any_failure),
+		WORLD(a_recovery_survives_any_failure),
+		WORLD(a_checkpoint_survives_any_failure),
+		WORLD(torn_batches_of_every_shape),
+		WORLD(what_a_start_has_read_is_durable),
 		WORLD(a_long_torn_tail_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

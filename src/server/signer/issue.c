@@ -13,7 +13,7 @@
 
 /* What becomes of one request of the round. */
 enum job_kind {
-	JOB_REFUSED, /* also: not looked at yet */
+	JOB_REFUSED,  /* also: not looked at yet */
 	JOB_REPEATED, /* its certificate is in the log already, or will be with this round: same order, same CSR */
 	JOB_NEW,
 };
@@ -27,13 +27,13 @@ struct job {
 	uint8_t csr_digest[SHA256_SIZE];
 	uint8_t serial[SERIAL_SIZE];
 	const struct profile *profile;
-	struct bytes evidence;      /* what the intent keeps */
+	struct bytes evidence; /* what the intent keeps */
 	struct bytes tbs;
 	struct leaf_request leaf;
 	struct bytes certificate;
-	uint64_t offset;            /* of the RESULT */
+	uint64_t offset; /* of the RESULT */
 	uint32_t segment;
-	const struct job *twin;     /* of this round, for JOB_REPEATED; NULL: in the log */
+	const struct job *twin; /* of this round, for JOB_REPEATED; NULL: in the log */
 };
 
 struct round {
@@ -96,8 +96,12 @@ static enum err_code make_tbs(struct round *w, struct job *j, struct err *e)
 
 static void set_leaf(struct job *j, const struct csr *csr, enum key_type type, int64_t before_s, int64_t after_s)
 {
-	j->leaf = (struct leaf_request){ .names = csr->names, .n_names = csr->n_names, .spki = csr->spki, .key_type = type,
-		.not_before_s = before_s, .not_after_s = after_s };
+	j->leaf = (struct leaf_request){ .names = csr->names,
+		.n_names = csr->n_names,
+		.spki = csr->spki,
+		.key_type = type,
+		.not_before_s = before_s,
+		.not_after_s = after_s };
 }
 
 static enum err_code check_names(const struct evidence *v, const struct csr *csr, struct err *e)
@@ -184,7 +188,8 @@ static void refuse(struct round *w, struct job *j, enum err_code code)
 	j->kind = JOB_REFUSED;
 	j->r->code = code;
 	w->s->counts.refused[code]++;
-	event_limited(&w->s->refused_events, EVENT_NOTICE, "issue.refused", EVENT_STR("code", err_name(code)), EVENT_STR("detail", j->r->why.detail));
+	event_limited(
+	    &w->s->refused_events, EVENT_NOTICE, "issue.refused", EVENT_STR("code", err_name(code)), EVENT_STR("detail", j->r->why.detail));
 }
 
 /* What is in the log already may be had again also when nothing new can be made. */
@@ -290,8 +295,10 @@ static enum err_code repeat(struct round *w, struct job *j, struct err *e)
 		FAIL(e, IO, "segment %u of the log has no result at offset %" PRIu64, j->segment, j->offset);
 	TRY(result_read(&r, &v, e));
 	TRY(cert_parse(w->a, v.certificate, &c, e));
-	j->r->issued = (struct issued){ .serial = arena_copy(w->a, BYTES_ARRAY(v.serial)), .certificate = v.certificate,
-		.not_before_s = c.not_before_s, .not_after_s = c.not_after_s };
+	j->r->issued = (struct issued){ .serial = arena_copy(w->a, BYTES_ARRAY(v.serial)),
+		.certificate = v.certificate,
+		.not_before_s = c.not_before_s,
+		.not_after_s = c.not_after_s };
 	if (!j->r->issued.serial.ptr)
 		FAIL(e, NOMEM, "no memory for an answer: ask again");
 	return ERR_OK;

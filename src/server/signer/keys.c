@@ -15,8 +15,8 @@
 #define KEY_PEM_MAX 8192
 
 /* A certificate of this CA, with its public key among those that nobody else may have certified. */
-static enum err_code own_certificate(struct arena *a, struct bytes der, struct bytes own[OWN_KEYS_MAX], size_t *n_own,
-    struct cert *ret, struct err *e)
+static enum err_code own_certificate(
+    struct arena *a, struct bytes der, struct bytes own[OWN_KEYS_MAX], size_t *n_own, struct cert *ret, struct err *e)
 {
 	struct bytes copy = arena_copy(a, der);
 

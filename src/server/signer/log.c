@@ -95,8 +95,11 @@ struct buf *log_begin(struct log *l)
 static enum err_code take(struct log *l, uint64_t at, enum log_type type, struct err *e)
 {
 	struct bytes whole = bytes_slice(buf_bytes(&l->batch), l->record_at, l->batch.len);
-	struct record r = { .sequence = l->staged.chain.sequence, .time_ms = l->staged.chain.time_ms, .type = (uint8_t)type,
-		.body = bytes_slice(whole, RECORD_HEAD_SIZE, whole.len), .size = whole.len };
+	struct record r = { .sequence = l->staged.chain.sequence,
+		.time_ms = l->staged.chain.time_ms,
+		.type = (uint8_t)type,
+		.body = bytes_slice(whole, RECORD_HEAD_SIZE, whole.len),
+		.size = whole.len };
 	const struct log_entry *entry;
 
 	return log_index_take(&l->index, at, &r, &entry, e);

@@ -16,10 +16,10 @@ struct log_position {
 };
 
 struct log_counts {
-	uint64_t bytes;      /* of all segments */
+	uint64_t bytes; /* of all segments */
 	uint64_t segments;
-	uint64_t syncs;      /* since it was opened */
-	uint64_t voided;     /* by its opening */
+	uint64_t syncs;  /* since it was opened */
+	uint64_t voided; /* by its opening */
 };
 
 struct log;

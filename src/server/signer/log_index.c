@@ -11,9 +11,9 @@
 
 #define INDEX_MAGIC      "CHNCYIDX"
 #define INDEX_VERSION    1
-#define INDEX_HEAD_SIZE  100                                                   /* without its digest */
+#define INDEX_HEAD_SIZE  100 /* without its digest */
 #define INDEX_ENTRY_SIZE (1 + ORDER_ID_SIZE + SERIAL_SIZE + SHA256_SIZE + 16)
-#define ENTRIES_MAX      (1u << 22)                                            /* of one segment */
+#define ENTRIES_MAX      (1u << 22) /* of one segment */
 #define KIND_ORDER       1
 #define KIND_TLS         2
 
@@ -65,8 +65,8 @@ static enum err_code take_intent(struct log_index *x, const struct record *r, st
 }
 
 /* Takes the open intent with this serial out of the list; order is kept, so that VOIDs come in the order of their intents. */
-static enum err_code close_intent(struct log_index *x, const uint8_t serial[SERIAL_SIZE], uint64_t sequence, struct open_intent *ret,
-    struct err *e)
+static enum err_code close_intent(
+    struct log_index *x, const uint8_t serial[SERIAL_SIZE], uint64_t sequence, struct open_intent *ret, struct err *e)
 {
 	for (size_t i = 0; i < x->n_open; i++)
 		if (memcmp(x->open[i].serial, serial, SERIAL_SIZE) == 0) {
@@ -201,8 +201,8 @@ static bool check_digest(struct bytes in, struct bytes *body)
 	return memcmp(digest, in.ptr + body->len, sizeof digest) == 0;
 }
 
-static enum err_code get_head(struct bytes in, const uint8_t *instance, uint32_t segment, struct log_snapshot *ret, size_t *ret_n,
-    struct err *e)
+static enum err_code get_head(
+    struct bytes in, const uint8_t *instance, uint32_t segment, struct log_snapshot *ret, size_t *ret_n, struct err *e)
 {
 	struct bytes body;
 
@@ -270,8 +270,8 @@ static enum err_code read_front(int dir, const char *name, uint8_t *out, size_t 
 	return ERR_OK;
 }
 
-enum err_code log_index_read(int dir, const uint8_t *instance, uint32_t segment, struct log_snapshot *ret, struct log_index *x,
-    struct err *e)
+enum err_code log_index_read(
+    int dir, const uint8_t *instance, uint32_t segment, struct log_snapshot *ret, struct log_index *x, struct err *e)
 {
 	uint8_t head[INDEX_HEAD_SIZE + SHA256_SIZE];
 	char name[SEGMENT_NAME_SIZE];

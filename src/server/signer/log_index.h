@@ -9,12 +9,12 @@
 /* One certificate. */
 struct log_entry {
 	bool tls;
-	uint8_t order[ORDER_ID_SIZE];    /* zero with tls */
+	uint8_t order[ORDER_ID_SIZE]; /* zero with tls */
 	uint8_t serial[SERIAL_SIZE];
 	uint8_t csr_digest[SHA256_SIZE];
-	int64_t time_ms;                 /* of the result */
+	int64_t time_ms; /* of the result */
 	uint32_t segment;
-	uint64_t offset;                 /* of the RESULT record */
+	uint64_t offset; /* of the RESULT record */
 };
 
 /* Two batches' worth of intents may be open at a time. */
@@ -31,7 +31,7 @@ struct open_intent {
 
 struct log_index {
 	uint32_t segment;
-	struct buf entries;              /* struct log_entry, one after the other */
+	struct buf entries; /* struct log_entry, one after the other */
 	struct open_intent open[OPEN_INTENTS_MAX];
 	size_t n_open;
 };
@@ -39,22 +39,22 @@ void log_index_init(struct log_index *x, uint32_t segment);
 void log_index_free(struct log_index *x);
 /* Takes a record in. IO when it does not fit what was before: a result or void without intent, too many open intents. *ret_entry
  * is set to the new entry for a RESULT, else to NULL; it lives until the next call. */
-enum err_code log_index_take(struct log_index *x, uint64_t at, const struct record *r, const struct log_entry **ret_entry,
-    struct err *e) MUST_USE;
+enum err_code log_index_take(
+    struct log_index *x, uint64_t at, const struct record *r, const struct log_entry **ret_entry, struct err *e) MUST_USE;
 size_t log_index_count(const struct log_index *x);
 const struct log_entry *log_index_entry(const struct log_index *x, size_t i);
 
 /* Where a closed segment ended. */
 struct log_snapshot {
 	uint32_t segment;
-	uint64_t end, last;              /* its size, and where its last record begins */
+	uint64_t end, last; /* its size, and where its last record begins */
 	struct chain chain;
 };
 /* Writes NNNNNNNN.idx, its entries sorted. */
 enum err_code log_index_write(int dir, const uint8_t *instance, struct log_index *x, const struct log_snapshot *s, struct err *e) MUST_USE;
 /* Reads the snapshot; and the entries, into an index that log_index_init() made, where x is not NULL. NOT_FOUND when there is no
  * file, MALFORMED when it is damaged or another's. */
-enum err_code log_index_read(int dir, const uint8_t *instance, uint32_t segment, struct log_snapshot *ret, struct log_index *x,
-    struct err *e) MUST_USE;
+enum err_code log_index_read(
+    int dir, const uint8_t *instance, uint32_t segment, struct log_snapshot *ret, struct log_index *x, struct err *e) MUST_USE;
 
 #endif

@@ -24,7 +24,7 @@ enum err_code log_last_segment(int dir, uint32_t *ret, struct err *e)
 			close(copy);
 		FAIL(e, IO, "cannot read the log's folder");
 	}
-	for (struct dirent *entry; (entry = readdir(d)); ) {
+	for (struct dirent *entry; (entry = readdir(d));) {
 		uint32_t number = 0;
 		char name[SEGMENT_NAME_SIZE];
 		for (const char *p = entry->d_name; *p >= '0' && *p <= '9' && p < entry->d_name + 8; p++)
@@ -53,8 +53,8 @@ static enum err_code tell_found(const struct log_open_request *q, const struct l
 }
 
 /* Makes a closed segment's index again, from all of its records. */
-static enum err_code rebuild(struct log *l, struct segment *g, const struct chain *before, struct log_index *x, struct log_snapshot *ret,
-    struct err *e)
+static enum err_code rebuild(
+    struct log *l, struct segment *g, const struct chain *before, struct log_index *x, struct log_snapshot *ret, struct err *e)
 {
 	struct chain c = *before;
 	struct segment_end end;
@@ -72,8 +72,8 @@ static enum err_code rebuild(struct log *l, struct segment *g, const struct chai
 static bool snapshot_fits(const struct segment *g, const struct chain *before, const struct log_snapshot *s)
 {
 	return s->end == g->size && g->head.first_sequence == before->sequence + 1 && s->chain.sequence >= before->sequence &&
-	    s->chain.time_ms >= before->time_ms && s->last < s->end &&
-	    (g->head.number == 1 || memcmp(g->head.previous, before->value, sizeof before->value) == 0);
+	       s->chain.time_ms >= before->time_ms && s->last < s->end &&
+	       (g->head.number == 1 || memcmp(g->head.previous, before->value, sizeof before->value) == 0);
 }
 
 static enum err_code closed_segment(struct log *l, const struct log_open_request *q, struct segment *g, struct log_index *x, struct err *e)

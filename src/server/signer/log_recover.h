@@ -16,11 +16,11 @@ struct log {
 	uint64_t end, allocated;             /* of the open segment: its data, and the zeros behind it */
 	struct log_position durable, staged; /* the last record that is durable, and the last of the batch in the making */
 	struct buf batch;
-	size_t record_at;                    /* where the record in the making begins in the batch */
+	size_t record_at; /* where the record in the making begins in the batch */
 	uint16_t in_batch;
 	bool poisoned;
-	struct log_index index;              /* of the open segment */
-	struct log_counts counts;            /* bytes: of the closed segments alone */
+	struct log_index index;   /* of the open segment */
+	struct log_counts counts; /* bytes: of the closed segments alone */
 };
 
 /* The highest segment in the folder; 0: there is none. Names that are not ours (an interrupted file_write()'s) are passed over. */

@@ -46,8 +46,8 @@ static enum err_code walk_record(void *ctx, uint64_t at, const struct record *r,
 	return w->visit ? w->visit(w->ctx, r->type, r->sequence, r->time_ms, r->body, e) : ERR_OK;
 }
 
-static enum err_code walk_segment(struct walk *w, int dir, uint32_t number, uint32_t last, struct chain *c,
-    uint8_t instance[INSTANCE_SIZE], struct err *e)
+static enum err_code walk_segment(
+    struct walk *w, int dir, uint32_t number, uint32_t last, struct chain *c, uint8_t instance[INSTANCE_SIZE], struct err *e)
 {
 	struct segment g;
 	struct segment_end end;

@@ -24,16 +24,16 @@
 struct server {
 	struct child child;
 	struct signer *signer;
-	struct channel *front;        /* NULL: there is none now */
-	bool hello;                   /* the front has said HELLO on this channel */
+	struct channel *front; /* NULL: there is none now */
+	bool hello;            /* the front has said HELLO on this channel */
 	bool stop;
-	struct arena *arena;          /* of a round */
+	struct arena *arena; /* of a round */
 	struct signer_request batch[SIGNER_BATCH_MAX];
 	uint32_t ids[SIGNER_BATCH_MAX];
 	size_t n;
-	uint64_t refused_turn;        /* requests before HELLO */
-	uint64_t checkpoint_records;  /* in the log at the last checkpoint */
-	int64_t checkpoint_due_ms;    /* monotonic; 0: nothing new since */
+	uint64_t refused_turn;       /* requests before HELLO */
+	uint64_t checkpoint_records; /* in the log at the last checkpoint */
+	int64_t checkpoint_due_ms;   /* monotonic; 0: nothing new since */
 };
 
 static void drop_front(struct server *v)

@@ -79,9 +79,11 @@ static enum err_code found(void *ctx, const struct log_entry *n, struct err *e)
 
 static enum err_code open_log(struct signer *s, struct err *e)
 {
-	struct log_open_request q = { .instance = s->identity.instance, .segment_size = s->settings.segment_size,
+	struct log_open_request q = { .instance = s->identity.instance,
+		.segment_size = s->settings.segment_size,
 		.since_ms = clock_wall_ms() - DAY_MS - ORDER_SKEW_MS,
-		.found = found, .ctx = s };
+		.found = found,
+		.ctx = s };
 
 	s->log_dir = seam->openat(s->dir, FOLDER_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (s->log_dir < 0)

@@ -7,13 +7,13 @@
 #include "server/signer/record.h"
 
 /* Room for the longest order lifetime (8 h) and the clock's skew on both sides. */
-#define ORDERS_HOURS     16
-#define ORDERS_PER_HOUR  (1u << 22) /* most orders of one hour: past it the signer is busy, it never forgets */
+#define ORDERS_HOURS    16
+#define ORDERS_PER_HOUR (1u << 22) /* most orders of one hour: past it the signer is busy, it never forgets */
 
 struct order_done {
 	uint8_t order[ORDER_ID_SIZE];
 	uint8_t csr_digest[SHA256_SIZE];
-	uint32_t segment;               /* where the RESULT is; 0: an empty place */
+	uint32_t segment; /* where the RESULT is; 0: an empty place */
 	uint64_t offset;
 };
 

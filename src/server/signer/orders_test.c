@@ -106,8 +106,10 @@ static void refuses_more_than_an_hour_holds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_was_added), cmocka_unit_test(the_first_stays),
-		cmocka_unit_test(forgets_whole_hours_and_never_too_early), cmocka_unit_test(refuses_more_than_an_hour_holds),
+		cmocka_unit_test(finds_what_was_added),
+		cmocka_unit_test(the_first_stays),
+		cmocka_unit_test(forgets_whole_hours_and_never_too_early),
+		cmocka_unit_test(refuses_more_than_an_hour_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -434,8 +434,13 @@ static void ends_with_its_parent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		GROUND(serves_and_stops), GROUND(survives_its_front), GROUND(serves_full_batches), GROUND(survives_being_killed),
-		GROUND(a_shorter_log_ends_it), GROUND(a_start_that_fails_says_why), GROUND(ends_with_its_parent),
+		GROUND(serves_and_stops),
+		GROUND(survives_its_front),
+		GROUND(serves_full_batches),
+		GROUND(survives_being_killed),
+		GROUND(a_shorter_log_ends_it),
+		GROUND(a_start_that_fails_says_why),
+		GROUND(ends_with_its_parent),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,11 +22,11 @@ const char *log_type_name(unsigned type);
 /* The first bytes of a segment. */
 struct segment_head {
 	uint8_t instance[INSTANCE_SIZE];
-	uint32_t number;                  /* 1, 2, ... */
-	uint64_t first_sequence;          /* of the first record that it will hold */
+	uint32_t number;         /* 1, 2, ... */
+	uint64_t first_sequence; /* of the first record that it will hold */
 	int64_t created_ms;
-	uint8_t previous[SHA256_SIZE];    /* chain of the previous segment's last record; zero in segment 1 */
-	uint8_t salt[SEGMENT_SALT_SIZE];  /* random, never leaves the signer: nobody outside can make bytes that pass the checksum */
+	uint8_t previous[SHA256_SIZE];   /* chain of the previous segment's last record; zero in segment 1 */
+	uint8_t salt[SEGMENT_SALT_SIZE]; /* random, never leaves the signer: nobody outside can make bytes that pass the checksum */
 };
 void segment_head_write(const struct segment_head *h, struct buf *out);
 /* MALFORMED for what is no head of this version. */
@@ -34,8 +34,8 @@ enum err_code segment_head_read(struct bytes in, struct segment_head *ret, struc
 
 /* Where a chain of records stands: what the next record must follow. */
 struct chain {
-	uint64_t sequence;                /* of the last record; 0 before the first */
-	int64_t time_ms;                  /* of the last record; never goes back */
+	uint64_t sequence; /* of the last record; 0 before the first */
+	int64_t time_ms;   /* of the last record; never goes back */
 	uint8_t value[SHA256_SIZE];
 };
 /* The value that a segment's first record follows: over the head's bytes, so that the head is under the chain too. */
@@ -47,11 +47,11 @@ void chain_of_head(struct bytes head, uint8_t out[SHA256_SIZE]);
 struct record {
 	uint64_t sequence;
 	int64_t time_ms;
-	uint8_t type;                     /* enum log_type once it has been looked at */
-	uint16_t position;                /* in the batch that was made durable by one sync: 0, 1, ... */
+	uint8_t type;      /* enum log_type once it has been looked at */
+	uint16_t position; /* in the batch that was made durable by one sync: 0, 1, ... */
 	uint8_t chain[SHA256_SIZE];
-	struct bytes body;                /* view */
-	size_t size;                      /* with its head */
+	struct bytes body; /* view */
+	size_t size;       /* with its head */
 };
 
 /* record_begin() leaves room for a head; the caller writes the body behind it; record_end() fills the head in and moves *c on.
@@ -68,13 +68,13 @@ enum err_code record_follow(const struct record *r, struct chain *c, struct err 
 /* INTENT and TLS_INTENT. */
 struct intent {
 	bool tls;
-	uint8_t order[ORDER_ID_SIZE];     /* zero with tls */
+	uint8_t order[ORDER_ID_SIZE]; /* zero with tls */
 	uint8_t serial[SERIAL_SIZE];
-	uint8_t csr_digest[SHA256_SIZE];  /* of the CSR's DER */
-	uint8_t thumbprint[SHA256_SIZE];  /* of the account; zero with tls */
+	uint8_t csr_digest[SHA256_SIZE]; /* of the CSR's DER */
+	uint8_t thumbprint[SHA256_SIZE]; /* of the account; zero with tls */
 	struct bytes profile;
-	uint8_t tbs_digest[SHA256_SIZE];  /* of what is about to be signed */
-	struct bytes evidence;            /* ISSUE's whole body; the CSR's DER with tls */
+	uint8_t tbs_digest[SHA256_SIZE]; /* of what is about to be signed */
+	struct bytes evidence;           /* ISSUE's whole body; the CSR's DER with tls */
 };
 void intent_write(const struct intent *i, struct buf *out);
 enum err_code intent_read(const struct record *r, struct intent *ret, struct err *e) MUST_USE;
@@ -90,7 +90,7 @@ enum err_code result_read(const struct record *r, struct result *ret, struct err
 /* VOID */
 struct voided {
 	uint8_t serial[SERIAL_SIZE];
-	uint8_t order[ORDER_ID_SIZE];     /* zero for the TLS template */
+	uint8_t order[ORDER_ID_SIZE]; /* zero for the TLS template */
 	struct bytes reason;
 };
 void void_write(const struct voided *v, struct buf *out);

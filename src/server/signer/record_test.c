@@ -207,8 +207,12 @@ static int init(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(head_is_as_documented), cmocka_unit_test(chain_begins_with_the_head), cmocka_unit_test(record_is_as_documented),
-		cmocka_unit_test(a_record_must_follow), cmocka_unit_test(bodies_are_read_as_written), cmocka_unit_test(types_have_names),
+		cmocka_unit_test(head_is_as_documented),
+		cmocka_unit_test(chain_begins_with_the_head),
+		cmocka_unit_test(record_is_as_documented),
+		cmocka_unit_test(a_record_must_follow),
+		cmocka_unit_test(bodies_are_read_as_written),
+		cmocka_unit_test(types_have_names),
 	};
 	return cmocka_run_group_tests(tests, init, NULL);
 }

@@ -426,7 +426,9 @@ static void checkpoints_reach_back_over_segments(void **state)
 static void create_never_overwrites(void **state)
 {
 	struct world *w = *state;
-	struct signer_init i = { .identity = &w->identity, .root_pem = buf_bytes(&w->root_pem), .issuer_pem = buf_bytes(&w->issuer_pem),
+	struct signer_init i = { .identity = &w->identity,
+		.root_pem = buf_bytes(&w->root_pem),
+		.issuer_pem = buf_bytes(&w->issuer_pem),
 		.issuer_key_pem = buf_bytes(&w->issuer_key_pem) };
 	struct err e = { 0 };
 
@@ -440,8 +442,11 @@ static void create_never_overwrites(void **state)
 static void create_checks_what_belongs_together(void **state)
 {
 	struct world *w = *state;
-	struct signer_init good = { .identity = &w->identity, .root_pem = buf_bytes(&w->root_pem), .issuer_pem = buf_bytes(&w->issuer_pem),
-		.issuer_key_pem = buf_bytes(&w->issuer_key_pem) }, bad;
+	struct signer_init good = { .identity = &w->identity,
+		.root_pem = buf_bytes(&w->root_pem),
+		.issuer_pem = buf_bytes(&w->issuer_pem),
+		.issuer_key_pem = buf_bytes(&w->issuer_key_pem) },
+			   bad;
 	CLEANUP(buf_free_p) struct buf other = buf_new_secret(8192);
 	struct err e = { 0 };
 
@@ -494,11 +499,21 @@ static void refuses_another_cas_log(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD(cuts_a_torn_tail_at_every_byte), WORLD(voids_intents_without_result), WORLD(a_batch_may_be_torn_in_its_middle),
-		WORLD(refuses_a_changed_byte), WORLD(refuses_a_log_with_a_record_taken_out), WORLD(rotates_segments),
-		WORLD(makes_lost_indexes_again), WORLD(names_damage_in_a_closed_segment), WORLD(a_stale_index_of_the_open_segment_is_no_harm),
-		WORLD(a_shorter_log_stops_the_start), WORLD(ignores_foreign_checkpoints), WORLD(checkpoints_reach_back_over_segments),
-		WORLD(create_never_overwrites), WORLD(create_checks_what_belongs_together), WORLD(refuses_keys_that_others_may_read),
+		WORLD(cuts_a_torn_tail_at_every_byte),
+		WORLD(voids_intents_without_result),
+		WORLD(a_batch_may_be_torn_in_its_middle),
+		WORLD(refuses_a_changed_byte),
+		WORLD(refuses_a_log_with_a_record_taken_out),
+		WORLD(rotates_segments),
+		WORLD(makes_lost_indexes_again),
+		WORLD(names_damage_in_a_closed_segment),
+		WORLD(a_stale_index_of_the_open_segment_is_no_harm),
+		WORLD(a_shorter_log_stops_the_start),
+		WORLD(ignores_foreign_checkpoints),
+		WORLD(checkpoints_reach_back_over_segments),
+		WORLD(create_never_overwrites),
+		WORLD(create_checks_what_belongs_together),
+		WORLD(refuses_keys_that_others_may_read),
 		WORLD(refuses_another_cas_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,12 +140,12 @@ static enum err_code data_end(struct segment *g, uint64_t at, uint64_t *ret, str
 {
 	uint64_t end = at;
 
-	for (uint64_t from = at; from < g->size; ) {
+	for (uint64_t from = at; from < g->size;) {
 		struct bytes v;
 		TRY(segment_view(g, from, 65536, &v, e));
 		if (v.len == 0)
 			break;
-		for (size_t i = v.len; i-- > 0; )
+		for (size_t i = v.len; i-- > 0;)
 			if (v.ptr[i] != 0) {
 				end = from + i + 1;
 				break;
@@ -172,8 +172,10 @@ static enum err_code look_for_later(struct segment *g, uint64_t at, uint64_t end
 		TRY(try_record(g, from, &r, e));
 		errno = 0;
 		if (r.size > 0 && is_later(&r, sequence))
-			FAIL(e, IO, "segment %u of the log is damaged at offset %" PRIu64 ": record %" PRIu64 " is bad, yet record %" PRIu64
-			    " follows at offset %" PRIu64, g->head.number, at, sequence, r.sequence, from);
+			FAIL(e, IO,
+			    "segment %u of the log is damaged at offset %" PRIu64 ": record %" PRIu64 " is bad, yet record %" PRIu64
+			    " follows at offset %" PRIu64,
+			    g->head.number, at, sequence, r.sequence, from);
 	}
 	return ERR_OK;
 }
@@ -185,7 +187,8 @@ static enum err_code judge_tail(struct segment *g, bool open, uint64_t sequence,
 	TRY(data_end(g, end->end, &data, e));
 	errno = 0;
 	if (!open && g->size != end->end)
-		FAIL(e, IO, "segment %u of the log is damaged at offset %" PRIu64 ": record %" PRIu64 " is bad", g->head.number, end->end, sequence);
+		FAIL(e, IO, "segment %u of the log is damaged at offset %" PRIu64 ": record %" PRIu64 " is bad", g->head.number, end->end,
+		    sequence);
 	if (data > end->end)
 		TRY(look_for_later(g, end->end, data, sequence, e));
 	end->torn = data - end->end;
@@ -203,8 +206,8 @@ static enum err_code follow(const struct segment *g, uint64_t at, const struct r
 	return ERR_OK;
 }
 
-enum err_code segment_replay(struct segment *g, bool open, struct chain *c, segment_visit *visit, void *ctx,
-    struct segment_end *ret, struct err *e)
+enum err_code segment_replay(
+    struct segment *g, bool open, struct chain *c, segment_visit *visit, void *ctx, struct segment_end *ret, struct err *e)
 {
 	struct segment_end end = { .end = SEGMENT_HEAD_SIZE };
 	bool first = g->head.number == 1;

@@ -9,11 +9,11 @@ void segment_name(uint32_t number, const char *suffix, char out[SEGMENT_NAME_SIZ
 
 struct segment {
 	int fd;
-	uint64_t size;            /* of the file, preallocated zeros included */
+	uint64_t size; /* of the file, preallocated zeros included */
 	struct segment_head head;
 	uint8_t head_chain[SHA256_SIZE];
 	uint32_t salt_crc;
-	struct buf window;        /* the file's bytes from window_at on */
+	struct buf window; /* the file's bytes from window_at on */
 	uint64_t window_at;
 };
 
@@ -30,14 +30,14 @@ enum err_code segment_record(struct segment *g, uint64_t at, struct record *ret,
 typedef enum err_code segment_visit(void *ctx, uint64_t at, const struct record *r, struct err *e);
 
 struct segment_end {
-	uint64_t end;             /* behind the last good record */
-	uint64_t torn;            /* bytes behind it that a batch left which never became durable; 0: a clean end */
-	uint64_t last;            /* where the last record begins; 0: there is none */
-	uint64_t batch;           /* where the last record's batch begins; 0: there is none */
+	uint64_t end;   /* behind the last good record */
+	uint64_t torn;  /* bytes behind it that a batch left which never became durable; 0: a clean end */
+	uint64_t last;  /* where the last record begins; 0: there is none */
+	uint64_t batch; /* where the last record's batch begins; 0: there is none */
 };
 /* Goes through the whole segment. *c: the chain as the segment before it left it; moved on. With `open` a torn tail is told
  * apart from damage: damage, and in a closed segment any bad byte, is IO with segment and offset. */
-enum err_code segment_replay(struct segment *g, bool open, struct chain *c, segment_visit *visit, void *ctx,
-    struct segment_end *ret, struct err *e) MUST_USE;
+enum err_code segment_replay(
+    struct segment *g, bool open, struct chain *c, segment_visit *visit, void *ctx, struct segment_end *ret, struct err *e) MUST_USE;
 
 #endif

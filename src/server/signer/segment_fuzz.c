@@ -37,7 +37,7 @@ static void put_right(uint8_t *p, size_t size, bool chain)
 	memcpy(p, head.ptr, head.len);
 	chain_of_head(buf_bytes(&head), c.value);
 	uint32_t salt_crc = crc32c(0, BYTES_ARRAY(h.salt));
-	for (size_t at = SEGMENT_HEAD_SIZE; at < size; ) {
+	for (size_t at = SEGMENT_HEAD_SIZE; at < size;) {
 		size_t n = record_size((struct bytes){ p + at, size - at });
 		if (n == 0 || n > size - at)
 			break;

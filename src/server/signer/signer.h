@@ -40,21 +40,21 @@ const uint8_t *signer_instance(const struct signer *s);
  * the caller must end the process. */
 #define SIGNER_BATCH_MAX 64
 struct signer_request {
-	bool tls;                /* the fixed template for the CA's own TLS certificate: csr alone counts */
-	struct bytes body;       /* ISSUE's or ISSUE_TLS's body */
+	bool tls;          /* the fixed template for the CA's own TLS certificate: csr alone counts */
+	struct bytes body; /* ISSUE's or ISSUE_TLS's body */
 	/* out; the memory is the arena's */
 	enum err_code code;
-	struct err why;          /* when code is not OK */
+	struct err why; /* when code is not OK */
 	struct issued issued;
 };
 enum err_code signer_round(struct signer *s, struct arena *a, struct signer_request *r, size_t n, struct err *e) MUST_USE;
 
 struct signer_counts {
 	uint64_t issued, repeated, tls, voided;
-	uint64_t refused[ERR__MAX]; /* by code */
-	uint64_t checkpoints_ignored; /* not signed by us */
+	uint64_t refused[ERR__MAX];                    /* by code */
+	uint64_t checkpoints_ignored;                  /* not signed by us */
 	uint64_t log_records, log_bytes, log_segments; /* of the whole log */
-	uint64_t syncs;             /* of the log, since it was opened */
+	uint64_t syncs;                                /* of the log, since it was opened */
 };
 struct signer_counts signer_counts(const struct signer *s);
 

@@ -402,12 +402,24 @@ static void the_template_is_fixed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD(issues_what_was_proved), WORLD(follows_signed_wishes), WORLD(needs_no_new_order_signature_without_wishes),
-		WORLD(gives_the_same_bytes_again), WORLD(refuses_another_csr_for_the_order), WORLD(serves_good_and_bad_together),
-		WORLD(twins_of_a_round_share_one_certificate), WORLD(refuses_too_large_a_round), WORLD(serials_are_unique),
-		WORLD(makes_durable_before_it_answers), WORLD(an_order_ends), WORLD(refuses_while_the_clock_is_behind),
-		WORLD(keeps_the_reserve_free), WORLD(the_issuer_must_outlive_the_certificate), WORLD(bad_settings_leave_the_old),
-		WORLD(issues_its_own_tls_certificate), WORLD(limits_tls_certificates), WORLD(at_most_one_tls_certificate_a_round),
+		WORLD(issues_what_was_proved),
+		WORLD(follows_signed_wishes),
+		WORLD(needs_no_new_order_signature_without_wishes),
+		WORLD(gives_the_same_bytes_again),
+		WORLD(refuses_another_csr_for_the_order),
+		WORLD(serves_good_and_bad_together),
+		WORLD(twins_of_a_round_share_one_certificate),
+		WORLD(refuses_too_large_a_round),
+		WORLD(serials_are_unique),
+		WORLD(makes_durable_before_it_answers),
+		WORLD(an_order_ends),
+		WORLD(refuses_while_the_clock_is_behind),
+		WORLD(keeps_the_reserve_free),
+		WORLD(the_issuer_must_outlive_the_certificate),
+		WORLD(bad_settings_leave_the_old),
+		WORLD(issues_its_own_tls_certificate),
+		WORLD(limits_tls_certificates),
+		WORLD(at_most_one_tls_certificate_a_round),
 		WORLD(the_template_is_fixed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

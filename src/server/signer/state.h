@@ -17,9 +17,9 @@
 #define FILE_CHECKPOINT "checkpoint"
 #define FOLDER_LOG      "log"
 
-#define OWN_KEYS_MAX    8
-#define CHAIN_SIZE_MAX  16384
-#define KEY_CACHE_SIZE  1024 /* account keys kept ready: parsing one costs 7 us and a point decompression's worth of checks */
+#define OWN_KEYS_MAX   8
+#define CHAIN_SIZE_MAX 16384
+#define KEY_CACHE_SIZE 1024 /* account keys kept ready: parsing one costs 7 us and a point decompression's worth of checks */
 
 #define ORDER_LIFETIME_MAX_S (8 * 3600)
 #define ORDER_SLACK_MS       (5 * 60 * INT64_C(1000)) /* for a finalize that was under way when its order ended */
@@ -27,9 +27,9 @@
 #define RECEIPT_SKEW_MS      INT64_C(5000)
 #define CAA_AGE_MAX_MS       (8 * 3600 * INT64_C(1000)) /* Baseline Requirements §3.2.2.8 */
 
-#define TLS_PER_DAY          24
-#define TLS_EACH_MS          (3600 * INT64_C(1000))
-#define DAY_MS               (86400 * INT64_C(1000))
+#define TLS_PER_DAY 24
+#define TLS_EACH_MS (3600 * INT64_C(1000))
+#define DAY_MS      (86400 * INT64_C(1000))
 
 /* The newest certificates of the TLS template, a ring. */
 struct tls_past {
@@ -42,25 +42,25 @@ struct tls_past {
 
 struct cached_key {
 	uint8_t thumbprint[THUMBPRINT_SIZE];
-	struct key *key;                 /* NULL: an empty place */
+	struct key *key; /* NULL: an empty place */
 };
 
 struct signer {
 	int dir, log_dir;
 	struct identity identity;
-	struct arena *arena;             /* what lives as long as the signer: certificates, keys of this CA */
+	struct arena *arena; /* what lives as long as the signer: certificates, keys of this CA */
 	struct issuer *issuer;
 	struct key *log_key;
-	struct bytes own[OWN_KEYS_MAX];  /* SubjectPublicKeyInfos that nobody else may have certified */
+	struct bytes own[OWN_KEYS_MAX]; /* SubjectPublicKeyInfos that nobody else may have certified */
 	size_t n_own;
 	struct buf chain;
 	struct arena *settings_arena;
-	struct settings settings;        /* a copy of our own */
+	struct settings settings; /* a copy of our own */
 	struct log *log;
 	struct orders *orders;
 	struct tls_past tls;
 	struct cached_key keys[KEY_CACHE_SIZE];
-	struct buf scratch;              /* a TBSCertificate or certificate in the making */
+	struct buf scratch; /* a TBSCertificate or certificate in the making */
 	struct signer_counts counts;
 	struct event_limit refused_events, ignored_events; /* a hostile front can cause them as often as it likes */
 };
@@ -76,16 +76,17 @@ struct evidence {
 	uint8_t order[ORDER_ID_SIZE];
 	uint8_t thumbprint[THUMBPRINT_SIZE];
 	struct bytes account_url;
-	const struct key *account;       /* borrowed from the cache until the next evidence */
+	const struct key *account; /* borrowed from the cache until the next evidence */
 	struct bytes csr_der;
 	uint8_t csr_digest[SHA256_SIZE];
-	struct san *ordered;             /* the names of newOrder, sorted */
+	struct san *ordered; /* the names of newOrder, sorted */
 	size_t n_ordered;
 	const struct profile *profile;
 	int64_t not_before_s, not_after_s;
 };
 /* The client's two requests: whose, for which order, with which CSR. Afterwards they are known to be authentic, and nothing else. */
-enum err_code evidence_read(struct signer *s, struct arena *a, const struct issue *i, int64_t now_ms, struct evidence *ret, struct err *e) MUST_USE;
+enum err_code evidence_read(
+    struct signer *s, struct arena *a, const struct issue *i, int64_t now_ms, struct evidence *ret, struct err *e) MUST_USE;
 /* Profile and validity, from newOrder as far as it asks for any. */
 enum err_code validity_decide(const struct signer *s, const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before,
     int64_t before_s, bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e) MUST_USE;

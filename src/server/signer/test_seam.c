@@ -66,7 +66,7 @@ struct undo {
 	ino_t inode;
 	off_t at;
 	size_t n;
-	bool lost;         /* its sync has failed: the kernel counts the pages as clean, and no later sync writes them */
+	bool lost; /* its sync has failed: the kernel counts the pages as clean, and no later sync writes them */
 	uint8_t before[];
 };
 static struct undo *undos;
@@ -103,7 +103,7 @@ static bool same_file(const struct undo *u, const struct stat *st)
 /* Whether newer writes have covered all of a lost one, so that its pages are dirty again. */
 static bool is_rewritten(const struct undo *lost, const struct stat *st)
 {
-	for (off_t at = lost->at; at < lost->at + (off_t)lost->n; ) {
+	for (off_t at = lost->at; at < lost->at + (off_t)lost->n;) {
 		off_t from = at;
 		for (const struct undo *u = undos; u != lost; u = u->next)
 			if (same_file(u, st) && !u->lost && u->at <= at && at < u->at + (off_t)u->n)
@@ -123,7 +123,7 @@ static void synced(int fd)
 	for (struct undo *u = undos; u; u = u->next)
 		if (u->lost && same_file(u, &st) && is_rewritten(u, &st))
 			u->lost = false;
-	for (struct undo **u = &undos; *u; )
+	for (struct undo **u = &undos; *u;)
 		if (!(*u)->lost && same_file(*u, &st))
 			forget(u);
 		else
@@ -156,7 +156,7 @@ void test_seam_power_cut(unsigned keep, uint64_t seed)
 
 	while (undos) {
 		struct undo *u = undos;
-		for (size_t i = 0; i < u->n; ) {
+		for (size_t i = 0; i < u->n;) {
 			size_t n = SECTOR - (size_t)(((uint64_t)u->at + i) % SECTOR);
 			n = n < u->n - i ? n : u->n - i;
 			if (next_random(&x) % 256 >= keep && pwrite(u->fd, u->before + i, n, u->at + (off_t)i) < 0)

@@ -43,9 +43,15 @@ static void make_ca(struct world *w)
 	need(key_generate(KEY_EC_P256, 0, &w->issuer, &e), &e);
 	name_write_ca(BYTES_LIT("Test"), BYTES_LIT("Root"), &name);
 	name_write_ca(BYTES_LIT("Test"), BYTES_LIT("Issuer"), &sub);
-	struct ca_request r = { .serial = serial, .subject = buf_bytes(&name), .issuer_name = buf_bytes(&name), .spki = key_spki(w->root),
-		.authority_key_id = BYTES_LIT(""), .alg = key_sig_alg(w->root), .not_before_s = test_seam.wall_ms / 1000 - 86400,
-		.not_after_s = test_seam.wall_ms / 1000 + 3650 * 86400, .path_len = -1 };
+	struct ca_request r = { .serial = serial,
+		.subject = buf_bytes(&name),
+		.issuer_name = buf_bytes(&name),
+		.spki = key_spki(w->root),
+		.authority_key_id = BYTES_LIT(""),
+		.alg = key_sig_alg(w->root),
+		.not_before_s = test_seam.wall_ms / 1000 - 86400,
+		.not_after_s = test_seam.wall_ms / 1000 + 3650 * 86400,
+		.path_len = -1 };
 	cert_write_ca_tbs(&r, &tbs);
 	need(cert_sign(w->root, buf_bytes(&tbs), &der, &e), &e);
 	pem_add(&w->root_pem, "CERTIFICATE", buf_bytes(&der));
@@ -67,12 +73,20 @@ static void make_settings(struct world *w)
 {
 	static struct bytes tls_names[2] = { { (const uint8_t *)"ca.example", 10 }, { (const uint8_t *)"localhost", 9 } };
 
-	w->settings = (struct settings){ .base_url = BYTES_LIT(BASE), .caa_identity = BYTES_LIT(CAA_IDENTITY), .log_format = BYTES_LIT("text"),
-		.tls_names = { tls_names, 2 }, .order_lifetime = 7 * 3600, .segment_size = 1u << 20, .reserve = 0, .n_profiles = 2 };
-	w->settings.profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"), .doc = BYTES_LIT("web"), .lifetime_s = 47 * 86400,
-		.backdate_s = 3600, .names_max = 100 };
-	w->settings.profiles[1] = (struct profile){ .name = BYTES_LIT("short"), .doc = BYTES_LIT("a day"), .lifetime_s = 86400,
-		.backdate_s = 3600, .names_max = 2 };
+	w->settings = (struct settings){ .base_url = BYTES_LIT(BASE),
+		.caa_identity = BYTES_LIT(CAA_IDENTITY),
+		.log_format = BYTES_LIT("text"),
+		.tls_names = { tls_names, 2 },
+		.order_lifetime = 7 * 3600,
+		.segment_size = 1u << 20,
+		.reserve = 0,
+		.n_profiles = 2 };
+	w->settings.profiles[0] = (struct profile){
+		.name = BYTES_LIT("tls-server"), .doc = BYTES_LIT("web"), .lifetime_s = 47 * 86400, .backdate_s = 3600, .names_max = 100
+	};
+	w->settings.profiles[1] = (struct profile){
+		.name = BYTES_LIT("short"), .doc = BYTES_LIT("a day"), .lifetime_s = 86400, .backdate_s = 3600, .names_max = 2
+	};
 }
 
 void world_new(struct world *w)
@@ -101,7 +115,9 @@ void world_new_at(struct world *w, int64_t wall_ms)
 	need(key_generate(KEY_EC_P256, 0, &w->leaf, &e), &e);
 	need(key_generate(KEY_EC_P256, 0, &w->leaf2, &e), &e);
 	identity_make(&w->identity);
-	struct signer_init i = { .identity = &w->identity, .root_pem = buf_bytes(&w->root_pem), .issuer_pem = buf_bytes(&w->issuer_pem),
+	struct signer_init i = { .identity = &w->identity,
+		.root_pem = buf_bytes(&w->root_pem),
+		.issuer_pem = buf_bytes(&w->issuer_pem),
 		.issuer_key_pem = buf_bytes(&w->issuer_key_pem) };
 	need(signer_create(w->dir, &i, &w->settings, &e), &e);
 	need(signer_open(w->dir, &w->settings, &w->s, &e), &e);
@@ -182,7 +198,7 @@ void copy_folder(const char *from, const char *to)
 
 	mkdir(to, 0700);
 	assert_non_null(d);
-	for (struct dirent *n; (n = readdir(d)); ) {
+	for (struct dirent *n; (n = readdir(d));) {
 		char a[512], b[512];
 		struct stat st;
 		if (n->d_name[0] == '.')
@@ -204,7 +220,7 @@ void remove_folder(const char *path)
 
 	if (!d)
 		return;
-	for (struct dirent *n; (n = readdir(d)); ) {
+	for (struct dirent *n; (n = readdir(d));) {
 		char a[512];
 		if (strcmp(n->d_name, ".") == 0 || strcmp(n->d_name, "..") == 0)
 			continue;
@@ -239,12 +255,15 @@ static enum err_code sign_jws(void *ctx, struct bytes message, uint8_t *sig, siz
 	return key_sign(ctx, SIG_FORM_JOSE, message, sig, ret_len, e);
 }
 
-static struct bytes make_jws(struct world *w, struct key *k, const char *url, struct bytes kid, struct bytes jwk, bool nonce,
-    struct bytes payload, bool spoil)
+static struct bytes make_jws(
+    struct world *w, struct key *k, const char *url, struct bytes kid, struct bytes jwk, bool nonce, struct bytes payload, bool spoil)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(65536);
-	struct jws_header h = { .alg = key_sig_alg(k), .nonce = nonce ? BYTES_LIT("oFvnlFP1wIhRlYS2jTaXbA") : BYTES_NONE, .url = bytes_str(url),
-		.kid = kid, .jwk = jwk };
+	struct jws_header h = { .alg = key_sig_alg(k),
+		.nonce = nonce ? BYTES_LIT("oFvnlFP1wIhRlYS2jTaXbA") : BYTES_NONE,
+		.url = bytes_str(url),
+		.kid = kid,
+		.jwk = jwk };
 	struct err e = { 0 };
 
 	need(jws_write(&h, payload, sign_jws, k, &out, &e), &e);
@@ -282,9 +301,14 @@ static struct receipt make_receipt(struct world *w, const struct recipe *r, cons
 {
 	bool wildcard = strncmp(name, "*.", 2) == 0;
 	struct bytes domain = bytes_str(wildcard ? name + 2 : name);
-	struct receipt v = { .key_id = w->identity.key_id, .perspective = BYTES_LIT("local"), .kind = kind,
-		.identifier = { .type = IDENTIFIER_DNS, .value = domain }, .scope = wildcard ? SCOPE_WILDCARD : SCOPE_EXACT,
-		.account_url = kid_of(w, BASE, r->account, ""), .dnssec = DNSSEC_INSECURE, .time_ms = test_seam.wall_ms - 1000,
+	struct receipt v = { .key_id = w->identity.key_id,
+		.perspective = BYTES_LIT("local"),
+		.kind = kind,
+		.identifier = { .type = IDENTIFIER_DNS, .value = domain },
+		.scope = wildcard ? SCOPE_WILDCARD : SCOPE_EXACT,
+		.account_url = kid_of(w, BASE, r->account, ""),
+		.dnssec = DNSSEC_INSECURE,
+		.time_ms = test_seam.wall_ms - 1000,
 		.method = CHALLENGE_TYPE_HTTP_01 };
 
 	memcpy(v.instance, w->identity.instance, INSTANCE_SIZE);
@@ -304,8 +328,15 @@ static struct receipt make_receipt(struct world *w, const struct recipe *r, cons
 
 struct recipe recipe_new(struct world *w, const char *const *names)
 {
-	struct recipe r = { .account = w->account, .jwk = w->account, .csr_key = w->leaf, .order_ms = test_seam.wall_ms - 60000, .base = BASE,
-		.finalize_suffix = "/finalize", .new_order_path = "/acme/new-order", .kid_suffix = "", .new_order_kid_suffix = "" };
+	struct recipe r = { .account = w->account,
+		.jwk = w->account,
+		.csr_key = w->leaf,
+		.order_ms = test_seam.wall_ms - 60000,
+		.base = BASE,
+		.finalize_suffix = "/finalize",
+		.new_order_path = "/acme/new-order",
+		.kid_suffix = "",
+		.new_order_kid_suffix = "" };
 
 	memcpy(r.receipt_key, w->identity.receipt_key, sizeof r.receipt_key);
 	random_bytes(r.random, sizeof r.random);
@@ -365,7 +396,8 @@ static struct bytes make_finalize(struct world *w, struct recipe *r)
 		payload = arena_fmt(w->a, "{\"csr\":\"%s\"}", text);
 	}
 	struct bytes kid = r->header_jwk ? BYTES_NONE : kid_of(w, r->base, r->jwk, r->kid_suffix);
-	return make_jws(w, r->account, url, kid, r->header_jwk ? jwk_of(w, r->account) : BYTES_NONE, !r->no_nonce, payload, r->break_finalize);
+	return make_jws(
+	    w, r->account, url, kid, r->header_jwk ? jwk_of(w, r->account) : BYTES_NONE, !r->no_nonce, payload, r->break_finalize);
 }
 
 static struct bytes seal_receipt(struct world *w, const struct recipe *r, size_t i)

@@ -47,8 +47,8 @@ struct world {
 	struct identity identity;
 	struct key *root, *issuer, *account, *other, *leaf, *leaf2;
 	struct buf root_pem, issuer_pem, issuer_key_pem;
-	struct arena *a;         /* of a test: everything that the builders below make */
-	struct arena *round;     /* of signer_round() */
+	struct arena *a;     /* of a test: everything that the builders below make */
+	struct arena *round; /* of signer_round() */
 	struct signer *s;
 };
 /* A new CA, opened; the clock stands at START_MS, or where it is told. */
@@ -70,29 +70,29 @@ void remove_folder(const char *path);
 
 /* One issuance as it should be; a test changes a field and sees what comes of it. */
 struct recipe {
-	struct key *account;                  /* signs both requests */
-	struct key *jwk;                      /* whose JWK is given */
+	struct key *account; /* signs both requests */
+	struct key *jwk;     /* whose JWK is given */
 	struct key *csr_key;
 	const char *csr_names[RECIPE_NAMES];
 	const char *order_names[RECIPE_NAMES];
 	const char *profile, *not_before, *not_after;
 	int64_t order_ms;
-	const char *base;                     /* in URLs and kid */
-	const char *finalize_suffix;          /* "/finalize" */
+	const char *base;            /* in URLs and kid */
+	const char *finalize_suffix; /* "/finalize" */
 	const char *new_order_path;
-	const char *kid_suffix;               /* appended to finalize's kid */
+	const char *kid_suffix; /* appended to finalize's kid */
 	const char *new_order_kid_suffix;
-	const char *payload;                  /* of finalize; NULL: the CSR */
-	const char *new_order_payload;        /* NULL: made from the fields above */
-	bool header_jwk;                      /* finalize carries jwk instead of kid */
+	const char *payload;           /* of finalize; NULL: the CSR */
+	const char *new_order_payload; /* NULL: made from the fields above */
+	bool header_jwk;               /* finalize carries jwk instead of kid */
 	bool no_nonce;
 	bool break_finalize, break_new_order, break_csr; /* signatures */
-	bool foreign_digest;                  /* the order's id is of another newOrder */
-	bool jwk_spaces;                      /* the JWK is not canonical */
-	uint8_t random[8];                    /* of the order's id */
+	bool foreign_digest;                             /* the order's id is of another newOrder */
+	bool jwk_spaces;                                 /* the JWK is not canonical */
+	uint8_t random[8];                               /* of the order's id */
 	struct receipt receipts[2 * RECIPE_NAMES];
 	size_t n_receipts;
-	bool break_receipt;                   /* one bit of the first one */
+	bool break_receipt; /* one bit of the first one */
 	uint8_t receipt_key[RECEIPT_KEY_SIZE];
 	/* made by recipe_body(), and used again by the next one: the same order, the same CSR, until a test clears them */
 	uint8_t order[ORDER_ID_SIZE];
@@ -118,8 +118,8 @@ struct census {
 	uint64_t n[16], all;
 	uint64_t certificates_of_order; /* results of the order below */
 	uint8_t order[ORDER_ID_SIZE];
-	uint8_t serial[SERIAL_SIZE];    /* of that order's open intent */
-	struct bytes certificate;       /* the last one, in w->a */
+	uint8_t serial[SERIAL_SIZE]; /* of that order's open intent */
+	struct bytes certificate;    /* the last one, in w->a */
 	struct world *w;
 };
 struct census log_census(struct world *w, const uint8_t *order);

@@ -17,7 +17,8 @@ static enum err_code configured_name(struct arena *a, struct bytes text, struct 
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p + 32);
 	size_t ip_len = inet_pton(AF_INET, z, ip) == 1 ? 4 : inet_pton(AF_INET6, z, ip) == 1 ? 16 : 0;
-	*ret = (struct san){ .type = ip_len ? SAN_IP : SAN_DNS, .value = ip_len ? arena_copy(a, (struct bytes){ ip, ip_len }) : bytes_str(z) };
+	*ret =
+	    (struct san){ .type = ip_len ? SAN_IP : SAN_DNS, .value = ip_len ? arena_copy(a, (struct bytes){ ip, ip_len }) : bytes_str(z) };
 	if (!ret->value.ptr)
 		FAIL(e, NOMEM, "no memory for a name");
 	return ERR_OK;
@@ -65,7 +66,7 @@ bool tls_is_repeated(const struct signer *s, const uint8_t csr_digest[SHA256_SIZ
 	const struct tls_past *t = &s->tls;
 
 	return t->segment != 0 && memcmp(t->csr_digest, csr_digest, SHA256_SIZE) == 0 &&
-	    now_ms - t->time_ms[(t->n - 1) % TLS_PER_DAY] < TLS_EACH_MS;
+	       now_ms - t->time_ms[(t->n - 1) % TLS_PER_DAY] < TLS_EACH_MS;
 }
 
 void tls_remember(struct signer *s, const struct log_entry *n)

@@ -28,7 +28,8 @@ static enum err_code get_account(struct db *db, void *ctx, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code store_get_account(struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct store_account *ret, struct err *e)
+enum err_code store_get_account(
+    struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct store_account *ret, struct err *e)
 {
 	return db_pool_read(s->readers, get_account, &(struct get){ a, id, ret }, e);
 }
@@ -45,8 +46,10 @@ static enum err_code add_account(struct db *db, void *ctx, struct err *e)
 	const struct store_account *v = add->account;
 	int64_t n;
 
-	TRY(db_prepare(db, "INSERT INTO accounts (id, state, created_s, terms, jwk, contacts) VALUES ($1, $2, $3, $4, $5, $6)"
-	    " ON CONFLICT (id) DO NOTHING", &st, e));
+	TRY(db_prepare(db,
+	    "INSERT INTO accounts (id, state, created_s, terms, jwk, contacts) VALUES ($1, $2, $3, $4, $5, $6)"
+	    " ON CONFLICT (id) DO NOTHING",
+	    &st, e));
 	db_bind_bytes(st, 1, span(v->id, sizeof v->id));
 	db_bind_int(st, 2, v->state);
 	db_bind_int(st, 3, v->created_s);

@@ -30,8 +30,10 @@ static enum err_code get_authz(struct db *db, void *ctx, struct err *e)
 	struct store_authz v = { 0 };
 	bool row;
 
-	TRY(db_prepare(db, "SELECT account, order_id, identifier, state, expires_s, challenges, control, caa FROM authzs"
-	    " WHERE id = $1", &st, e));
+	TRY(db_prepare(db,
+	    "SELECT account, order_id, identifier, state, expires_s, challenges, control, caa FROM authzs"
+	    " WHERE id = $1",
+	    &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.id));
 	TRY(db_step(st, &row, e));
 	errno = 0;
@@ -69,8 +71,10 @@ enum err_code authz_insert(struct db *db, const struct store_authz *v, struct er
 	errno = 0;
 	if (!buf_ok(&identifier) || !buf_ok(&challenges))
 		FAIL(e, NOMEM, "no room for an authorization");
-	TRY(db_prepare(db, "INSERT INTO authzs (id, state, order_id, account, expires_s, identifier, challenges, control, caa)"
-	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", &st, e));
+	TRY(db_prepare(db,
+	    "INSERT INTO authzs (id, state, order_id, account, expires_s, identifier, challenges, control, caa)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+	    &st, e));
 	db_bind_bytes(st, 1, span(v->id, sizeof v->id));
 	db_bind_int(st, 2, v->state);
 	db_bind_bytes(st, 3, span(v->order, sizeof v->order));
@@ -92,8 +96,8 @@ struct change {
 };
 
 /* Finds a challenge that the database has as pending. st: the statement that is left on the row, for the views. */
-static enum err_code find_pending(struct db *db, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct db_stmt **st,
-    struct change *ret, struct err *e)
+static enum err_code find_pending(
+    struct db *db, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct db_stmt **st, struct change *ret, struct err *e)
 {
 	unsigned state;
 	bool row;
@@ -157,8 +161,8 @@ enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err 
 }
 
 /* The challenges' column with this one ended. */
-static enum err_code end_challenges(struct db *db, const struct store_validation *v, uint8_t ret_order[STORE_ORDER_ID],
-    struct buf *out, struct err *e)
+static enum err_code end_challenges(
+    struct db *db, const struct store_validation *v, uint8_t ret_order[STORE_ORDER_ID], struct buf *out, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
 	struct change c;

@@ -10,8 +10,7 @@ static enum err_code get_certificate(struct db *db, void *ctx, struct err *e)
 	struct store_certificate v = { 0 };
 	bool row;
 
-	TRY(db_prepare(db, "SELECT order_id, account, not_before_s, not_after_s, der, chain FROM certificates WHERE serial = $1",
-	    &st, e));
+	TRY(db_prepare(db, "SELECT order_id, account, not_before_s, not_after_s, der, chain FROM certificates WHERE serial = $1", &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.serial));
 	TRY(db_step(st, &row, e));
 	errno = 0;
@@ -28,7 +27,8 @@ static enum err_code get_certificate(struct db *db, void *ctx, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code store_get_certificate(struct store *s, struct arena *a, const uint8_t serial[STORE_SERIAL], struct store_certificate *ret, struct err *e)
+enum err_code store_get_certificate(
+    struct store *s, struct arena *a, const uint8_t serial[STORE_SERIAL], struct store_certificate *ret, struct err *e)
 {
 	return db_pool_read(s->readers, get_certificate, &(struct get){ a, serial, ret }, e);
 }
@@ -38,8 +38,10 @@ enum err_code certificate_insert(struct db *db, const struct store_certificate *
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
 	int64_t n;
 
-	TRY(db_prepare(db, "INSERT INTO certificates (serial, order_id, account, not_before_s, not_after_s, der, chain)"
-	    " VALUES ($1, $2, $3, $4, $5, $6, $7)", &st, e));
+	TRY(db_prepare(db,
+	    "INSERT INTO certificates (serial, order_id, account, not_before_s, not_after_s, der, chain)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+	    &st, e));
 	db_bind_bytes(st, 1, span(c->serial, sizeof c->serial));
 	db_bind_bytes(st, 2, span(c->order, sizeof c->order));
 	db_bind_bytes(st, 3, span(c->account, sizeof c->account));

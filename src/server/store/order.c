@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* Which authorizations, which identifiers: two columns, as many of one as of the other. */
-static enum err_code read_identifiers(struct db_stmt *st, unsigned authzs_column, unsigned identifiers_column, struct arena *a,
-    struct store_order *v, struct err *e)
+static enum err_code read_identifiers(
+    struct db_stmt *st, unsigned authzs_column, unsigned identifiers_column, struct arena *a, struct store_order *v, struct err *e)
 {
 	struct bytes ids, identifiers;
 
@@ -48,8 +48,10 @@ static enum err_code get_order(struct db *db, void *ctx, struct err *e)
 	struct store_order v = { 0 };
 	bool row;
 
-	TRY(db_prepare(db, "SELECT state, serial, account, created_s, expires_s, authzs, identifiers, problem, new_order, finalize"
-	    " FROM orders WHERE id = $1", &st, e));
+	TRY(db_prepare(db,
+	    "SELECT state, serial, account, created_s, expires_s, authzs, identifiers, problem, new_order, finalize"
+	    " FROM orders WHERE id = $1",
+	    &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.id));
 	TRY(db_step(st, &row, e));
 	errno = 0;
@@ -98,8 +100,10 @@ static enum err_code insert_order(struct db *db, const struct store_order *v, st
 	errno = 0;
 	if (!buf_ok(&identifiers))
 		FAIL(e, NOMEM, "no room for an order");
-	TRY(db_prepare(db, "INSERT INTO orders (id, state, account, created_s, expires_s, authzs, identifiers, problem, new_order,"
-	    " finalize) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", &st, e));
+	TRY(db_prepare(db,
+	    "INSERT INTO orders (id, state, account, created_s, expires_s, authzs, identifiers, problem, new_order,"
+	    " finalize) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	    &st, e));
 	db_bind_bytes(st, 1, span(v->id, sizeof v->id));
 	db_bind_int(st, 2, v->state);
 	db_bind_bytes(st, 3, span(v->account, sizeof v->account));
@@ -204,8 +208,8 @@ static enum err_code set_state(struct db *db, const uint8_t id[STORE_ORDER_ID], 
 	return db_run(st, &n, e);
 }
 
-enum err_code order_follow_authz(struct db *db, const uint8_t id[STORE_ORDER_ID], const uint8_t authz[STORE_AUTHZ_ID], bool valid,
-    struct err *e)
+enum err_code order_follow_authz(
+    struct db *db, const uint8_t id[STORE_ORDER_ID], const uint8_t authz[STORE_AUTHZ_ID], bool valid, struct err *e)
 {
 	struct head h;
 	bool ready = false;
@@ -278,7 +282,8 @@ static enum err_code end_finalize(struct db *db, void *ctx, struct err *e)
 	return db_run(st, &n, e);
 }
 
-enum err_code store_end_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, const struct store_certificate *c, struct err *e)
+enum err_code store_end_finalize(
+    struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, const struct store_certificate *c, struct err *e)
 {
 	errno = 0;
 	if (memcmp(c->order, order, STORE_ORDER_ID) != 0)
@@ -334,7 +339,8 @@ static enum err_code list_processing(struct db *db, void *ctx, struct err *e)
 	}
 }
 
-enum err_code store_list_processing(struct store *s, struct arena *a, size_t max, uint8_t (**ret_ids)[STORE_ORDER_ID], size_t *ret_n, struct err *e)
+enum err_code store_list_processing(
+    struct store *s, struct arena *a, size_t max, uint8_t (**ret_ids)[STORE_ORDER_ID], size_t *ret_n, struct err *e)
 {
 	struct list l = { .max = max };
 

@@ -20,8 +20,8 @@ struct store;
 struct store_account {
 	uint8_t id[STORE_ACCOUNT_ID];
 	enum account_state state;
-	struct bytes jwk;         /* canonical */
-	struct bytes contacts;    /* JSON array text */
+	struct bytes jwk;      /* canonical */
+	struct bytes contacts; /* JSON array text */
 	bool terms_agreed;
 	int64_t created_s;
 };
@@ -30,8 +30,8 @@ struct store_challenge {
 	enum challenge_type type;
 	enum challenge_state state;
 	struct bytes token;
-	int64_t validated_s;      /* 0: not */
-	struct bytes problem;     /* problem document's JSON text; empty: none */
+	int64_t validated_s;  /* 0: not */
+	struct bytes problem; /* problem document's JSON text; empty: none */
 };
 #define STORE_CHALLENGES_MAX 8
 
@@ -40,7 +40,7 @@ struct store_authz {
 	uint8_t account[STORE_ACCOUNT_ID];
 	uint8_t order[STORE_ORDER_ID]; /* the order that made it */
 	struct identifier identifier;
-	enum authz_state state;   /* as stored; AUTHZ_EXPIRED is computed by the reader from expires_s */
+	enum authz_state state; /* as stored; AUTHZ_EXPIRED is computed by the reader from expires_s */
 	int64_t expires_s;
 	struct store_challenge challenges[STORE_CHALLENGES_MAX];
 	size_t n_challenges;
@@ -55,10 +55,10 @@ struct store_order {
 	struct identifier *identifiers;
 	size_t n_identifiers;
 	uint8_t (*authz)[STORE_AUTHZ_ID]; /* as many as identifiers, in their order */
-	struct bytes new_order;   /* the signed request */
-	struct bytes finalize;    /* the signed request that is being or was issued for; empty before */
-	struct bytes problem;     /* JSON text; empty: none */
-	uint8_t serial[STORE_SERIAL]; /* of the certificate when valid */
+	struct bytes new_order;           /* the signed request */
+	struct bytes finalize;            /* the signed request that is being or was issued for; empty before */
+	struct bytes problem;             /* JSON text; empty: none */
+	uint8_t serial[STORE_SERIAL];     /* of the certificate when valid */
 };
 
 struct store_certificate {
@@ -67,7 +67,7 @@ struct store_certificate {
 	uint8_t account[STORE_ACCOUNT_ID];
 	int64_t not_before_s, not_after_s;
 	struct bytes der;
-	struct bytes chain;       /* wire: DER certificates above it */
+	struct bytes chain; /* wire: DER certificates above it */
 };
 
 /* Opens or makes the database "store.db" in the folder path (a path, for SQLite), brings it to the newest schema (numbered
@@ -78,10 +78,14 @@ void store_close(struct store *s);
 
 /* Reads are on a pool of read-only connections and see the last commit. NOT_FOUND when there is no such row; memory is the
  * arena's. */
-enum err_code store_get_account(struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct store_account *ret, struct err *e) MUST_USE;
-enum err_code store_get_order(struct store *s, struct arena *a, const uint8_t id[STORE_ORDER_ID], struct store_order *ret, struct err *e) MUST_USE;
-enum err_code store_get_authz(struct store *s, struct arena *a, const uint8_t id[STORE_AUTHZ_ID], struct store_authz *ret, struct err *e) MUST_USE;
-enum err_code store_get_certificate(struct store *s, struct arena *a, const uint8_t serial[STORE_SERIAL], struct store_certificate *ret, struct err *e) MUST_USE;
+enum err_code store_get_account(
+    struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct store_account *ret, struct err *e) MUST_USE;
+enum err_code store_get_order(
+    struct store *s, struct arena *a, const uint8_t id[STORE_ORDER_ID], struct store_order *ret, struct err *e) MUST_USE;
+enum err_code store_get_authz(
+    struct store *s, struct arena *a, const uint8_t id[STORE_AUTHZ_ID], struct store_authz *ret, struct err *e) MUST_USE;
+enum err_code store_get_certificate(
+    struct store *s, struct arena *a, const uint8_t serial[STORE_SERIAL], struct store_certificate *ret, struct err *e) MUST_USE;
 /* The newest checkpoint of the signer; empty when there is none. */
 enum err_code store_get_checkpoint(struct store *s, struct arena *a, struct bytes *ret, struct err *e) MUST_USE;
 
@@ -115,12 +119,15 @@ enum err_code store_end_challenge(struct store *s, const struct store_validation
 enum err_code store_begin_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, struct err *e) MUST_USE;
 /* ready or processing -> valid with its certificate, in one step (an order may go straight from ready to valid, so that the common case
  * costs one durable write). CONFLICT when the order is in another state. Storing the same serial again is success. */
-enum err_code store_end_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, const struct store_certificate *c, struct err *e) MUST_USE;
+enum err_code store_end_finalize(
+    struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, const struct store_certificate *c, struct err *e) MUST_USE;
 /* processing -> ready (may be tried again; the finalize request is forgotten) or processing or ready -> invalid with a problem.
  * CONFLICT else. */
-enum err_code store_fail_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], bool retry, struct bytes problem, struct err *e) MUST_USE;
+enum err_code store_fail_finalize(
+    struct store *s, const uint8_t order[STORE_ORDER_ID], bool retry, struct bytes problem, struct err *e) MUST_USE;
 /* Orders in processing (after a restart they are driven on), at most max ids. */
-enum err_code store_list_processing(struct store *s, struct arena *a, size_t max, uint8_t (**ret_ids)[STORE_ORDER_ID], size_t *ret_n, struct err *e) MUST_USE;
+enum err_code store_list_processing(
+    struct store *s, struct arena *a, size_t max, uint8_t (**ret_ids)[STORE_ORDER_ID], size_t *ret_n, struct err *e) MUST_USE;
 
 enum err_code store_add_checkpoint(struct store *s, struct bytes checkpoint, struct err *e) MUST_USE;
 

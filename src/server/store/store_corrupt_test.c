@@ -65,19 +65,30 @@ static void newer_schema_is_refused(void **state)
 static void corrupt_rows(void **state)
 {
 	static const char *const order_sql[] = {
-		"UPDATE orders SET state = 5", "UPDATE orders SET state = -1", "UPDATE orders SET authzs = x''",
-		"UPDATE orders SET authzs = x'0011'", "UPDATE orders SET authzs = zeroblob(16 * 101)", "UPDATE orders SET account = x'01'",
+		"UPDATE orders SET state = 5",
+		"UPDATE orders SET state = -1",
+		"UPDATE orders SET authzs = x''",
+		"UPDATE orders SET authzs = x'0011'",
+		"UPDATE orders SET authzs = zeroblob(16 * 101)",
+		"UPDATE orders SET account = x'01'",
 		"UPDATE orders SET serial = x'01'",
 	};
 	static const char *const read_sql[] = {
-		"UPDATE orders SET identifiers = x''", "UPDATE orders SET identifiers = zeroblob(7)",
-		"UPDATE orders SET identifiers = x'0000ffffffff00'", "UPDATE orders SET identifiers = x'090000000000'",
+		"UPDATE orders SET identifiers = x''",
+		"UPDATE orders SET identifiers = zeroblob(7)",
+		"UPDATE orders SET identifiers = x'0000ffffffff00'",
+		"UPDATE orders SET identifiers = x'090000000000'",
 		"UPDATE orders SET identifiers = x'000200000000'",
 	};
 	static const char *const authz_sql[] = {
-		"UPDATE authzs SET state = 99", "UPDATE authzs SET order_id = x'00'", "UPDATE authzs SET challenges = x''",
-		"UPDATE authzs SET challenges = x'ff'", "UPDATE authzs SET challenges = x'0100'", "UPDATE authzs SET challenges = zeroblob(70000)",
-		"UPDATE authzs SET challenges = x'01ff00000000000000000000000000000000'", "DELETE FROM orders",
+		"UPDATE authzs SET state = 99",
+		"UPDATE authzs SET order_id = x'00'",
+		"UPDATE authzs SET challenges = x''",
+		"UPDATE authzs SET challenges = x'ff'",
+		"UPDATE authzs SET challenges = x'0100'",
+		"UPDATE authzs SET challenges = zeroblob(70000)",
+		"UPDATE authzs SET challenges = x'01ff00000000000000000000000000000000'",
+		"DELETE FROM orders",
 	};
 	struct store_order o;
 	struct store_authz z;
@@ -118,9 +129,11 @@ static void every_byte_of_the_blobs(void **state)
 	(void)state;
 	OK(sample_add(store, &a, NULL));
 	for (int at = 1; at <= 60; at++) {
-		static const char *const columns[3][2] = { { "orders", "identifiers" }, { "authzs", "identifier" }, { "authzs", "challenges" } };
+		static const char *const columns[3][2] = { { "orders", "identifiers" }, { "authzs", "identifier" },
+			{ "authzs", "challenges" } };
 		for (int c = 0; c < 3; c++) {
-			snprintf(sql, sizeof sql, "CREATE TEMP TABLE t AS SELECT %s AS v FROM %s;"
+			snprintf(sql, sizeof sql,
+			    "CREATE TEMP TABLE t AS SELECT %s AS v FROM %s;"
 			    "UPDATE %s SET %s = CAST(substr(%s, 1, %d) || x'ff' || substr(%s, %d) AS BLOB)",
 			    columns[c][1], columns[c][0], columns[c][0], columns[c][1], columns[c][1], at - 1, columns[c][1], at + 1);
 			run_sql(sql);

@@ -20,21 +20,36 @@ static enum err_code run_unit(struct store *s, size_t i, struct err *e)
 	bool made;
 
 	switch (i) {
-	case 0: return store_add_account(s, &a.account, &made, e);
-	case 1: return sample_add(s, &a, e);
-	case 2: return sample_validate(s, &a, 0, true, e);
-	case 3: return sample_finalize(s, &a, e);
-	case 4: return sample_add(s, &b, e);
-	case 5: return sample_validate(s, &b, 0, true, e);
-	case 6: return sample_validate(s, &b, 2, true, e);
-	case 7: return sample_validate(s, &b, 1, true, e);
-	case 8: return store_begin_finalize(s, b.order.id, b.finalize, e);
-	case 9: return store_add_checkpoint(s, BYTES_LIT("the log's end"), e);
-	case 10: return store_fail_finalize(s, b.order.id, true, b.problem, e);
-	case 11: return sample_finalize(s, &b, e);
-	case 12: return sample_add(s, &c, e);
-	case 13: return sample_validate(s, &c, 0, false, e);
-	default: return err_set(e, ERR_BUG, __FILE__, __LINE__, "no such unit");
+	case 0:
+		return store_add_account(s, &a.account, &made, e);
+	case 1:
+		return sample_add(s, &a, e);
+	case 2:
+		return sample_validate(s, &a, 0, true, e);
+	case 3:
+		return sample_finalize(s, &a, e);
+	case 4:
+		return sample_add(s, &b, e);
+	case 5:
+		return sample_validate(s, &b, 0, true, e);
+	case 6:
+		return sample_validate(s, &b, 2, true, e);
+	case 7:
+		return sample_validate(s, &b, 1, true, e);
+	case 8:
+		return store_begin_finalize(s, b.order.id, b.finalize, e);
+	case 9:
+		return store_add_checkpoint(s, BYTES_LIT("the log's end"), e);
+	case 10:
+		return store_fail_finalize(s, b.order.id, true, b.problem, e);
+	case 11:
+		return sample_finalize(s, &b, e);
+	case 12:
+		return sample_add(s, &c, e);
+	case 13:
+		return sample_validate(s, &c, 0, false, e);
+	default:
+		return err_set(e, ERR_BUG, __FILE__, __LINE__, "no such unit");
 	}
 }
 #define UNITS 14
@@ -107,7 +122,7 @@ static void check(size_t least, unsigned nth, uint32_t seed)
 		fail_msg("operation %u, seed %u: cannot open again: %s", nth, seed, e.detail);
 	dump(s, &now);
 	bool same = bytes_eq(buf_bytes(&now), buf_bytes(&after[least])) ||
-	    (least < UNITS && bytes_eq(buf_bytes(&now), buf_bytes(&after[least + 1])));
+		    (least < UNITS && bytes_eq(buf_bytes(&now), buf_bytes(&after[least + 1])));
 	if (!same)
 		fail_msg("operation %u, seed %u: after %zu units there is:\n%.*s", nth, seed, least, BYTES_FMT(buf_bytes(&now)));
 	/* and it goes on from there */

@@ -36,7 +36,8 @@ static void make_authz(struct sample *s, size_t i, uint32_t n)
 	memcpy(z->id, s->authz_ids[i], sizeof z->id);
 	memcpy(z->account, s->account.id, sizeof z->account);
 	memcpy(z->order, s->order.id, sizeof z->order);
-	z->challenges[0] = (struct store_challenge){ .type = CHALLENGE_TYPE_HTTP_01, .state = CHALLENGE_PENDING, .token = bytes_str(s->token) };
+	z->challenges[0] =
+	    (struct store_challenge){ .type = CHALLENGE_TYPE_HTTP_01, .state = CHALLENGE_PENDING, .token = bytes_str(s->token) };
 }
 
 void sample_make(struct sample *s, uint32_t account, uint32_t n, size_t names)
@@ -48,16 +49,24 @@ void sample_make(struct sample *s, uint32_t account, uint32_t n, size_t names)
 	s->control = (struct bytes){ s->body + 100, 420 };
 	s->caa = (struct bytes){ s->body + 200, 380 };
 	s->problem = BYTES_LIT("{\"type\":\"urn:ietf:params:acme:error:connection\"}");
-	s->account = (struct store_account){ .jwk = BYTES_LIT("{\"kty\":\"EC\"}"), .contacts = BYTES_LIT("[]"), .terms_agreed = true, .created_s = NOW_S };
+	s->account = (struct store_account){
+		.jwk = BYTES_LIT("{\"kty\":\"EC\"}"), .contacts = BYTES_LIT("[]"), .terms_agreed = true, .created_s = NOW_S
+	};
 	make_id(s->account.id, STORE_ACCOUNT_ID, account, 1);
-	s->order = (struct store_order){ .state = ORDER_PENDING, .created_s = NOW_S, .expires_s = NOW_S + 7200, .identifiers = s->identifiers,
-		.n_identifiers = names, .authz = s->authz_ids, .new_order = { s->body, 600 } };
+	s->order = (struct store_order){ .state = ORDER_PENDING,
+		.created_s = NOW_S,
+		.expires_s = NOW_S + 7200,
+		.identifiers = s->identifiers,
+		.n_identifiers = names,
+		.authz = s->authz_ids,
+		.new_order = { s->body, 600 } };
 	make_id(s->order.id, STORE_ORDER_ID, n, 3);
 	memcpy(s->order.account, s->account.id, STORE_ACCOUNT_ID);
 	for (size_t i = 0; i < names; i++)
 		make_authz(s, i, n);
-	s->certificate = (struct store_certificate){ .not_before_s = NOW_S, .not_after_s = NOW_S + 86400 * 47, .der = { s->body + 900, 700 },
-		.chain = { s->body + 1600, 650 } };
+	s->certificate = (struct store_certificate){
+		.not_before_s = NOW_S, .not_after_s = NOW_S + 86400 * 47, .der = { s->body + 900, 700 }, .chain = { s->body + 1600, 650 }
+	};
 	make_id(s->certificate.serial, STORE_SERIAL, n, 4);
 	memcpy(s->certificate.order, s->order.id, STORE_ORDER_ID);
 	memcpy(s->certificate.account, s->account.id, STORE_ACCOUNT_ID);
@@ -65,8 +74,12 @@ void sample_make(struct sample *s, uint32_t account, uint32_t n, size_t names)
 
 struct store_validation sample_validation(const struct sample *s, size_t i, bool valid)
 {
-	struct store_validation v = { .type = CHALLENGE_TYPE_HTTP_01, .valid = valid, .now_s = NOW_S + 10, .control = s->control,
-		.caa = s->caa, .problem = s->problem };
+	struct store_validation v = { .type = CHALLENGE_TYPE_HTTP_01,
+		.valid = valid,
+		.now_s = NOW_S + 10,
+		.control = s->control,
+		.caa = s->caa,
+		.problem = s->problem };
 
 	memcpy(v.authz, s->authz_ids[i], sizeof v.authz);
 	return v;

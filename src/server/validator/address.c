@@ -14,8 +14,14 @@ struct special {
 	const char *name;
 };
 
-#define V4(a, b, c, d, bits, name) { { { false, { a, b, c, d } }, bits }, 0, name }
-#define V6(bits, at, name, ...)    { { { true, { __VA_ARGS__ } }, bits }, at, name }
+#define V4(a, b, c, d, bits, name)                           \
+	{                                                    \
+		{ { false, { a, b, c, d } }, bits }, 0, name \
+	}
+#define V6(bits, at, name, ...)                               \
+	{                                                     \
+		{ { true, { __VA_ARGS__ } }, bits }, at, name \
+	}
 
 /* Also those that the registry calls globally reachable (AS112, AMT): nobody is identified by an address that is many hosts.
  * The first that holds an address counts; so the rows that look inside stand before the wide ones. */
@@ -190,7 +196,8 @@ enum err_code address_policy_read(struct arena *a, const struct bytes *ranges, s
 		FAIL(e, NOMEM, "no memory for address ranges");
 	for (size_t i = 0; i < n; i++)
 		if (!read_range(ranges[i], &v[i]))
-			FAIL(e, CONFIG, "\"%.*s\" is no address range: write address/bits, as in 10.0.0.0/8 or fd00::/8", BYTES_FMT(ranges[i]));
+			FAIL(e, CONFIG, "\"%.*s\" is no address range: write address/bits, as in 10.0.0.0/8 or fd00::/8",
+			    BYTES_FMT(ranges[i]));
 	*ret = (struct address_policy){ .allowed = v, .n_allowed = n };
 	return ERR_OK;
 }

@@ -27,7 +27,8 @@ struct address_policy {
 };
 
 /* From texts like "10.0.0.0/8" and "fd00::/8"; bits behind the prefix are dropped. CONFIG with the text at fault. */
-enum err_code address_policy_read(struct arena *a, const struct bytes *ranges, size_t n, struct address_policy *ret, struct err *e) MUST_USE;
+enum err_code address_policy_read(
+    struct arena *a, const struct bytes *ranges, size_t n, struct address_policy *ret, struct err *e) MUST_USE;
 
 enum address_verdict {
 	ADDRESS_GLOBAL,

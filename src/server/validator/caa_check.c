@@ -13,7 +13,7 @@
 struct caa_check {
 	struct policy *policy;
 	struct caa_request request;
-	struct bytes at;              /* the name being asked */
+	struct bytes at; /* the name being asked */
 	struct resolver_query *query;
 	struct caa_result result;
 	caa_done *done;
@@ -104,15 +104,19 @@ void caa_check_late(const struct caa_check *c, struct err *e)
 	err_set(e, ERR_DNS, __FILE__, __LINE__, "CAA: the DNS question for CAA of %s takes too long", excerpt(c->at, name, NAME_SHOWN));
 }
 
-enum err_code caa_check_start(struct policy *p, struct bytes name, const struct caa_request *r, caa_done *done, void *ctx,
-    struct caa_check **ret, struct err *e)
+enum err_code caa_check_start(
+    struct policy *p, struct bytes name, const struct caa_request *r, caa_done *done, void *ctx, struct caa_check **ret, struct err *e)
 {
 	CLEANUP(caa_check_cancel_p) struct caa_check *c = calloc(1, sizeof *c);
 
 	errno = 0;
 	if (!c)
 		FAIL(e, NOMEM, "no memory for a CAA check");
-	*c = (struct caa_check){ .policy = p, .request = *r, .at = name, .done = done, .ctx = ctx,
+	*c = (struct caa_check){ .policy = p,
+		.request = *r,
+		.at = name,
+		.done = done,
+		.ctx = ctx,
 		.result = { .node = BYTES_LIT(""), .dnssec = DNSSEC_SECURE } };
 	TRY(ask(c, e));
 	*ret = TAKE(c);

@@ -10,10 +10,10 @@
 struct caa_check;
 
 struct caa_result {
-	struct err why;            /* code OK: permitted */
+	struct err why; /* code OK: permitted */
 	enum caa_outcome outcome;
-	struct bytes node;         /* where the records are; empty: nowhere */
-	uint8_t rrset[32];         /* caa_digest() of them; zero when none */
+	struct bytes node; /* where the records are; empty: nowhere */
+	uint8_t rrset[32]; /* caa_digest() of them; zero when none */
 	uint32_t ttl_s;
 	enum dnssec_status dnssec; /* the weakest of the answers */
 };

@@ -155,7 +155,8 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
 		port = ((const struct sockaddr_in *)raw)->sin_port;
 	else if (to->family == AF_INET6)
 		port = ((const struct sockaddr_in6 *)raw)->sin6_port;
-	if (purpose != CURLSOCKTYPE_IPCXN || !address_from_sockaddr(&to->addr, &a) || !address_equal(&a, &t->address) || ntohs(port) != t->port) {
+	if (purpose != CURLSOCKTYPE_IPCXN || !address_from_sockaddr(&to->addr, &a) || !address_equal(&a, &t->address) ||
+	    ntohs(port) != t->port) {
 		t->strange_address = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -391,9 +392,16 @@ enum err_code fetch_start(struct fetcher *f, const struct fetch_request *r, fetc
 	errno = 0;
 	if (!t)
 		FAIL(e, NOMEM, "no memory for a fetch");
-	*t = (struct fetch){ .fetcher = f, .address = r->address, .port = r->port, .twin = -1, .done = done, .ctx = ctx,
+	*t = (struct fetch){ .fetcher = f,
+		.address = r->address,
+		.port = r->port,
+		.twin = -1,
+		.done = done,
+		.ctx = ctx,
 		.https = strncmp(r->url, "https:", 6) == 0,
-		.reason = buf_new(REASON_MAX), .location = buf_new(LOCATION_MAX), .body = buf_new(FETCH_BODY_MAX) };
+		.reason = buf_new(REASON_MAX),
+		.location = buf_new(LOCATION_MAX),
+		.body = buf_new(FETCH_BODY_MAX) };
 	t->easy = curl_easy_init();
 	if (!t->easy)
 		FAIL(e, NOMEM, "no memory for a fetch");

@@ -29,24 +29,25 @@ enum fetch_end {
 	FETCH_ANSWERED,
 	FETCH_NOT_CONNECTED, /* refused, unreachable, no answer in time: another address may do better */
 	FETCH_TLS,
-	FETCH_BROKEN,        /* ended in the middle, or no HTTP */
-	FETCH_OURS,          /* no memory, or curl does not do what it must */
+	FETCH_BROKEN, /* ended in the middle, or no HTTP */
+	FETCH_OURS,   /* no memory, or curl does not do what it must */
 };
 
 struct fetch_answer {
 	enum fetch_end end;
-	const char *why;        /* when it is not ANSWERED */
+	const char *why; /* when it is not ANSWERED */
 	unsigned status;
-	struct bytes reason;    /* "Not Found" */
-	struct bytes location;  /* absent: there was none */
-	bool locations_differ;  /* there was more than one, and not the same */
-	struct bytes body;      /* the first FETCH_BODY_MAX bytes */
-	bool more;              /* there were more */
+	struct bytes reason;   /* "Not Found" */
+	struct bytes location; /* absent: there was none */
+	bool locations_differ; /* there was more than one, and not the same */
+	struct bytes body;     /* the first FETCH_BODY_MAX bytes */
+	bool more;             /* there were more */
 };
 /* Called once, later, from the loop, unless cancelled; the answer is gone after the call. */
 typedef void fetch_done(void *ctx, const struct fetch_answer *answer);
 
-enum err_code fetch_start(struct fetcher *f, const struct fetch_request *r, fetch_done *done, void *ctx, struct fetch **ret, struct err *e) MUST_USE;
+enum err_code fetch_start(
+    struct fetcher *f, const struct fetch_request *r, fetch_done *done, void *ctx, struct fetch **ret, struct err *e) MUST_USE;
 void fetch_cancel(struct fetch *t);
 
 /* Where one that takes too long stands. */

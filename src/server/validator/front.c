@@ -96,7 +96,8 @@ static void log_result(const struct validation_result *r)
 	if (r->validated.code == ERR_OK)
 		event(EVENT_INFO, "validation.valid", { "name", r->name });
 	else
-		event(EVENT_INFO, "validation.refused", { "name", r->name }, EVENT_STR("code", err_name(r->validated.code)), { "detail", r->validated.detail });
+		event(EVENT_INFO, "validation.refused", { "name", r->name }, EVENT_STR("code", err_name(r->validated.code)),
+		    { "detail", r->validated.detail });
 }
 
 static void on_validated(void *ctx, const struct validation_result *result)
@@ -143,7 +144,8 @@ static void on_validate(struct front *f, const struct message *m)
 		return;
 	if (!err_is_peers(rc))
 		event_error(EVENT_ERROR, "validation.not_started", &e);
-	answer_validate(f, m->id, &(struct validated){ .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = rc, .detail = bytes_str(e.detail) });
+	answer_validate(
+	    f, m->id, &(struct validated){ .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = rc, .detail = bytes_str(e.detail) });
 }
 
 static void on_tokens_ask(struct front *f, const struct message *m)
@@ -181,7 +183,8 @@ static void on_closed(void *ctx, const struct err *why)
 	f->gone(f->ctx);
 }
 
-enum err_code front_new(int fd, const struct validation_env *env, struct counts *counts, front_gone *gone, void *ctx, struct front **ret, struct err *e)
+enum err_code front_new(
+    int fd, const struct validation_env *env, struct counts *counts, front_gone *gone, void *ctx, struct front **ret, struct err *e)
 {
 	CLEANUP(front_free_p) struct front *f = calloc(1, sizeof *f);
 

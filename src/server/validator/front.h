@@ -11,7 +11,8 @@ typedef void front_gone(void *ctx);
 
 /* Takes the descriptor, also on failure. env and counts are looked at anew for each validation. gone: the front has closed; it
  * may free this. */
-enum err_code front_new(int fd, const struct validation_env *env, struct counts *counts, front_gone *gone, void *ctx, struct front **ret, struct err *e) MUST_USE;
+enum err_code front_new(int fd, const struct validation_env *env, struct counts *counts, front_gone *gone, void *ctx, struct front **ret,
+    struct err *e) MUST_USE;
 /* Validations under way are dropped: nobody waits for them any more. */
 void front_free(struct front *f);
 DEFINE_CLEANUP(struct front *, front_free);

@@ -11,19 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_MOST_MS 10000
+#define CONNECT_MOST_MS  10000
 #define CONNECT_LEAST_MS 100
-#define BODY_SHOWN      100 /* no more of what an internal host might answer (standards.md §5, SSRF) */
-#define REASON_SHOWN    40
-#define WHY_SHOWN       100
-#define PLACE_MAX       260
+#define BODY_SHOWN       100 /* no more of what an internal host might answer (standards.md §5, SSRF) */
+#define REASON_SHOWN     40
+#define WHY_SHOWN        100
+#define PLACE_MAX        260
 
 struct http01 {
 	struct http01_request r;
 	struct target target;
 	struct lookup *lookup;
 	struct fetch *fetch;
-	struct lookup_address now, next; /* connected to; and what is left to try when that fails */
+	struct lookup_address now, next;                 /* connected to; and what is left to try when that fails */
 	char before[WHY_SHOWN + ADDRESS_TEXT_SIZE + 16]; /* why the first address failed */
 	struct http01_result result;
 	http01_done *done;
@@ -52,14 +52,15 @@ static const char *place(const struct http01 *h, char out[PLACE_MAX])
 	char address[ADDRESS_TEXT_SIZE];
 
 	if (h->now.found)
-		(void)snprintf(out, PLACE_MAX, "http-01 at %.*s (%s port %u)", BYTES_FMT(h->target.shown), address_text(&h->now.address, address), h->target.port);
+		(void)snprintf(out, PLACE_MAX, "http-01 at %.*s (%s port %u)", BYTES_FMT(h->target.shown),
+		    address_text(&h->now.address, address), h->target.port);
 	else
 		(void)snprintf(out, PLACE_MAX, "http-01 at %.*s", BYTES_FMT(h->target.shown));
 	return out;
 }
 
 /* Sets the problem: where, and what. */
-#define PROBLEM(h, code, fmt, ...)                                                                                   \
+#define PROBLEM(h, code, fmt, ...) \
 	(errno = 0, err_set(&(h)->result.why, ERR_##code, __FILE__, __LINE__, "%s: " fmt, place((h), (char[PLACE_MAX]){ 0 }), __VA_ARGS__))
 
 static enum err_code connect_to(struct http01 *h, struct lookup_address to, struct lookup_address next);
@@ -233,7 +234,8 @@ void http01_late(const struct http01 *h, struct err *e)
 	if (h->fetch)
 		err_set(e, phases[at].code, __FILE__, __LINE__, "%s: %s takes too long%s", place(h, where), phases[at].name, h->before);
 	else
-		err_set(e, ERR_DNS, __FILE__, __LINE__, "%s: the DNS questions for A and AAAA of %.*s take too long", place(h, where), BYTES_FMT(h->target.host));
+		err_set(e, ERR_DNS, __FILE__, __LINE__, "%s: the DNS questions for A and AAAA of %.*s take too long", place(h, where),
+		    BYTES_FMT(h->target.host));
 }
 
 enum err_code http01_start(const struct http01_request *r, http01_done *done, void *ctx, struct http01 **ret, struct err *e)

@@ -111,8 +111,13 @@ static void on_done(void *ctx, const struct http01_result *result)
 
 static struct http01 *start(struct fixture *f, const char *name, int deadline_ms)
 {
-	struct http01_request r = { .arena = f->arena, .policy = f->w.policy, .fetcher = f->w.fetcher, .name = bytes_str(name),
-		.token = BYTES_LIT(TOKEN), .key_authorization = BYTES_LIT(KEY_AUTH), .deadline_ms = clock_monotonic_ms() + deadline_ms };
+	struct http01_request r = { .arena = f->arena,
+		.policy = f->w.policy,
+		.fetcher = f->w.fetcher,
+		.name = bytes_str(name),
+		.token = BYTES_LIT(TOKEN),
+		.key_authorization = BYTES_LIT(KEY_AUTH),
+		.deadline_ms = clock_monotonic_ms() + deadline_ms };
 	struct http01 *h = NULL;
 	struct err e = { 0 };
 
@@ -131,10 +136,10 @@ static enum err_code run(struct fixture *f, const char *name)
 	return f->result.why.code;
 }
 
-#define has(f, text)                                                                          \
-	do {                                                                                   \
-		if (!strstr((f)->result.why.detail, (text)))                                   \
-			fail_msg("\"%s\" is not in \"%s\"", (text), (f)->result.why.detail);  \
+#define has(f, text)                                                                         \
+	do {                                                                                 \
+		if (!strstr((f)->result.why.detail, (text)))                                 \
+			fail_msg("\"%s\" is not in \"%s\"", (text), (f)->result.why.detail); \
 	} while (0)
 
 static void is_ok(struct fixture *f)
@@ -246,7 +251,8 @@ static void large_answers_are_cut_off(void **state)
 
 static void what_is_no_http_is_told(void **state)
 {
-	static const char *const raws[] = { "SSH-2.0-OpenSSH_9.2\r\n", "", "HTTP/1.1 200 OK\r\nContent-Length: 87\r\n\r\nevaG", "HTTP/9.9 200 OK\r\n\r\n" };
+	static const char *const raws[] = { "SSH-2.0-OpenSSH_9.2\r\n", "", "HTTP/1.1 200 OK\r\nContent-Length: 87\r\n\r\nevaG",
+		"HTTP/9.9 200 OK\r\n\r\n" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof raws / sizeof *raws; i++) {
@@ -358,7 +364,8 @@ static void redirects_that_lead_elsewhere_are_refused(void **state)
 		char url[256], number[8];
 		const char *mark = strstr(cases[i].location, "%u");
 		(void)snprintf(number, sizeof number, "%u", stub_http_port(f->http));
-		(void)snprintf(url, sizeof url, "%.*s%s%s", mark ? (int)(mark - cases[i].location) : 200, cases[i].location, mark ? number : "", mark ? mark + 2 : "");
+		(void)snprintf(url, sizeof url, "%.*s%s%s", mark ? (int)(mark - cases[i].location) : 200, cases[i].location,
+		    mark ? number : "", mark ? mark + 2 : "");
 		redirect_to(f, url, 1);
 		unsigned before = stub_http_connections(f->http);
 		enum err_code code = run(f, "host.test");

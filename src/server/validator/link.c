@@ -54,8 +54,8 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 		l->closed(l->ctx, &e);
 }
 
-enum err_code link_new(struct event_base *base, struct channel *c, link_message *message, link_closed *closed, void *ctx,
-    struct link **ret, struct err *e)
+enum err_code link_new(
+    struct event_base *base, struct channel *c, link_message *message, link_closed *closed, void *ctx, struct link **ret, struct err *e)
 {
 	CLEANUP(link_free_p) struct link *l = calloc(1, sizeof *l);
 

@@ -13,8 +13,8 @@ typedef void link_message(void *ctx, const struct message *m);
 typedef void link_closed(void *ctx, const struct err *why);
 
 /* The channel stays the caller's, and must outlive the link. */
-enum err_code link_new(struct event_base *base, struct channel *c, link_message *message, link_closed *closed, void *ctx,
-    struct link **ret, struct err *e) MUST_USE;
+enum err_code link_new(struct event_base *base, struct channel *c, link_message *message, link_closed *closed, void *ctx, struct link **ret,
+    struct err *e) MUST_USE;
 void link_free(struct link *l);
 DEFINE_CLEANUP(struct link *, link_free);
 /* As channel_send(). */

@@ -46,8 +46,9 @@ static enum err_code read_port(struct bytes text, uint16_t *ret, struct err *e)
 
 static enum err_code fill(struct policy *p, struct event_base *base, const struct settings *s, struct err *e)
 {
-	struct resolver_config config = { .forward = s->resolver.v, .n_forward = s->resolver.n,
-		.anchors = s->trust_anchors.v, .n_anchors = s->trust_anchors.n };
+	struct resolver_config config = {
+		.forward = s->resolver.v, .n_forward = s->resolver.n, .anchors = s->trust_anchors.v, .n_anchors = s->trust_anchors.n
+	};
 
 	p->issuer_domain = arena_copy(p->arena, s->caa_identity);
 	p->redirect_ports = arena_array(p->arena, s->redirect_ports.n ? s->redirect_ports.n : 1, sizeof *p->redirect_ports);

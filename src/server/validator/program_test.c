@@ -76,10 +76,15 @@ static void send_settings(struct program *p, uint32_t id, uint16_t port)
 	CLEANUP(buf_free_p) struct buf out = buf_new(65536);
 	char tls[8];
 	(void)snprintf(tls, sizeof tls, "%u", stub_http_port(p->tls));
-	struct bytes anchors = BYTES_LIT("builtin"), redirect = bytes_str(tls), allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") };
-	struct settings s = { .base_url = BYTES_LIT("https://localhost:14000"), .caa_identity = BYTES_LIT("ca.example"),
-		.log_format = BYTES_LIT("text"), .http_port = port, .redirect_ports = { &redirect, 1 },
-		.allow_addresses = { allowed, 2 }, .trust_anchors = { &anchors, 1 },
+	struct bytes anchors = BYTES_LIT("builtin"), redirect = bytes_str(tls),
+		     allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") };
+	struct settings s = { .base_url = BYTES_LIT("https://localhost:14000"),
+		.caa_identity = BYTES_LIT("ca.example"),
+		.log_format = BYTES_LIT("text"),
+		.http_port = port,
+		.redirect_ports = { &redirect, 1 },
+		.allow_addresses = { allowed, 2 },
+		.trust_anchors = { &anchors, 1 },
 		.validation_deadline = 10 };
 	uint64_t user = getuid() == 0 ? SOME_USER : getuid();
 
@@ -180,8 +185,10 @@ static void take_token(struct program *p, char out[TOKEN_LEN + 1])
 static void ask(struct program *p, uint32_t id, const char *token)
 {
 	CLEANUP(buf_free_p) struct buf b = buf_new(2048);
-	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01, .identifier = { .type = IDENTIFIER_DNS, .value = BYTES_LIT("localhost") },
-		.token = bytes_str(token), .account_url = BYTES_LIT("https://localhost:14000/acme/acct/x") };
+	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01,
+		.identifier = { .type = IDENTIFIER_DNS, .value = BYTES_LIT("localhost") },
+		.token = bytes_str(token),
+		.account_url = BYTES_LIT("https://localhost:14000/acme/acct/x") };
 
 	memcpy(v.thumbprint, thumbprint, sizeof thumbprint);
 	validate_write(&v, &b);

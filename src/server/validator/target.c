@@ -38,7 +38,8 @@ static bool reads_back(struct arena *a, struct bytes url, struct bytes host)
 	return u && curl_url_set(u, CURLUPART_URL, (const char *)url.ptr, 0) == CURLUE_OK && bytes_eq(part(a, u, CURLUPART_HOST, 0), host);
 }
 
-enum err_code target_first(struct arena *a, const struct policy *p, struct bytes name, struct bytes token, struct target *ret, struct err *e)
+enum err_code target_first(
+    struct arena *a, const struct policy *p, struct bytes name, struct bytes token, struct target *ret, struct err *e)
 {
 	struct bytes port = p->http_port == 80 ? arena_copy(a, BYTES_LIT("")) : arena_fmt(a, ":%u", p->http_port);
 	struct target t = { .host = name, .port = p->http_port };
@@ -100,7 +101,8 @@ static enum err_code parse(struct arena *a, CURLU *u, const struct target *from,
 	return ERR_OK;
 }
 
-enum err_code target_follow(struct arena *a, const struct policy *p, const struct target *from, struct bytes location, struct target *ret, struct err *e)
+enum err_code target_follow(
+    struct arena *a, const struct policy *p, const struct target *from, struct bytes location, struct target *ret, struct err *e)
 {
 	CLEANUP(curl_url_cleanup_p) CURLU *u = curl_url();
 	char shown[EXCERPT_SIZE(SHOWN_MAX)];
@@ -111,7 +113,8 @@ enum err_code target_follow(struct arena *a, const struct policy *p, const struc
 	if (!u)
 		FAIL(e, NOMEM, "no memory for a redirect");
 	if (location.len > TARGET_LOCATION_MAX || memchr(location.ptr, 0, location.len))
-		FAIL(e, CONNECTION, "the redirect to \"%s\" is not followed: it has more than %d characters, or a NUL", shown, TARGET_LOCATION_MAX);
+		FAIL(e, CONNECTION, "the redirect to \"%s\" is not followed: it has more than %d characters, or a NUL", shown,
+		    TARGET_LOCATION_MAX);
 	TRY(parse(a, u, from, location, shown, e));
 	TRY(check_scheme(part(a, u, CURLUPART_SCHEME, 0), shown, e));
 	TRY(check_host(a, part(a, u, CURLUPART_HOST, 0), shown, &t.host, e));

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA            4096
-#define ARENA_MAX        (128u << 10)
-#define KEY_AUTH_MAX     128
+#define ARENA        4096
+#define ARENA_MAX    (128u << 10)
+#define KEY_AUTH_MAX 128
 
 struct validation {
 	struct validation_env env;
@@ -47,8 +47,9 @@ DEFINE_CLEANUP(struct validation *, validation_cancel);
 
 static void tell_problem(struct validation *v, const struct err *why)
 {
-	struct validation_result r = { .name = v->request.identifier.value, .validated = { .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = why->code,
-		.detail = bytes_str(why->detail) }, .redirects = v->control.redirects };
+	struct validation_result r = { .name = v->request.identifier.value,
+		.validated = { .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = why->code, .detail = bytes_str(why->detail) },
+		.redirects = v->control.redirects };
 
 	v->done(v->ctx, &r);
 	validation_cancel(v);
@@ -56,10 +57,14 @@ static void tell_problem(struct validation *v, const struct err *why)
 
 static struct receipt receipt_base(const struct validation *v, enum receipt_kind kind)
 {
-	struct receipt r = { .key_id = v->env.identity->key_id, .perspective = BYTES_LIT(PERSPECTIVE), .kind = kind,
+	struct receipt r = { .key_id = v->env.identity->key_id,
+		.perspective = BYTES_LIT(PERSPECTIVE),
+		.kind = kind,
 		.identifier = { .type = v->request.identifier.type, .value = v->request.identifier.value },
-		.scope = v->request.identifier.wildcard ? SCOPE_WILDCARD : SCOPE_EXACT, .account_url = v->request.account_url,
-		.time_ms = clock_wall_ms(), .method = v->request.method };
+		.scope = v->request.identifier.wildcard ? SCOPE_WILDCARD : SCOPE_EXACT,
+		.account_url = v->request.account_url,
+		.time_ms = clock_wall_ms(),
+		.method = v->request.method };
 
 	memcpy(r.instance, v->env.identity->instance, sizeof r.instance);
 	memcpy(r.thumbprint, v->request.thumbprint, sizeof r.thumbprint);
@@ -105,8 +110,9 @@ static void tell_receipts(struct validation *v)
 		tell_problem(v, &e);
 		return;
 	}
-	struct validation_result r = { .name = v->request.identifier.value, .validated = { .control = buf_bytes(&control), .caa = buf_bytes(&caa), .code = ERR_OK,
-		.detail = BYTES_LIT("") }, .redirects = v->control.redirects };
+	struct validation_result r = { .name = v->request.identifier.value,
+		.validated = { .control = buf_bytes(&control), .caa = buf_bytes(&caa), .code = ERR_OK, .detail = BYTES_LIT("") },
+		.redirects = v->control.redirects };
 	v->done(v->ctx, &r);
 	validation_cancel(v);
 }
@@ -182,8 +188,12 @@ static enum err_code copy_request(struct validation *v, const struct validate *f
 static enum err_code start_http01(struct validation *v, int64_t deadline_ms, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(KEY_AUTH_MAX);
-	struct http01_request r = { .arena = v->arena, .policy = v->env.policy, .fetcher = v->env.fetcher,
-		.name = v->request.identifier.value, .token = v->request.token, .deadline_ms = deadline_ms };
+	struct http01_request r = { .arena = v->arena,
+		.policy = v->env.policy,
+		.fetcher = v->env.fetcher,
+		.name = v->request.identifier.value,
+		.token = v->request.token,
+		.deadline_ms = deadline_ms };
 
 	key_authorization(v->request.token, v->request.thumbprint, &text);
 	r.key_authorization = arena_copy(v->arena, buf_bytes(&text));
@@ -205,8 +215,10 @@ static enum err_code start_method(struct validation *v, int64_t deadline_ms, str
 
 static enum err_code start_caa(struct validation *v, struct err *e)
 {
-	struct caa_request r = { .wildcard = v->request.identifier.wildcard, .issuer_domain = v->env.policy->issuer_domain,
-		.account_url = v->request.account_url, .method = bytes_str(challenge_type_name(v->request.method)) };
+	struct caa_request r = { .wildcard = v->request.identifier.wildcard,
+		.issuer_domain = v->env.policy->issuer_domain,
+		.account_url = v->request.account_url,
+		.method = bytes_str(challenge_type_name(v->request.method)) };
 
 	return caa_check_start(v->env.policy, v->request.identifier.value, &r, on_caa, v, &v->caa, e);
 }
@@ -222,8 +234,8 @@ static enum err_code start_deadline(struct validation *v, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code validation_start(const struct validation_env *env, const struct validate *from, validation_done *done, void *ctx,
-    struct validation **ret, struct err *e)
+enum err_code validation_start(
+    const struct validation_env *env, const struct validate *from, validation_done *done, void *ctx, struct validation **ret, struct err *e)
 {
 	CLEANUP(validation_cancel_p) struct validation *v = calloc(1, sizeof *v);
 

@@ -14,7 +14,7 @@ struct validation;
 struct validation_env {
 	struct event_base *base;
 	struct fetcher *fetcher;
-	struct policy *policy;            /* held by each validation until its end */
+	struct policy *policy; /* held by each validation until its end */
 	const struct identity *identity;
 };
 struct validation_result {

@@ -16,7 +16,8 @@ struct validator {
 	struct front *front; /* NULL: none now */
 };
 
-enum err_code validator_new(struct event_base *base, const struct identity *i, const struct settings *s, struct validator **ret, struct err *e)
+enum err_code validator_new(
+    struct event_base *base, const struct identity *i, const struct settings *s, struct validator **ret, struct err *e)
 {
 	CLEANUP(validator_free_p) struct validator *v = calloc(1, sizeof *v);
 

@@ -9,7 +9,8 @@ struct event_base;
 struct validator;
 
 /* Loads whatever it will need of the machine's files, so that the jail may follow. Copies the identity. */
-enum err_code validator_new(struct event_base *base, const struct identity *i, const struct settings *s, struct validator **ret, struct err *e) MUST_USE;
+enum err_code validator_new(
+    struct event_base *base, const struct identity *i, const struct settings *s, struct validator **ret, struct err *e) MUST_USE;
 void validator_free(struct validator *v);
 DEFINE_CLEANUP(struct validator *, validator_free);
 /* For validations that begin from now on; on failure the old settings stay. */

@@ -58,8 +58,13 @@ static enum err_code take_settings(struct fixture *f, unsigned deadline_s, uint1
 	char at[32];
 	(void)snprintf(at, sizeof at, "127.0.0.1:%u", stub_dns_port(f->w.dns));
 	struct bytes resolver = bytes_str(at), anchors = BYTES_LIT("none"), allowed = BYTES_LIT("127.0.0.0/8"), port = BYTES_LIT("443");
-	struct settings s = { .caa_identity = BYTES_LIT("ca.example"), .http_port = http_port, .redirect_ports = { &port, 1 },
-		.allow_addresses = { &allowed, 1 }, .resolver = { &resolver, 1 }, .trust_anchors = { &anchors, 1 }, .validation_deadline = deadline_s };
+	struct settings s = { .caa_identity = BYTES_LIT("ca.example"),
+		.http_port = http_port,
+		.redirect_ports = { &port, 1 },
+		.allow_addresses = { &allowed, 1 },
+		.resolver = { &resolver, 1 },
+		.trust_anchors = { &anchors, 1 },
+		.validation_deadline = deadline_s };
 
 	return first ? validator_new(f->w.base, &f->identity, &s, &f->validator, NULL) : validator_settings(f->validator, &s, NULL);
 }
@@ -127,7 +132,8 @@ static void ask(struct fixture *f, uint32_t id, struct asked a)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(2048);
 	char token[TOKEN_LEN + 1];
-	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01, .identifier = { IDENTIFIER_DNS, bytes_str(a.name), a.wildcard },
+	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01,
+		.identifier = { IDENTIFIER_DNS, bytes_str(a.name), a.wildcard },
 		.account_url = bytes_str(a.account ? a.account : ACCOUNT) };
 
 	token_mint(BYTES_ARRAY(f->identity.receipt_key), clock_wall_ms(), token);
@@ -266,14 +272,16 @@ static void caa_knows_account_and_method(void **state)
 
 static void a_front_is_not_believed(void **state)
 {
-	static const char *const names[] = { "host.test/x", "host.test:81", "u@host.test", "HOST.test", "*.host.test", "host.test.", "", "127.0.0.1", "ho st.test" };
+	static const char *const names[] = { "host.test/x", "host.test:81", "u@host.test", "HOST.test", "*.host.test", "host.test.", "",
+		"127.0.0.1", "ho st.test" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		assert_int_equal(validate(f, (struct asked){ .name = names[i] }).code, ERR_MALFORMED);
 	is(validate(f, (struct asked){ .name = "host.test", .wildcard = true }), ERR_MALFORMED, "wildcard");
 	is(validate(f, (struct asked){ .name = "host.test", .token = "x" }), ERR_UNAUTHORIZED, "token");
-	is(validate(f, (struct asked){ .name = "host.test", .token = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }), ERR_UNAUTHORIZED, "token");
+	is(validate(f, (struct asked){ .name = "host.test", .token = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }), ERR_UNAUTHORIZED,
+	    "token");
 	assert_int_equal(channel_send(f->front, MESSAGE_VALIDATE, 3, BYTES_LIT("nonsense"), NULL), ERR_OK);
 	assert_int_equal(hear(f).code, ERR_MALFORMED);
 	assert_int_equal(stub_http_connections(f->http), 0);
@@ -317,7 +325,9 @@ static void tokens_are_minted_in_batches(void **state)
 		assert_int_equal(m.type, MESSAGE_TOKENS);
 		assert_int_equal(m.body.len, cases[i].get * TOKEN_LEN);
 		for (size_t at = 0; at < m.body.len; at += TOKEN_LEN)
-			assert_int_equal(token_check(BYTES_ARRAY(f->identity.receipt_key), clock_wall_ms(), bytes_slice(m.body, at, at + TOKEN_LEN), NULL), ERR_OK);
+			assert_int_equal(token_check(BYTES_ARRAY(f->identity.receipt_key), clock_wall_ms(),
+					     bytes_slice(m.body, at, at + TOKEN_LEN), NULL),
+			    ERR_OK);
 		assert_true(m.body.len < 2 * TOKEN_LEN || memcmp(m.body.ptr, m.body.ptr + TOKEN_LEN, TOKEN_LEN) != 0);
 	}
 }

@@ -16,8 +16,12 @@ void world_start(struct world *w, uint16_t http_port, unsigned deadline_s)
 	w->dns = stub_dns_start();
 	(void)snprintf(at, sizeof at, "127.0.0.1:%u", stub_dns_port(w->dns));
 	resolver = bytes_str(at);
-	struct settings s = { .caa_identity = BYTES_LIT("ca.example"), .http_port = http_port, .allow_addresses = { allowed, 2 },
-		.resolver = { &resolver, 1 }, .trust_anchors = { &anchors, 1 }, .validation_deadline = deadline_s };
+	struct settings s = { .caa_identity = BYTES_LIT("ca.example"),
+		.http_port = http_port,
+		.allow_addresses = { allowed, 2 },
+		.resolver = { &resolver, 1 },
+		.trust_anchors = { &anchors, 1 },
+		.validation_deadline = deadline_s };
 	if (!w->base || fetcher_new(w->base, &w->fetcher, &e) != ERR_OK || policy_new(w->base, &s, &w->policy, &e) != ERR_OK) {
 		fprintf(stderr, "%s\n", e.detail);
 		abort();
