@@ -13,10 +13,10 @@ LABELS = {
     "release": None,  # everything
     "asan": {"unit", "fuzz", "blackbox"},
     "clang": {"unit"},
-    "tsan": {"unit"},
+    "tsan": {"unit", "blackbox"},
 }
 # Folders where several threads meet; the thread sanitizer has nothing to see elsewhere.
-THREADED = ("http/", "db/", "server/store/", "server/front/", "crypto/sig", "crypto/key")
+THREADED = ("http/", "db/", "server/store/", "server/front/", "crypto/sig", "crypto/key", "blackbox/protocol")
 FUZZ_SECONDS = 20
 
 
