@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from acme_raw import Client, b64, certificates, check_signed
 from dns_responder import Responder
-from harness import CA_PROGRAM, Ca, Web, free_port, running_ca
+from harness import BUILD, CA_PROGRAM, Ca, Web, free_port, running_ca
 
 
 @pytest.fixture(scope="module")
@@ -554,7 +554,10 @@ def test_the_own_tls_certificate_is_renewed(two_hours_ago):
 def test_an_ordinary_user():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="chancery-test-"))
     os.chown(folder, 12345, 12345)
-    with running_ca(folder=folder, before=["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]) as ca:
+    # programs that it may reach wherever the checkout is (root's home is closed to others)
+    shutil.copytree(BUILD / "bin", folder / "bin")
+    shutil.copytree(BUILD / "libexec", folder / "libexec")
+    with running_ca(folder=folder, program=folder / "bin" / "chancery-ca", before=["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]) as ca:
         client = Client(ca)
         client.register()
         assert client.issue("user.example.test")
