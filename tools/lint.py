@@ -43,14 +43,6 @@ FOREIGN = ("openssl/", "event2/", "curl/", "unbound", "sqlite3", "confuse", "sec
 # Test programs, fuzz targets and what they share may use any library (they are never linked into a product).
 TEST_FILE = re.compile(r"(_test|_fuzz|_testing|_sample|_fault|_peer)\.[ch]$|/(test|stub)_[^/]*$|_test_[^/]*\.h$")
 
-# Pieces, so that this file does not contain what it looks for.
-MACHINE = [
-    ("/wor" + "k/", "a path of one machine"),
-    ("/tmp/" + "peers", "a path of one machine"),
-]
-MACHINE_HOST = re.compile(r"https?://(?:[^/\s@]*@)?([A-Za-z0-9.-]*(?:artifactory|nexus|registry|mirror|goproxy|pypi)[A-Za-z0-9.-]*)")
-PUBLIC_HOSTS = set()
-
 
 class Report:
     def __init__(self):
@@ -75,16 +67,6 @@ def walk(top):
 def sources():
     return [p for top in ("src", "include", "tests", "examples") for p in walk(top) if p.endswith((".c", ".h"))]
 
-
-def tracked():
-    """Files under version control; in an unpacked archive, all files that are no build results."""
-    git = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    if git.returncode == 0:
-        return [p for p in git.stdout.decode().split("\0") if p and os.path.isfile(os.path.join(ROOT, p))]
-    return [p for p in walk(".") if p.split(os.sep)[0] not in ("build", "demo")]
-
-
-# --- layers ---
 
 def layer_table():
     """Rows of ARCHITECTURE.md between the two markers: folder -> (rooms, library headers)."""
@@ -223,30 +205,12 @@ def check_calls(report):
                 report.fault(f"{path}:{number}", "calls", f"{m.group(1)}: {BANNED_WORDS[m.group(1)]}")
 
 
-# --- paths ---
-
-def check_paths(report):
-    for path in tracked():
-        try:
-            text = read(path).decode()
-        except UnicodeDecodeError:
-            continue
-        for number, line in enumerate(text.splitlines(), 1):
-            for piece, why in MACHINE:
-                if piece in line:
-                    report.fault(f"{path}:{number}", "paths", f"{piece} is {why}")
-            for m in MACHINE_HOST.finditer(line):
-                if m.group(1) not in PUBLIC_HOSTS:
-                    report.fault(f"{path}:{number}", "paths", f"{m.group(1)}: a package registry of one network")
-
-
 def main():
     report = Report()
     say = (lambda text: None) if "--quiet" in sys.argv[1:] else print
     check_layers(report)
     check_sizes(report, say)
     check_calls(report)
-    check_paths(report)
     for fault in report.faults:
         print(fault)
     say(f"{len(report.faults)} faults" if report.faults else "the tree keeps its rules")
