@@ -4,11 +4,9 @@
 layers   every #include is one that the table of folders in ARCHITECTURE.md allows: that table is the only source
 sizes    no function over 80 lines, no file over 1000; a warning over 600 unless SIZE_EXCEPTIONS says why
 calls    none of BANNED in what is shipped, each with its reason
-paths    nothing in a tracked file that is true on one machine only
 """
 import os
 import re
-import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
