@@ -18,20 +18,6 @@
 #define SETTINGS_ARENA (1u << 20)
 #define SETTINGS_HEAD  16 /* u64 uid, u64 gid before the settings themselves */
 
-/* The message numbers that belong to one process, as data. */
-static const struct per_process {
-	enum message_type settings, folder, ready, failed;
-	unsigned reader;
-	bool network, writable;
-} per_process[PROCESS__MAX] = {
-	[PROCESS_FRONT] = { MESSAGE_SETTINGS_FRONT, MESSAGE_FOLDER_FRONT, MESSAGE_FRONT_READY, MESSAGE_FRONT_FAILED, SETTINGS_READER_F,
-	    false, true },
-	[PROCESS_VALIDATOR] = { MESSAGE_SETTINGS_VALIDATOR, MESSAGE_FOLDER_VALIDATOR, MESSAGE_VALIDATOR_READY, MESSAGE_VALIDATOR_FAILED,
-	    SETTINGS_READER_V, true, false },
-	[PROCESS_SIGNER] = { MESSAGE_SETTINGS_SIGNER, MESSAGE_FOLDER_SIGNER, MESSAGE_SIGNER_READY, MESSAGE_SIGNER_FAILED, SETTINGS_READER_S,
-	    false, true },
-};
-
 static void set_signals(void)
 {
 	/* The parent alone decides when a child ends: a terminal's Ctrl-C reaches the whole process group. */
@@ -53,7 +39,7 @@ enum err_code child_settings(struct child *c, const struct message *m, struct er
 	uint64_t uid = wire_u64(&w), gid = wire_u64(&w);
 	if (w.failed)
 		FAIL(e, MALFORMED, "settings without a user");
-	TRY(settings_read(a, bytes_slice(m->body, SETTINGS_HEAD, m->body.len), per_process[c->self].reader, &s, e));
+	TRY(settings_read(a, bytes_slice(m->body, SETTINGS_HEAD, m->body.len), process_rows[c->self].reader, &s, e));
 	if (c->arena)
 		arena_free(c->arena);
 	c->arena = TAKE(a);
@@ -67,7 +53,7 @@ enum err_code child_settings(struct child *c, const struct message *m, struct er
 /* Takes what the parent sends first, until settings and folder are there. */
 static enum err_code child_receive_start(struct child *c, struct err *e)
 {
-	const struct per_process *mine = &per_process[c->self];
+	const struct process_row *mine = &process_rows[c->self];
 	int64_t deadline = clock_monotonic_ms() + START_MS;
 
 	while (c->folder < 0 || !c->arena) {
@@ -119,8 +105,8 @@ enum err_code child_jail(struct child *c, struct err *e)
 	struct jail j = { .root_dir = c->folder,
 		.uid = c->uid,
 		.gid = c->gid,
-		.network = per_process[c->self].network,
-		.writable = per_process[c->self].writable };
+		.network = process_rows[c->self].network,
+		.writable = process_rows[c->self].writable };
 
 	return jail_enter(&j, &c->layers, e);
 }
@@ -131,7 +117,7 @@ enum err_code child_ready(struct child *c, struct err *e)
 	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
 
 	jail_describe(&c->layers, &out);
-	return channel_send(c->parent, (uint16_t)per_process[c->self].ready, c->settings_id, buf_bytes(&out), e);
+	return channel_send(c->parent, (uint16_t)process_rows[c->self].ready, c->settings_id, buf_bytes(&out), e);
 }
 
 void child_failed(struct child *c, const struct err *why)
@@ -142,7 +128,7 @@ void child_failed(struct child *c, const struct err *why)
 	if (!c->parent)
 		return;
 	problem_write(why->code, bytes_str(why->detail), &out);
-	if (channel_send(c->parent, (uint16_t)per_process[c->self].failed, 0, buf_bytes(&out), NULL) == ERR_OK)
+	if (channel_send(c->parent, (uint16_t)process_rows[c->self].failed, 0, buf_bytes(&out), NULL) == ERR_OK)
 		MAY_FAIL(channel_flush(c->parent, NULL)); /* the exit code tells it too */
 }
 

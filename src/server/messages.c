@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "crypto/digest.h"
+#include "server/settings.h"
 
 #include <string.h>
 
@@ -27,14 +28,27 @@ const struct message_rule message_rules[MESSAGE__MAX] = {
 #undef X
 };
 
-const char *process_name(enum process p)
-{
-	static const char *const names[PROCESS__MAX] = {
-#define X(code, name, executable, user, network, writable) [PROCESS_##code] = (name),
+const struct process_row process_rows[PROCESS__MAX] = {
+	[PROCESS_PARENT] = { .name = "parent" },
+#define X(code, called, program, letter, may_connect, may_write) \
+	[PROCESS_##code] = { .name = (called),                   \
+		.executable = (program),                         \
+		.reader = SETTINGS_READER_##letter,              \
+		.network = (may_connect),                        \
+		.writable = (may_write),                         \
+		.folder = MESSAGE_FOLDER_##code,                 \
+		.settings = MESSAGE_SETTINGS_##code,             \
+		.stop = MESSAGE_STOP_##code,                     \
+		.peer = MESSAGE_PEER_##code,                     \
+		.ready = MESSAGE_##code##_READY,                 \
+		.failed = MESSAGE_##code##_FAILED },
 #include "server/processes.def"
 #undef X
-	};
-	return (unsigned)p < PROCESS__MAX ? names[p] : "unknown";
+};
+
+const char *process_name(enum process p)
+{
+	return (unsigned)p < PROCESS__MAX ? process_rows[p].name : "unknown";
 }
 
 enum err_code server_channel_new(int fd, enum process self, enum process peer, struct channel **ret, struct err *e)
@@ -190,6 +204,17 @@ enum err_code issued_read(struct bytes body, struct issued *ret, struct err *e)
 		FAIL(e, MALFORMED, "ISSUED: no certificate");
 	*ret = i;
 	return ERR_OK;
+}
+
+enum err_code issued_answer(const struct message *answer, struct issued *ret, struct err *e)
+{
+	enum err_code code;
+	struct bytes detail;
+
+	if (answer->type != MESSAGE_REFUSED)
+		return issued_read(answer->body, ret, e);
+	TRY(problem_read(answer->body, &code, &detail, e));
+	return err_set(e, code, __FILE__, __LINE__, "%.*s", BYTES_FMT(detail));
 }
 
 #define ORDER_DIGEST_SIZE 16

@@ -7,7 +7,8 @@
 #include "os/channel.h"
 
 enum process {
-#define X(code, name, executable, user, network, writable) PROCESS_##code,
+	PROCESS_PARENT,
+#define X(code, name, executable, reader, network, writable) PROCESS_##code,
 #include "server/processes.def"
 #undef X
 	PROCESS__MAX
@@ -21,6 +22,16 @@ enum message_type {
 	MESSAGE__MAX
 };
 extern const struct message_rule message_rules[MESSAGE__MAX];
+
+/* What is particular to a process, for whoever starts it and for itself. The parent's row has its name alone. */
+struct process_row {
+	const char *name, *executable;
+	unsigned reader; /* SETTINGS_READER_ bit */
+	bool network, writable;
+	enum message_type folder, settings, stop, peer; /* what the parent sends to it */
+	enum message_type ready, failed;                /* what it sends to the parent */
+};
+extern const struct process_row process_rows[PROCESS__MAX];
 
 /* One end of a channel by our rules. */
 enum err_code server_channel_new(int fd, enum process self, enum process peer, struct channel **ret, struct err *e) MUST_USE;
@@ -61,7 +72,7 @@ struct issue {
 void issue_write(const struct issue *i, struct buf *out);
 enum err_code issue_read(struct arena *a, struct bytes body, struct issue *ret, struct err *e) MUST_USE;
 
-/* ISSUED, ISSUED_TLS */
+/* ISSUED, ISSUED_TLS; or REFUSED in their place, see issued_answer() */
 struct issued {
 	struct bytes serial;      /* SERIAL_SIZE */
 	struct bytes certificate; /* DER */
@@ -70,6 +81,9 @@ struct issued {
 };
 void issued_write(const struct issued *i, struct buf *out);
 enum err_code issued_read(struct bytes body, struct issued *ret, struct err *e) MUST_USE;
+
+/* The signer's answer as a certificate, or its refusal as our error, word for word. */
+enum err_code issued_answer(const struct message *answer, struct issued *ret, struct err *e) MUST_USE;
 
 /* REFUSED, FAILED: an error's name and detail. */
 void problem_write(enum err_code code, struct bytes detail, struct buf *out);

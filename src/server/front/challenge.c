@@ -1,32 +1,17 @@
-#include "server/front/objects.h"
-
 #include "base/json.h"
-
+#include "server/front/objects.h"
 #include "server/front/validations.h"
 
 static enum err_code find_challenge(
     struct acme_request *r, const struct store_authz *authz, const struct store_challenge **ret, struct err *e)
 {
 	enum challenge_type type;
+	const struct store_challenge *c = challenge_type_from_name(r->id2, &type) ? challenge_of(authz, type) : NULL;
 
-	if (challenge_type_from_name(r->id2, &type))
-		for (size_t i = 0; i < authz->n_challenges; i++)
-			if (authz->challenges[i].type == type) {
-				*ret = &authz->challenges[i];
-				return ERR_OK;
-			}
-	FAIL(e, NOT_FOUND, "the authorization has no such challenge");
-}
-
-static void reply_challenge(struct acme_request *r, struct reply *ret, const struct store_authz *authz, const struct store_challenge *c)
-{
-	struct bytes authz_url = front_url(r, "/acme/authz/%.*s", BYTES_FMT(r->id));
-
-	put_challenge(r->front, authz, c, &ret->body);
-	reply_json(ret, 200);
-	reply_field(ret, "Link", arena_fmt(r->http->arena, "<%.*s>;rel=\"up\"", BYTES_FMT(authz_url)));
-	if (c->state == CHALLENGE_PROCESSING)
-		reply_field(ret, "Retry-After", BYTES_LIT("1"));
+	if (!c)
+		FAIL(e, NOT_FOUND, "the authorization has no such challenge");
+	*ret = c;
+	return ERR_OK;
 }
 
 /* RFC 8555 §7.5.1: an object as payload begins the validation (today `{}`; erratum 5729 leaves its members to the challenge type);
@@ -41,14 +26,14 @@ enum err_code post_challenge(struct acme_request *r, struct reply *ret, struct e
 	if (r->jws.payload.len > 0)
 		TRY(json_read(r->http->arena, r->jws.payload, "the payload", NULL, 0, NULL, e));
 	if (r->jws.payload.len == 0 || c->state != CHALLENGE_PENDING || authz_state_now(&authz, r->now_ms / 1000) != AUTHZ_PENDING) {
-		reply_challenge(r, ret, &authz, c);
+		reply_challenge(r->front, r->http->arena, &authz, c, ret);
 		return ERR_OK;
 	}
 	enum err_code rc = validations_begin(r->front->validations, r->http, &authz, c->type, e);
 	if (rc == ERR_CONFLICT) { /* another request of this moment began it */
 		TRY(load_authz(r, &authz, e));
 		TRY(find_challenge(r, &authz, &c, e));
-		reply_challenge(r, ret, &authz, c);
+		reply_challenge(r->front, r->http->arena, &authz, c, ret);
 		return ERR_OK;
 	}
 	TRY(rc);

@@ -68,18 +68,6 @@ static enum err_code gather_evidence(
 	return ERR_OK;
 }
 
-/* The signer's answer as a certificate; its refusal as our error, word for word. */
-static enum err_code read_answer(const struct message *answer, struct issued *ret, struct err *e)
-{
-	enum err_code code;
-	struct bytes detail;
-
-	if (answer->type != MESSAGE_REFUSED)
-		return issued_read(answer->body, ret, e);
-	TRY(problem_read(answer->body, &code, &detail, e));
-	return err_set(e, code, __FILE__, __LINE__, "%.*s", BYTES_FMT(detail));
-}
-
 enum err_code finalize_order(struct front *f, struct arena *a, struct store_order *order, struct bytes finalize, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf evidence = buf_new(CHANNEL_BODY_MAX);
@@ -89,7 +77,7 @@ enum err_code finalize_order(struct front *f, struct arena *a, struct store_orde
 
 	TRY(gather_evidence(f, a, order, finalize, &evidence, e));
 	TRY(peer_call(f->signer, a, MESSAGE_ISSUE, buf_bytes(&evidence), ISSUE_MS, &answer, e));
-	TRY(read_answer(&answer, &issued, e));
+	TRY(issued_answer(&answer, &issued, e));
 	memcpy(c.serial, issued.serial.ptr, sizeof c.serial);
 	memcpy(c.order, order->id, sizeof c.order);
 	memcpy(c.account, order->account, sizeof c.account);

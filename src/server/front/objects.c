@@ -124,6 +124,26 @@ void put_challenge(struct front *f, const struct store_authz *authz, const struc
 	put_challenge_members(&w, f, authz, c);
 }
 
+const struct store_challenge *challenge_of(const struct store_authz *authz, enum challenge_type type)
+{
+	for (size_t i = 0; i < authz->n_challenges; i++)
+		if (authz->challenges[i].type == type)
+			return &authz->challenges[i];
+	return NULL;
+}
+
+void reply_challenge(struct front *f, struct arena *a, const struct store_authz *authz, const struct store_challenge *c, struct reply *ret)
+{
+	char id[BASE64URL_LEN(STORE_AUTHZ_ID) + 1];
+
+	put_challenge(f, authz, c, &ret->body);
+	reply_json(ret, 200);
+	base64url_encode(BYTES_ARRAY(authz->id), id);
+	reply_field(ret, "Link", arena_fmt(a, "<%.*s/acme/authz/%s>;rel=\"up\"", BYTES_FMT(f->settings->base_url), id));
+	if (c->state == CHALLENGE_PROCESSING)
+		reply_field(ret, "Retry-After", BYTES_LIT("1"));
+}
+
 /* RFC 8555 §7.1.4: what is valid shows the challenge that made it so, what is invalid the one that failed. */
 static bool shown(const struct store_authz *authz, const struct store_challenge *c)
 {

@@ -9,6 +9,11 @@ void put_order(struct acme_request *r, const struct store_order *order, struct b
 void put_authz(struct front *f, const struct store_authz *authz, int64_t now_s, struct buf *out);
 void put_challenge(struct front *f, const struct store_authz *authz, const struct store_challenge *c, struct buf *out);
 
+/* The authorization's challenge of this type; NULL when it has none. */
+const struct store_challenge *challenge_of(const struct store_authz *authz, enum challenge_type type);
+/* The answer to whoever asked for a challenge (RFC 8555 §7.5.1). */
+void reply_challenge(struct front *f, struct arena *a, const struct store_authz *authz, const struct store_challenge *c, struct reply *ret);
+
 /* The object of this id, if it is this account's: else NOT_FOUND, whether it exists or not. */
 enum err_code load_order(struct acme_request *r, struct store_order *ret, struct err *e) MUST_USE;
 enum err_code load_authz(struct acme_request *r, struct store_authz *ret, struct err *e) MUST_USE;

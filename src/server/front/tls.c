@@ -61,17 +61,11 @@ static enum err_code renew(struct front *f, struct arena *a, struct err *e)
 	CLEANUP(key_free_p) struct key *k = NULL;
 	struct message answer;
 	struct issued issued;
-	enum err_code code;
-	struct bytes detail;
 
 	TRY(key_generate(KEY_EC_P256, 0, &k, e));
 	TRY(tls_identity_csr(a, &f->settings->tls_names, k, &csr, e));
 	TRY(peer_call(f->signer, a, MESSAGE_ISSUE_TLS, buf_bytes(&csr), ISSUE_MS, &answer, e));
-	if (answer.type == MESSAGE_REFUSED) {
-		TRY(problem_read(answer.body, &code, &detail, e));
-		return err_set(e, code, __FILE__, __LINE__, "%.*s", BYTES_FMT(detail));
-	}
-	TRY(issued_read(answer.body, &issued, e));
+	TRY(issued_answer(&answer, &issued, e));
 	TRY(tls_identity_pem(k, &issued, &pem, e));
 	TRY(file_write(f->child.folder, TLS_IDENTITY_FILE, 0600, buf_bytes(&pem), e));
 	return tls_use(f, buf_bytes(&pem), e);

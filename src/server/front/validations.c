@@ -1,7 +1,6 @@
 #include "server/front/validations.h"
 
 #include "base/clock.h"
-#include "base/codec.h"
 #include "base/event.h"
 #include "server/front/objects.h"
 #include "server/front/validations.h"
@@ -84,22 +83,13 @@ static void answer_challenge(struct front *f, struct http_request *http, const s
 	struct reply reply = { .body = buf_new(65536) };
 	struct store_authz authz;
 	struct err e = { 0 };
-	char id[BASE64URL_LEN(STORE_AUTHZ_ID) + 1];
 
 	if (store_get_authz(f->store, http->arena, which->authz, &authz, &e) != ERR_OK) {
 		front_answer_error(f, http, &e, true);
 		buf_free(&reply.body);
 		return;
 	}
-	for (size_t i = 0; i < authz.n_challenges; i++)
-		if (authz.challenges[i].type == which->type) {
-			put_challenge(f, &authz, &authz.challenges[i], &reply.body);
-			if (authz.challenges[i].state == CHALLENGE_PROCESSING)
-				reply_field(&reply, "Retry-After", BYTES_LIT("1"));
-		}
-	base64url_encode(BYTES_ARRAY(authz.id), id);
-	reply_field(&reply, "Link", arena_fmt(http->arena, "<%.*s/acme/authz/%s>;rel=\"up\"", BYTES_FMT(f->settings->base_url), id));
-	reply_json(&reply, 200);
+	reply_challenge(f, http->arena, &authz, challenge_of(&authz, which->type), &reply);
 	front_answer(f, http, &reply, true);
 	buf_free(&reply.body);
 }
@@ -209,12 +199,9 @@ static enum err_code link_validation(struct validations *v, struct validation *o
 enum err_code validations_begin(
     struct validations *v, struct http_request *http, const struct store_authz *authz, enum challenge_type type, struct err *e)
 {
-	const struct store_challenge *c = NULL;
+	const struct store_challenge *c = challenge_of(authz, type);
 	CLEANUP(buf_free_p) struct buf request = buf_new(2048);
 
-	for (size_t i = 0; i < authz->n_challenges; i++)
-		if (authz->challenges[i].type == type)
-			c = &authz->challenges[i];
 	if (!c)
 		FAIL(e, NOT_FOUND, "the authorization has no such challenge");
 	TRY(write_request(v->front, http, authz, c, &request, e));

@@ -23,19 +23,6 @@
 #define LOCK_MS          3000  /* children that the kernel is ending hold their folders for a moment */
 #define CALM_MS          30000 /* ready for so long counts as recovered */
 
-static const struct {
-	const char *executable;
-	enum message_type folder, settings, stop, peer;
-	unsigned reader;
-} kinds[PROCESS__MAX] = {
-	[PROCESS_FRONT] = { "chancery-ca-front", MESSAGE_FOLDER_FRONT, MESSAGE_SETTINGS_FRONT, MESSAGE_STOP_FRONT, MESSAGE_PEER_FRONT,
-	    SETTINGS_READER_F },
-	[PROCESS_VALIDATOR] = { "chancery-ca-validator", MESSAGE_FOLDER_VALIDATOR, MESSAGE_SETTINGS_VALIDATOR, MESSAGE_STOP_VALIDATOR,
-	    MESSAGE_PEER_VALIDATOR, SETTINGS_READER_V },
-	[PROCESS_SIGNER] = { "chancery-ca-signer", MESSAGE_FOLDER_SIGNER, MESSAGE_SETTINGS_SIGNER, MESSAGE_STOP_SIGNER, MESSAGE_PEER_SIGNER,
-	    SETTINGS_READER_S },
-};
-
 /* Which two talk to each other. */
 static const struct {
 	enum process a, b;
@@ -105,7 +92,7 @@ static enum err_code prepare_member(struct family *f, enum process who, struct b
 	m->gid = getgid();
 	if (m->uid == 0)
 		TRY(find_user(user, &m->uid, &m->gid, e));
-	TRY(process_find(kinds[who].executable, CHANCERY_LIBEXEC, &m->executable, e));
+	TRY(process_find(process_rows[who].executable, CHANCERY_LIBEXEC, &m->executable, e));
 	(void)snprintf(path, sizeof path, "%.*s/%s", BYTES_FMT(f->settings->state_folder), process_name(who));
 	m->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->folder < 0)
@@ -182,10 +169,10 @@ enum err_code member_settings(struct family *f, enum process who, struct err *e)
 
 	wire_put_u64(&body, m->uid);
 	wire_put_u64(&body, m->gid);
-	settings_write(f->settings, kinds[who].reader, &body);
+	settings_write(f->settings, process_rows[who].reader, &body);
 	if (!buf_ok(&body))
 		FAIL(e, CONFIG, "the configuration is larger than %d bytes", CHANNEL_BODY_MAX);
-	return channel_send(m->channel, (uint16_t)kinds[who].settings, ++m->next_id, buf_bytes(&body), e);
+	return channel_send(m->channel, (uint16_t)process_rows[who].settings, ++m->next_id, buf_bytes(&body), e);
 }
 
 static enum err_code send_listeners(struct family *f, struct err *e)
@@ -206,15 +193,15 @@ static enum err_code join(struct family *f, enum process a, enum process b, stru
 	TRY(channel_pair(pair, e));
 	CLEANUP(close_p) int end_a = pair[0], end_b = pair[1];
 	uint8_t of_b = (uint8_t)b, of_a = (uint8_t)a;
-	TRY(channel_send_fd(ma->channel, (uint16_t)kinds[a].peer, 0, (struct bytes){ &of_b, 1 }, end_a, e));
-	return channel_send_fd(mb->channel, (uint16_t)kinds[b].peer, 0, (struct bytes){ &of_a, 1 }, end_b, e);
+	TRY(channel_send_fd(ma->channel, (uint16_t)process_rows[a].peer, 0, (struct bytes){ &of_b, 1 }, end_a, e));
+	return channel_send_fd(mb->channel, (uint16_t)process_rows[b].peer, 0, (struct bytes){ &of_a, 1 }, end_b, e);
 }
 
 static enum err_code give_everything(struct family *f, enum process who, struct err *e)
 {
 	struct member *m = &f->members[who];
 
-	TRY(channel_send_fd(m->channel, (uint16_t)kinds[who].folder, 0, BYTES_NONE, m->folder, e));
+	TRY(channel_send_fd(m->channel, (uint16_t)process_rows[who].folder, 0, BYTES_NONE, m->folder, e));
 	TRY(member_settings(f, who, e));
 	if (who == PROCESS_FRONT)
 		TRY(send_listeners(f, e));
@@ -235,7 +222,7 @@ enum err_code member_start(struct family *f, enum process who, struct err *e)
 	m->starts++;
 	m->start_at_ms = 0;
 	m->failure[0] = 0;
-	TRY(process_start(m->executable, kinds[who].executable, theirs, &m->pid, e));
+	TRY(process_start(m->executable, process_rows[who].executable, theirs, &m->pid, e));
 	m->state = MEMBER_STARTING;
 	return give_everything(f, who, e);
 }
@@ -245,7 +232,8 @@ void member_stop(struct member *m)
 	if (m->state == MEMBER_DOWN || m->state == MEMBER_STOPPING)
 		return;
 	m->state = MEMBER_STOPPING;
-	MAY_FAIL(channel_send(m->channel, (uint16_t)kinds[m->who].stop, 0, BYTES_NONE, NULL)); /* dead already: its end is told soon */
+	MAY_FAIL(
+	    channel_send(m->channel, (uint16_t)process_rows[m->who].stop, 0, BYTES_NONE, NULL)); /* dead already: its end is told soon */
 }
 
 void member_ended(struct member *m, int64_t now_ms)
