@@ -2,7 +2,7 @@
 """tools/man.py BUILD [--update]: holds the man pages' lists to what the programs and the table of settings say.
 
 man/chancery-ca.8, man/chancery.1  between the "commands" markers: what `PROGRAM man-options` of this build prints
-man/chancery-ca.conf.5             between the "settings" markers: made from src/server/settings.def
+man/chancery-ca.conf.5             between the "settings" and "profiles" markers: made from src/server/settings.def and profile.def
 Says what differs and ends with 1; --update writes the lists anew.
 """
 import os
@@ -12,9 +12,10 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KINDS = {"STRING": "String", "UINT": "Number", "SECONDS": "Duration", "BOOL": "True or false", "LIST": "List of strings"}
+KINDS = {"STRING": "String", "UINT": "Number", "SECONDS": "Duration", "BOOL": "True or false", "LIST": "List of strings",
+         "RATE": "Rate", "FILES": "List of files"}
 READERS = {"F": "front", "V": "validator", "S": "signer", "P": "parent"}
-SECTIONS = {"": "TOP LEVEL", "front": "SECTION front", "validator": "SECTION validator", "signer": "SECTION signer"}
+SECTIONS = {"": "TOP LEVEL", **{name: f"SECTION {name}" for name in ("front", "publish", "policy", "limits", "validator", "signer")}}
 STRING = r'"(?:\\.|[^"\\])*"'
 ROW = re.compile(r'^X\(\s*"([^"]*)",\s*"([^"]+)",\s*\w+,\s*(\w+),\s*(' + STRING + r"),\s*([FVSP|]+),\s*((?:" + STRING + r"\s*)+)\)", re.M)
 
@@ -34,7 +35,7 @@ def settings():
 
 
 def default_of(kind, default):
-    if kind == "LIST":
+    if kind in ("LIST", "FILES"):
         return "empty unless set" if default == "{}" else f"default {default}"
     if kind == "UINT":
         return f"default {default}"
@@ -53,6 +54,20 @@ def settings_page():
     return "\n".join([*out, ".El"]) + "\n"
 
 
+PROFILE_ROW = re.compile(r'^X\("([^"]+)",\s*(\w+),\s*(' + STRING + r"),\s*(" + STRING + r")\)", re.M)
+
+
+def profiles_page():
+    out = [".Bl -tag -width Ds"]
+    text = (ROOT / "src/server/profile.def").read_text()
+    rows = PROFILE_ROW.findall(text)
+    if len(rows) != len(re.findall(r"^X\(", text, re.M)):
+        sys.exit("src/server/profile.def has rows that tools/man.py does not understand")
+    for option, kind, default, doc in rows:
+        out += [f".It Ic {option}", unquote(doc), f"{KINDS[kind]}, {default_of(kind, unquote(default))}."]
+    return "\n".join([*out, ".El"]) + "\n"
+
+
 def commands_page(program):
     text = subprocess.run([program, "man-options"], check=True, capture_output=True, text=True).stdout
     # The page says /etc; where it is installed elsewhere, the installation writes so (man/CMakeLists.txt).
@@ -61,7 +76,7 @@ def commands_page(program):
 
 def lists(build):
     """(page, marker, what is due) of the settings and of each program that this build has."""
-    due = [("man/chancery-ca.conf.5", "settings", settings_page())]
+    due = [("man/chancery-ca.conf.5", "settings", settings_page()), ("man/chancery-ca.conf.5", "profiles", profiles_page())]
     for page, program in (("man/chancery-ca.8", "chancery-ca"), ("man/chancery.1", "chancery")):
         path = pathlib.Path(build) / "bin" / program
         if path.exists():

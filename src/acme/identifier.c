@@ -1,10 +1,12 @@
 #include "acme/identifier.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const challenge_names[CHALLENGE_TYPE__MAX] = {
-#define X(code, name) [CHALLENGE_TYPE_##code] = (name),
+#define X(code, name, dns, wildcard, ip) [CHALLENGE_TYPE_##code] = (name),
 #include "acme/challenge.def"
 #undef X
 };
@@ -24,11 +26,36 @@ bool challenge_type_from_name(struct bytes name, enum challenge_type *ret)
 	return false;
 }
 
+bool challenge_type_covers(enum challenge_type t, enum identifier_type type, bool wildcard)
+{
+	static const struct {
+		bool dns, wildcard, ip;
+	} rows[CHALLENGE_TYPE__MAX] = {
+#define X(code, name, d, w, i) [CHALLENGE_TYPE_##code] = { .dns = (d), .wildcard = (w), .ip = (i) },
+#include "acme/challenge.def"
+#undef X
+	};
+
+	if ((unsigned)t >= CHALLENGE_TYPE__MAX)
+		return false;
+	switch (type) {
+	case IDENTIFIER_DNS:
+		return wildcard ? rows[t].wildcard : rows[t].dns;
+	case IDENTIFIER_IP:
+		return !wildcard && rows[t].ip;
+	case IDENTIFIER__MAX:
+		break;
+	}
+	return false;
+}
+
 const char *identifier_type_name(enum identifier_type t)
 {
 	switch (t) {
 	case IDENTIFIER_DNS:
 		return "dns";
+	case IDENTIFIER_IP:
+		return "ip";
 	case IDENTIFIER__MAX:
 		break;
 	}
@@ -83,10 +110,48 @@ static enum err_code check_dns(struct bytes name, struct err *e)
 	return ERR_OK;
 }
 
+/* RFC 8738 §3: an address has one form, that of RFC 5952 or dotted quads. */
+static enum err_code parse_ip(struct arena *a, struct bytes value, struct identifier *ret, struct err *e)
+{
+	char text[IP_TEXT_MAX + 1], canonical[INET6_ADDRSTRLEN];
+	uint8_t raw[16];
+
+	if (value.len == 0 || value.len > IP_TEXT_MAX || memchr(value.ptr, 0, value.len))
+		FAIL(e, MALFORMED, "the value is no IP address: write it as 192.0.2.1 or 2001:db8::1");
+	memcpy(text, value.ptr, value.len);
+	text[value.len] = 0;
+	int family = memchr(text, ':', value.len) ? AF_INET6 : AF_INET;
+	if (inet_pton(family, text, raw) != 1 || !inet_ntop(family, raw, canonical, sizeof canonical))
+		FAIL(e, MALFORMED, "the value is no IP address: write it as 192.0.2.1 or 2001:db8::1");
+	if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)raw))
+		FAIL(e, MALFORMED, "an IPv4 address in IPv6 form: write it as %s", canonical + 7);
+	if (!bytes_eq_str(value, canonical))
+		FAIL(e, MALFORMED, "the address is not in its canonical form (RFC 8738 section 3): write it as %s", canonical);
+	struct bytes copy = arena_copy(a, value);
+	if (!copy.ptr)
+		FAIL(e, NOMEM, "no memory for an identifier");
+	*ret = (struct identifier){ .type = IDENTIFIER_IP, .value = copy };
+	return ERR_OK;
+}
+
+size_t identifier_ip_bytes(const struct identifier *id, uint8_t out[16])
+{
+	char text[IP_TEXT_MAX + 1];
+	bool six = id->value.len > 0 && memchr(id->value.ptr, ':', id->value.len);
+
+	if (id->type != IDENTIFIER_IP || id->value.len > IP_TEXT_MAX)
+		return 0;
+	memcpy(text, id->value.ptr, id->value.len);
+	text[id->value.len] = 0;
+	return inet_pton(six ? AF_INET6 : AF_INET, text, out) == 1 ? six ? 16 : 4 : 0;
+}
+
 enum err_code identifier_parse(struct arena *a, struct bytes type, struct bytes value, struct identifier *ret, struct err *e)
 {
+	if (bytes_eq_str(type, "ip"))
+		return parse_ip(a, value, ret, e);
 	if (!bytes_eq_str(type, "dns"))
-		FAIL(e, UNSUPPORTED_IDENTIFIER, "the identifier's type is not one that this CA issues for; \"dns\" is");
+		FAIL(e, UNSUPPORTED_IDENTIFIER, "the identifier's type is not one that this CA issues for; \"dns\" and \"ip\" are");
 	if (value.len > DNS_NAME_MAX + 2)
 		FAIL(e, MALFORMED, "a name has 1 to %d characters, not %zu", DNS_NAME_MAX, value.len);
 	uint8_t *p = arena_alloc(a, value.len + 1);

@@ -88,6 +88,46 @@ static void other_types_are_unsupported(void **state)
 	assert_int_equal(identifier_parse(arena, BYTES_LIT("DNS"), BYTES_LIT("example.org"), &id, NULL), ERR_UNSUPPORTED_IDENTIFIER);
 }
 
+static void an_address_has_one_form(void **state)
+{
+	static const char *const good[] = { "192.0.2.1", "2001:db8::1", "::1", "2001:db8:1:2:3:4:5:6" };
+	static const struct {
+		const char *text, *hint;
+	} bad[] = { { "192.0.2.01", "192.0.2.1" }, { "2001:DB8::1", "2001:db8::1" }, { "2001:db8:0:0:0:0:0:1", "2001:db8::1" },
+		{ "::ffff:192.0.2.1", "as 192.0.2.1" }, { "192.0.2", "192.0.2.1" }, { "[::1]", "2001:db8::1" }, { "::1%lo", "2001:db8::1" },
+		{ "", "192.0.2.1" }, { "example.org", "192.0.2.1" }, { "*.192.0.2.1", "192.0.2.1" } };
+	struct identifier id;
+	uint8_t raw[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(identifier_parse(arena, BYTES_LIT("ip"), bytes_str(good[i]), &id, NULL), ERR_OK);
+		assert_int_equal(id.type, IDENTIFIER_IP);
+		assert_true(bytes_eq_str(id.value, good[i]) && !id.wildcard);
+		assert_int_equal(identifier_ip_bytes(&id, raw), strchr(good[i], ':') ? 16 : 4);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct err e = { 0 };
+		assert_int_equal(identifier_parse(arena, BYTES_LIT("ip"), bytes_str(bad[i].text), &id, &e), ERR_MALFORMED);
+		assert_non_null(strstr(e.detail, bad[i].hint));
+	}
+	assert_int_equal(identifier_ip_bytes(&(struct identifier){ .value = BYTES_LIT("a.example") }, raw), 0);
+}
+
+static void challenges_cover_what_their_rows_say(void **state)
+{
+	(void)state;
+	assert_true(challenge_type_covers(CHALLENGE_TYPE_HTTP_01, IDENTIFIER_DNS, false));
+	assert_false(challenge_type_covers(CHALLENGE_TYPE_HTTP_01, IDENTIFIER_DNS, true));
+	assert_true(challenge_type_covers(CHALLENGE_TYPE_HTTP_01, IDENTIFIER_IP, false));
+	assert_true(challenge_type_covers(CHALLENGE_TYPE_DNS_01, IDENTIFIER_DNS, true));
+	assert_false(challenge_type_covers(CHALLENGE_TYPE_DNS_01, IDENTIFIER_IP, false));
+	assert_false(challenge_type_covers(CHALLENGE_TYPE_TLS_ALPN_01, IDENTIFIER_DNS, true));
+	assert_true(challenge_type_covers(CHALLENGE_TYPE_TLS_ALPN_01, IDENTIFIER_IP, false));
+	assert_false(challenge_type_covers(CHALLENGE_TYPE_TLS_ALPN_01, IDENTIFIER_IP, true));
+	assert_false(challenge_type_covers(CHALLENGE_TYPE__MAX, IDENTIFIER_DNS, false));
+}
+
 static void sorting_drops_duplicates(void **state)
 {
 	struct identifier v[5];
@@ -109,7 +149,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(good_names_are_normalised),
 		cmocka_unit_test(bad_names_are_refused_with_a_reason), cmocka_unit_test(lengths_have_limits),
-		cmocka_unit_test(other_types_are_unsupported), cmocka_unit_test(sorting_drops_duplicates) };
+		cmocka_unit_test(other_types_are_unsupported), cmocka_unit_test(an_address_has_one_form),
+		cmocka_unit_test(challenges_cover_what_their_rows_say), cmocka_unit_test(sorting_drops_duplicates) };
 
 	arena = arena_new(4096, 1u << 20);
 	int rc = arena ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

@@ -19,7 +19,7 @@
 #define CONFIG_PATH CHANCERY_SYSCONF "/chancery/chancery-ca.conf"
 #define STATE_PATH  "/var/lib/chancery"
 #define RUN_PATH    "/run/chancery"
-#define VALUES_MAX  24
+#define VALUES_MAX  32
 /* Where numeric users are looked for when the system has no users of our names: above those that adduser gives out. */
 #define UID_FIRST 59610
 
@@ -38,6 +38,12 @@ static const struct cli_option init_options[] = {
 	{ "caa-identity", "NAME", false, "What CAA records call this CA (default: the base URL's host)." },
 	{ "key-type", "TYPE", false, "Of root and intermediate: ecdsa-p256 (default), ecdsa-p384 or rsa (3072 bits)." },
 	{ "http-port", "PORT", false, "Where http-01 looks (default: 80)." },
+	{ "tls-port", "PORT", false, "Where tls-alpn-01 looks (default: 443)." },
+	{ "publish-url", "URL", false, "The http URL under which revocation lists are served (default: none are)." },
+	{ "publish-listen", "ADDRESS:PORT", true, "Where to serve them; may be given again (default: 127.0.0.1:14080)." },
+	{ "private-suffix", "NAME", true,
+	    "A top level outside the public DNS under which names may be certified, like internal (default: the base URL's host, if that is "
+	    "localhost)." },
 	{ "allow-address", "CIDR", true, "A special-purpose range where hosts may be validated, like 10.0.0.0/8." },
 	{ "resolver", "ADDRESS[:PORT]", true, "A recursive resolver to forward to (default: own recursion)." },
 	{ "trust-anchor", "DS", true, "A DNSSEC trust anchor: builtin (default), none, or a DS record." },
@@ -131,6 +137,11 @@ static void gather(const struct cli *c, struct init_values *values, const char *
 	set_list(values, c, "listen", "front", "listen", "127.0.0.1:14000");
 	set_list(values, c, "tls-name", "front", "tls-names", host);
 	set_string(values, "validator", "http-port", cli_value(c, "http-port", NULL));
+	set_string(values, "validator", "tls-port", cli_value(c, "tls-port", NULL));
+	set_string(values, "publish", "base-url", cli_value(c, "publish-url", NULL));
+	if (cli_value(c, "publish-url", NULL))
+		set_list(values, c, "publish-listen", "publish", "listen", "127.0.0.1:14080");
+	set_list(values, c, "private-suffix", "policy", "private-suffixes", strcmp(host, "localhost") == 0 ? "localhost" : NULL);
 	set_list(values, c, "allow-address", "validator", "allow-addresses", NULL);
 	set_list(values, c, "resolver", "validator", "resolver", NULL);
 	set_list(values, c, "trust-anchor", "validator", "trust-anchors", NULL);

@@ -143,8 +143,8 @@ enum err_code validated_read(struct bytes body, struct validated *ret, struct er
 	v.caa = wire_bytes(&w, 4096);
 	v.code = problem_get(&w, &v.detail);
 	TRY(wire_end(&w, "VALIDATED", e));
-	if ((v.code == ERR_OK) != (v.control.len > 0 && v.caa.len > 0))
-		FAIL(e, MALFORMED, "VALIDATED: neither both receipts nor a problem");
+	if ((v.code == ERR_OK) != (v.control.len > 0 || v.caa.len > 0))
+		FAIL(e, MALFORMED, "VALIDATED: neither receipts nor a problem");
 	*ret = v;
 	return ERR_OK;
 }
@@ -159,6 +159,22 @@ void issue_write(const struct issue *i, struct buf *out)
 		wire_put_bytes(out, i->receipts[k]);
 }
 
+static enum err_code read_receipts(struct arena *a, struct wire *w, const char *what, struct bytes **ret, size_t *ret_n, struct err *e)
+{
+	size_t n = wire_u16(w);
+
+	if (n > ISSUE_RECEIPTS_MAX)
+		FAIL(e, MALFORMED, "%s: %zu receipts, at most %d", what, n, ISSUE_RECEIPTS_MAX);
+	struct bytes *v = arena_array(a, n + 1, sizeof *v);
+	if (!v)
+		FAIL(e, NOMEM, "no memory for receipts");
+	for (size_t k = 0; k < n; k++)
+		v[k] = wire_bytes(w, 4096);
+	*ret = v;
+	*ret_n = n;
+	return ERR_OK;
+}
+
 enum err_code issue_read(struct arena *a, struct bytes body, struct issue *ret, struct err *e)
 {
 	struct wire w = wire_of(body);
@@ -167,14 +183,7 @@ enum err_code issue_read(struct arena *a, struct bytes body, struct issue *ret, 
 	i.finalize = wire_bytes(&w, 65536);
 	i.new_order = wire_bytes(&w, 65536);
 	i.account_jwk = wire_bytes(&w, 4096);
-	i.n_receipts = wire_u16(&w);
-	if (i.n_receipts > ISSUE_RECEIPTS_MAX)
-		FAIL(e, MALFORMED, "ISSUE: %zu receipts, at most %d", i.n_receipts, ISSUE_RECEIPTS_MAX);
-	i.receipts = arena_array(a, i.n_receipts + 1, sizeof *i.receipts);
-	if (!i.receipts)
-		FAIL(e, NOMEM, "no memory for receipts");
-	for (size_t k = 0; k < i.n_receipts; k++)
-		i.receipts[k] = wire_bytes(&w, 4096);
+	TRY(read_receipts(a, &w, "ISSUE", &i.receipts, &i.n_receipts, e));
 	TRY(wire_end(&w, "ISSUE", e));
 	*ret = i;
 	return ERR_OK;
@@ -206,15 +215,149 @@ enum err_code issued_read(struct bytes body, struct issued *ret, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code issued_answer(const struct message *answer, struct issued *ret, struct err *e)
+enum err_code answer_check(const struct message *answer, struct err *e)
 {
 	enum err_code code;
 	struct bytes detail;
 
 	if (answer->type != MESSAGE_REFUSED)
-		return issued_read(answer->body, ret, e);
+		return ERR_OK;
 	TRY(problem_read(answer->body, &code, &detail, e));
 	return err_set(e, code, __FILE__, __LINE__, "%.*s", BYTES_FMT(detail));
+}
+
+enum err_code issued_answer(const struct message *answer, struct issued *ret, struct err *e)
+{
+	TRY(answer_check(answer, e));
+	return issued_read(answer->body, ret, e);
+}
+
+void account_evidence_write(const struct account_evidence *v, struct buf *out)
+{
+	wire_put_bytes(out, v->request);
+	wire_put_bytes(out, v->jwk);
+}
+
+enum err_code account_evidence_read(struct bytes body, struct account_evidence *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct account_evidence v;
+
+	v.request = wire_bytes(&w, 65536);
+	v.jwk = wire_bytes(&w, 4096);
+	TRY(wire_end(&w, "an account's request", e));
+	*ret = v;
+	return ERR_OK;
+}
+
+void revoke_write(const struct revoke *r, struct buf *out)
+{
+	wire_put_bytes(out, r->request);
+	wire_put_bytes(out, r->jwk);
+	wire_put_u16(out, (uint16_t)r->n_receipts);
+	for (size_t k = 0; k < r->n_receipts; k++)
+		wire_put_bytes(out, r->receipts[k]);
+}
+
+enum err_code revoke_read(struct arena *a, struct bytes body, struct revoke *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct revoke r = { 0 };
+
+	r.request = wire_bytes(&w, 65536);
+	r.jwk = wire_bytes(&w, 4096);
+	TRY(read_receipts(a, &w, "REVOKE", &r.receipts, &r.n_receipts, e));
+	TRY(wire_end(&w, "REVOKE", e));
+	*ret = r;
+	return ERR_OK;
+}
+
+void revoked_write(const struct revoked *r, struct buf *out)
+{
+	wire_put_u64(out, (uint64_t)r->time_s);
+	wire_put_u8(out, r->reason);
+}
+
+enum err_code revoked_read(struct bytes body, struct revoked *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct revoked r;
+
+	r.time_s = (int64_t)wire_u64(&w);
+	r.reason = wire_u8(&w);
+	TRY(wire_end(&w, "REVOKE_OK", e));
+	*ret = r;
+	return ERR_OK;
+}
+
+static void read_issuer(struct wire *w, uint8_t out[ISSUER_KEY_SIZE])
+{
+	struct bytes id = wire_fixed(w, ISSUER_KEY_SIZE);
+
+	if (id.len == ISSUER_KEY_SIZE)
+		memcpy(out, id.ptr, ISSUER_KEY_SIZE);
+}
+
+void crl_new_write(const struct crl_new *c, struct buf *out)
+{
+	wire_put_fixed(out, BYTES_ARRAY(c->issuer));
+	wire_put_u64(out, c->number);
+	wire_put_u64(out, c->size);
+}
+
+enum err_code crl_new_read(struct bytes body, struct crl_new *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct crl_new c = { 0 };
+
+	read_issuer(&w, c.issuer);
+	c.number = wire_u64(&w);
+	c.size = wire_u64(&w);
+	TRY(wire_end(&w, "CRL_NEW", e));
+	*ret = c;
+	return ERR_OK;
+}
+
+void crl_get_write(const struct crl_get *c, struct buf *out)
+{
+	wire_put_fixed(out, BYTES_ARRAY(c->issuer));
+	wire_put_u64(out, c->number);
+	wire_put_u64(out, c->offset);
+}
+
+enum err_code crl_get_read(struct bytes body, struct crl_get *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct crl_get c = { 0 };
+
+	read_issuer(&w, c.issuer);
+	c.number = wire_u64(&w);
+	c.offset = wire_u64(&w);
+	TRY(wire_end(&w, "CRL_GET", e));
+	*ret = c;
+	return ERR_OK;
+}
+
+void crl_part_write(const struct crl_part *c, struct buf *out)
+{
+	wire_put_u64(out, c->number);
+	wire_put_u64(out, c->size);
+	wire_put_u64(out, c->offset);
+	wire_put_bytes(out, c->part);
+}
+
+enum err_code crl_part_read(struct bytes body, struct crl_part *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct crl_part c;
+
+	c.number = wire_u64(&w);
+	c.size = wire_u64(&w);
+	c.offset = wire_u64(&w);
+	c.part = wire_bytes(&w, CRL_PART_MAX);
+	TRY(wire_end(&w, "CRL_PART", e));
+	*ret = c;
+	return ERR_OK;
 }
 
 #define ORDER_DIGEST_SIZE 16

@@ -47,9 +47,11 @@ struct validate {
 void validate_write(const struct validate *v, struct buf *out);
 enum err_code validate_read(struct bytes body, struct validate *ret, struct err *e) MUST_USE;
 
-/* VALIDATED: both receipts, or the problem for the applicant. */
+/* RECHECK has VALIDATE's body: CAA alone is looked at again, for the method that once showed control; the token may be empty. */
+
+/* VALIDATED, RECHECKED: the receipts, or the problem for the applicant. */
 struct validated {
-	struct bytes control, caa; /* receipts; both empty when there is a problem */
+	struct bytes control, caa; /* receipts; both empty when there is a problem. RECHECKED has no control, an address no CAA */
 	enum err_code code;        /* ERR_OK with receipts */
 	struct bytes detail;       /* UTF-8, for the applicant */
 };
@@ -72,6 +74,57 @@ struct issue {
 void issue_write(const struct issue *i, struct buf *out);
 enum err_code issue_read(struct arena *a, struct bytes body, struct issue *ret, struct err *e) MUST_USE;
 
+/* ROLLOVER: the client's keyChange request (RFC 8555 §7.3.5) and the account's present key. ROLLOVER_OK: fixed[32], the account's id.
+ * DEACTIVATE: its account request of status "deactivated" (§7.3.6) and its key. DEACTIVATE_OK: empty.
+ * BIND: its newAccount request with an externalAccountBinding (§7.3.4), jwk empty: it is in the request. BIND_OK: bytes, the EAB key's
+ * id. The signer believes the request alone and has logged it when it answers; the same request again gets the same answer. */
+struct account_evidence {
+	struct bytes request; /* JWS as received */
+	struct bytes jwk;     /* canonical; empty in BIND */
+};
+void account_evidence_write(const struct account_evidence *v, struct buf *out);
+enum err_code account_evidence_read(struct bytes body, struct account_evidence *ret, struct err *e) MUST_USE;
+
+/* REVOKE: the client's revokeCert request (§7.6). jwk: the account's key, empty when the certificate's own key has signed. Receipts:
+ * control of all its names, by an account that is not its own. REVOKE_OK: u64 time (s), u8 reason. */
+struct revoke {
+	struct bytes request;
+	struct bytes jwk;
+	struct bytes *receipts;
+	size_t n_receipts;
+};
+void revoke_write(const struct revoke *r, struct buf *out);
+enum err_code revoke_read(struct arena *a, struct bytes body, struct revoke *ret, struct err *e) MUST_USE;
+struct revoked {
+	int64_t time_s;
+	uint8_t reason; /* RFC 5280 §5.3.1 */
+};
+void revoked_write(const struct revoked *r, struct buf *out);
+enum err_code revoked_read(struct bytes body, struct revoked *ret, struct err *e) MUST_USE;
+
+/* CRL_NEW: a list that can be had; CRL_GET: a part of it; CRL_PART: the part. Lists are larger than a message. */
+#define CRL_PART_MAX    122880
+#define ISSUER_KEY_SIZE 20 /* the issuer's subjectKeyIdentifier: which list */
+struct crl_new {
+	uint8_t issuer[ISSUER_KEY_SIZE];
+	uint64_t number, size;
+};
+void crl_new_write(const struct crl_new *c, struct buf *out);
+enum err_code crl_new_read(struct bytes body, struct crl_new *ret, struct err *e) MUST_USE;
+struct crl_get {
+	uint8_t issuer[ISSUER_KEY_SIZE];
+	uint64_t number; /* 0: the newest, whichever that is */
+	uint64_t offset;
+};
+void crl_get_write(const struct crl_get *c, struct buf *out);
+enum err_code crl_get_read(struct bytes body, struct crl_get *ret, struct err *e) MUST_USE;
+struct crl_part {
+	uint64_t number, size, offset; /* of the whole list; another number than was asked: a newer one is there, begin again */
+	struct bytes part;
+};
+void crl_part_write(const struct crl_part *c, struct buf *out);
+enum err_code crl_part_read(struct bytes body, struct crl_part *ret, struct err *e) MUST_USE;
+
 /* ISSUED, ISSUED_TLS; or REFUSED in their place, see issued_answer() */
 struct issued {
 	struct bytes serial;      /* SERIAL_SIZE */
@@ -84,6 +137,9 @@ enum err_code issued_read(struct bytes body, struct issued *ret, struct err *e) 
 
 /* The signer's answer as a certificate, or its refusal as our error, word for word. */
 enum err_code issued_answer(const struct message *answer, struct issued *ret, struct err *e) MUST_USE;
+
+/* OK, or a refusal (REFUSED in the place of any answer) as our error, word for word. */
+enum err_code answer_check(const struct message *answer, struct err *e) MUST_USE;
 
 /* REFUSED, FAILED: an error's name and detail. */
 void problem_write(enum err_code code, struct bytes detail, struct buf *out);

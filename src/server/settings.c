@@ -24,12 +24,20 @@ const struct settings_row settings_rows[] = {
 #undef P
 const size_t settings_rows_n = sizeof settings_rows / sizeof *settings_rows;
 
+const struct settings_row profile_rows[] = {
+#define X(opt, type, def, text) { .section = "profile", .option = (opt), .fallback = (def), .doc = (text), .kind = SETTINGS_##type },
+#include "server/profile.def"
+#undef X
+};
+const size_t profile_rows_n = sizeof profile_rows / sizeof *profile_rows;
+
 #define LIST_MAX  4096
 #define VALUE_MAX 65536
 
 static void write_value(const void *at, enum settings_kind kind, struct buf *out)
 {
 	const struct settings_list *list = at;
+	const struct settings_rate *rate = at;
 
 	switch (kind) {
 	case SETTINGS_STRING:
@@ -42,12 +50,27 @@ static void write_value(const void *at, enum settings_kind kind, struct buf *out
 	case SETTINGS_BOOL:
 		wire_put_u8(out, *(const bool *)at);
 		return;
+	case SETTINGS_RATE:
+		wire_put_u64(out, rate->count);
+		wire_put_u64(out, rate->period_s);
+		return;
 	case SETTINGS_LIST:
+	case SETTINGS_FILES:
 		wire_put_u16(out, (uint16_t)list->n);
 		for (size_t i = 0; i < list->n; i++)
 			wire_put_bytes(out, list->v[i]);
 		return;
 	}
+}
+
+/* A profile's numbers in the order in which they cross. */
+#define PROFILE_NUMBERS 8
+static uint32_t *profile_number(struct profile *p, size_t i)
+{
+	uint32_t *const numbers[PROFILE_NUMBERS] = { &p->lifetime_s, &p->backdate_s, &p->names_max, &p->authz_lifetime_s, &p->challenges,
+		&p->identifiers, &p->key_types, &p->rsa_bits_max };
+
+	return numbers[i];
 }
 
 static bool wants_profiles(unsigned reader)
@@ -64,11 +87,11 @@ void settings_write(const struct settings *s, unsigned reader, struct buf *out)
 		return;
 	wire_put_u8(out, (uint8_t)s->n_profiles);
 	for (size_t i = 0; i < s->n_profiles; i++) {
-		wire_put_bytes(out, s->profiles[i].name);
-		wire_put_bytes(out, s->profiles[i].doc);
-		wire_put_u32(out, s->profiles[i].lifetime_s);
-		wire_put_u32(out, s->profiles[i].backdate_s);
-		wire_put_u32(out, s->profiles[i].names_max);
+		struct profile p = s->profiles[i];
+		wire_put_bytes(out, p.name);
+		wire_put_bytes(out, p.doc);
+		for (size_t k = 0; k < PROFILE_NUMBERS; k++)
+			wire_put_u32(out, *profile_number(&p, k));
 	}
 }
 
@@ -109,7 +132,12 @@ static void read_value(struct arena *a, struct wire *w, enum settings_kind kind,
 	case SETTINGS_BOOL:
 		*(bool *)at = wire_u8(w) != 0;
 		return;
+	case SETTINGS_RATE:
+		((struct settings_rate *)at)->count = wire_u64(w);
+		((struct settings_rate *)at)->period_s = wire_u64(w);
+		return;
 	case SETTINGS_LIST:
+	case SETTINGS_FILES:
 		read_list(a, w, at);
 		return;
 	}
@@ -125,9 +153,8 @@ static void read_profiles(struct arena *a, struct wire *w, struct settings *s)
 	for (size_t i = 0; i < s->n_profiles; i++) {
 		s->profiles[i].name = get_string(a, w);
 		s->profiles[i].doc = get_string(a, w);
-		s->profiles[i].lifetime_s = wire_u32(w);
-		s->profiles[i].backdate_s = wire_u32(w);
-		s->profiles[i].names_max = wire_u32(w);
+		for (size_t k = 0; k < PROFILE_NUMBERS; k++)
+			*profile_number(&s->profiles[i], k) = wire_u32(w);
 	}
 }
 

@@ -14,22 +14,29 @@ struct settings_list {
 	size_t n;
 };
 
+/* count at once, then one more each period_s / count; count 0: no limit. */
+struct settings_rate {
+	uint64_t count, period_s;
+};
+
 #define SETTINGS_TYPE_STRING  struct bytes
 #define SETTINGS_TYPE_UINT    uint64_t
 #define SETTINGS_TYPE_SECONDS uint64_t
 #define SETTINGS_TYPE_BOOL    bool
 #define SETTINGS_TYPE_LIST    struct settings_list
+#define SETTINGS_TYPE_RATE    struct settings_rate
+#define SETTINGS_TYPE_FILES   struct settings_list
 
 struct settings {
 #define X(section, option, member, kind, fallback, readers, doc) SETTINGS_TYPE_##kind member;
 #include "server/settings.def"
 #undef X
-	/* profile "tls-server" { lifetime = "47d" backdate = "1h" doc = "..." names = 100 }; the first is the default */
+	/* profile "tls-server" { ... }, see profile.def; the first is the default */
 	struct profile profiles[SETTINGS_PROFILES_MAX];
 	size_t n_profiles;
 };
 
-enum settings_kind { SETTINGS_STRING, SETTINGS_UINT, SETTINGS_SECONDS, SETTINGS_BOOL, SETTINGS_LIST };
+enum settings_kind { SETTINGS_STRING, SETTINGS_UINT, SETTINGS_SECONDS, SETTINGS_BOOL, SETTINGS_LIST, SETTINGS_RATE, SETTINGS_FILES };
 enum { SETTINGS_READER_F = 1, SETTINGS_READER_V = 2, SETTINGS_READER_S = 4, SETTINGS_READER_P = 8 };
 
 /* The table as data, for parser, init and documents. */
@@ -41,6 +48,9 @@ struct settings_row {
 };
 extern const struct settings_row settings_rows[];
 extern const size_t settings_rows_n;
+/* A profile's options; section, readers and offset are unused. */
+extern const struct settings_row profile_rows[];
+extern const size_t profile_rows_n;
 
 /* Writes the options that the reader (one SETTINGS_READER_ bit) gets. */
 void settings_write(const struct settings *s, unsigned reader, struct buf *out);

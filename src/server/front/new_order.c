@@ -29,6 +29,10 @@ static enum err_code read_identifier(struct acme_request *r, struct bytes text, 
 
 	TRY(json_read(r->http->arena, text, "an identifier", identifier_fields, 2, &body, e));
 	enum err_code rc = identifier_parse(r->http->arena, body.type, body.value, ret, e);
+	if (rc == ERR_OK && ret->type == IDENTIFIER_IP && !(r->front->settings->profiles[0].identifiers & PROFILE_IP))
+		rc = err_set(e, ERR_UNSUPPORTED_IDENTIFIER, __FILE__, __LINE__,
+		    "the profile \"%.*s\" has no IP addresses: identifiers of type \"dns\" are allowed",
+		    BYTES_FMT(r->front->settings->profiles[0].name));
 	if (rc == ERR_OK && ret->wildcard)
 		rc = err_set(e, ERR_REJECTED_IDENTIFIER, __FILE__, __LINE__,
 		    "a wildcard needs a DNS challenge (RFC 8555 section 7.1.3), and none is offered here: ask for each name by itself");

@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "server/parent/config_check.h"
+#include "server/parent/config_profile.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -46,6 +47,11 @@ static int validate(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+static bool is_list(const struct settings_row *row)
+{
+	return row->kind == SETTINGS_LIST || row->kind == SETTINGS_FILES;
+}
+
 /* An option's entry for libconfuse. Numbers are read as text too: so each bad value gets our own message. */
 static cfg_opt_t option_of(const struct settings_row *row)
 {
@@ -53,7 +59,7 @@ static cfg_opt_t option_of(const struct settings_row *row)
 
 	/* libconfuse parses a list's default from text that it takes as writable, but copies before it writes. */
 	memcpy(&list.def.parsed, &row->fallback, sizeof list.def.parsed);
-	return row->kind == SETTINGS_LIST ? list : single;
+	return is_list(row) ? list : single;
 }
 
 static size_t options_of(const char *section, cfg_opt_t *out)
@@ -81,104 +87,6 @@ static struct bytes absolute(struct arena *a, const char *file, const char *valu
 	return arena_fmt(a, "%.*s/%s", (int)(slash - file), file, value);
 }
 
-static enum err_code take_value(struct arena *a, const char *file, cfg_t *cfg, const struct settings_row *row, void *at, struct err *e)
-{
-	struct settings_list list = { NULL, cfg_size(cfg, row->option) };
-	const char *value = row->kind == SETTINGS_LIST ? NULL : cfg_getstr(cfg, row->option);
-
-	switch (row->kind) {
-	case SETTINGS_STRING:
-		*(struct bytes *)at = strstr(row->option, "-folder") ? absolute(a, file, value) : copy_str(a, value);
-		return ERR_OK;
-	case SETTINGS_UINT:
-	case SETTINGS_BOOL:
-		*(uint64_t *)at = strtoull(value, NULL, 10);
-		return ERR_OK;
-	case SETTINGS_SECONDS:
-		return config_seconds(value, at, e);
-	case SETTINGS_LIST:
-		list.v = arena_array(a, list.n + 1, sizeof *list.v);
-		if (!list.v)
-			FAIL(e, NOMEM, "no memory for the configuration");
-		for (size_t i = 0; i < list.n; i++)
-			list.v[i] = copy_str(a, cfg_getnstr(cfg, row->option, (unsigned)i));
-		*(struct settings_list *)at = list;
-		return ERR_OK;
-	}
-	return ERR_OK;
-}
-
-static enum err_code take_profiles(struct arena *a, cfg_t *cfg, struct settings *s, struct err *e)
-{
-	s->n_profiles = cfg_size(cfg, "profile");
-	if (s->n_profiles > SETTINGS_PROFILES_MAX)
-		FAIL(e, CONFIG, "%zu profiles, at most %d are allowed", s->n_profiles, SETTINGS_PROFILES_MAX);
-	for (size_t i = 0; i < s->n_profiles; i++) {
-		cfg_t *p = cfg_getnsec(cfg, "profile", (unsigned)i);
-		uint64_t lifetime, backdate;
-		TRY(config_seconds(cfg_getstr(p, "lifetime"), &lifetime, e));
-		TRY(config_seconds(cfg_getstr(p, "backdate"), &backdate, e));
-		s->profiles[i] = (struct profile){ .name = copy_str(a, cfg_title(p)),
-			.doc = copy_str(a, cfg_getstr(p, "doc")),
-			.lifetime_s = (uint32_t)lifetime,
-			.backdate_s = (uint32_t)backdate,
-			.names_max = (uint32_t)strtoul(cfg_getstr(p, "names"), NULL, 10) };
-	}
-	if (s->n_profiles == 0) {
-		s->n_profiles = 1;
-		s->profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"),
-			.doc = BYTES_LIT("TLS servers, 47 days"),
-			.lifetime_s = 47 * 86400,
-			.backdate_s = 3600,
-			.names_max = 100 };
-	}
-	return ERR_OK;
-}
-
-static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg, struct settings *ret, struct err *e)
-{
-	struct settings s = { 0 };
-
-	for (size_t i = 0; i < settings_rows_n; i++) {
-		const struct settings_row *row = &settings_rows[i];
-		cfg_t *section = *row->section ? cfg_getsec(cfg, row->section) : cfg;
-		TRY(take_value(a, file, section, row, (char *)&s + row->offset, e));
-	}
-	TRY(take_profiles(a, cfg, &s, e));
-	*ret = s;
-	return ERR_OK;
-}
-
-/* What is allowed where libconfuse says "no such option": it knows the line, we know the options. */
-static void list_options(struct buf *messages)
-{
-	const char *section = NULL;
-
-	buf_add_str(messages, "options that are allowed:");
-	for (size_t i = 0; i < settings_rows_n; i++) {
-		if (!section || strcmp(section, settings_rows[i].section) != 0) {
-			section = settings_rows[i].section;
-			buf_add_fmt(messages, "\n  %s:", *section ? section : "top level");
-		}
-		buf_add_fmt(messages, " %s", settings_rows[i].option);
-	}
-	buf_add_str(messages, "\n  profile \"NAME\": lifetime backdate names doc\n");
-}
-
-static void set_validators(cfg_t *cfg)
-{
-	char path[128];
-
-	for (size_t i = 0; i < settings_rows_n; i++) {
-		(void)snprintf(
-		    path, sizeof path, "%s%s%s", settings_rows[i].section, *settings_rows[i].section ? "|" : "", settings_rows[i].option);
-		cfg_set_validate_func(cfg, path, validate);
-	}
-	cfg_set_validate_func(cfg, "profile|lifetime", validate);
-	cfg_set_validate_func(cfg, "profile|backdate", validate);
-	cfg_set_validate_func(cfg, "profile|names", validate);
-}
-
 static enum err_code read_text(const char *path, struct buf *out, struct buf *messages, struct err *e)
 {
 	FILE *f = fopen(path, "re");
@@ -200,6 +108,111 @@ static enum err_code read_text(const char *path, struct buf *out, struct buf *me
 	}
 	buf_add_u8(out, '\n'); /* a stream over no bytes cannot be opened */
 	return ERR_OK;
+}
+
+#define FILE_MAX 16384 /* of one whose contents a process is given */
+
+static bool names_files(const struct settings_row *row)
+{
+	return row->kind == SETTINGS_FILES || strcmp(row->option, "blocked-keys") == 0;
+}
+
+/* The files' contents in the place of their names: the parent alone reads them, each process gets what concerns it. */
+static enum err_code read_files(struct arena *a, struct settings_list *list, struct err *e)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		CLEANUP(buf_free_p) struct buf text = buf_new(FILE_MAX);
+		CLEANUP(buf_free_p) struct buf why = buf_new(1024);
+		if (read_text((const char *)list->v[i].ptr, &text, &why, NULL) != ERR_OK)
+			FAIL(e, CONFIG, "%.*s", why.len ? (int)why.len - 1 : 0, (const char *)why.ptr);
+		list->v[i] = arena_copy(a, buf_bytes(&text));
+		if (!list->v[i].ptr)
+			FAIL(e, NOMEM, "no memory for the configuration");
+	}
+	return ERR_OK;
+}
+
+static enum err_code take_value(struct arena *a, const char *file, cfg_t *cfg, const struct settings_row *row, void *at, struct err *e)
+{
+	struct settings_list list = { NULL, cfg_size(cfg, row->option) };
+	const char *value = is_list(row) ? NULL : cfg_getstr(cfg, row->option);
+
+	switch (row->kind) {
+	case SETTINGS_STRING:
+		*(struct bytes *)at = strstr(row->option, "-folder") ? absolute(a, file, value) : copy_str(a, value);
+		return ERR_OK;
+	case SETTINGS_UINT:
+		*(uint64_t *)at = strtoull(value, NULL, 10);
+		return ERR_OK;
+	case SETTINGS_BOOL:
+		*(bool *)at = strcmp(value, "true") == 0;
+		return ERR_OK;
+	case SETTINGS_RATE:
+		return config_rate(value, at, e);
+	case SETTINGS_SECONDS:
+		return config_seconds(value, at, e);
+	case SETTINGS_LIST:
+	case SETTINGS_FILES:
+		list.v = arena_array(a, list.n + 1, sizeof *list.v);
+		if (!list.v)
+			FAIL(e, NOMEM, "no memory for the configuration");
+		for (size_t i = 0; i < list.n; i++)
+			list.v[i] = names_files(row) ? absolute(a, file, cfg_getnstr(cfg, row->option, (unsigned)i))
+						     : copy_str(a, cfg_getnstr(cfg, row->option, (unsigned)i));
+		if (row->kind == SETTINGS_FILES)
+			TRY(read_files(a, &list, e));
+		*(struct settings_list *)at = list;
+		return ERR_OK;
+	}
+	return ERR_OK;
+}
+
+static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg, cfg_opt_t *profile, struct settings *ret, struct err *e)
+{
+	struct settings s = { 0 };
+
+	for (size_t i = 0; i < settings_rows_n; i++) {
+		const struct settings_row *row = &settings_rows[i];
+		cfg_t *section = *row->section ? cfg_getsec(cfg, row->section) : cfg;
+		TRY(take_value(a, file, section, row, (char *)&s + row->offset, e));
+	}
+	TRY(config_profiles(a, cfg, profile, &s, e));
+	*ret = s;
+	return ERR_OK;
+}
+
+/* What is allowed where libconfuse says "no such option": it knows the line, we know the options. */
+static void list_options(struct buf *messages)
+{
+	const char *section = NULL;
+
+	buf_add_str(messages, "options that are allowed:");
+	for (size_t i = 0; i < settings_rows_n; i++) {
+		if (!section || strcmp(section, settings_rows[i].section) != 0) {
+			section = settings_rows[i].section;
+			buf_add_fmt(messages, "\n  %s:", *section ? section : "top level");
+		}
+		buf_add_fmt(messages, " %s", settings_rows[i].option);
+	}
+	buf_add_str(messages, "\n  profile \"NAME\":");
+	for (size_t i = 0; i < profile_rows_n; i++)
+		buf_add_fmt(messages, " %s", profile_rows[i].option);
+	buf_add_str(messages, "\n");
+}
+
+static void set_validators(cfg_t *cfg)
+{
+	char path[128];
+
+	for (size_t i = 0; i < settings_rows_n; i++) {
+		(void)snprintf(
+		    path, sizeof path, "%s%s%s", settings_rows[i].section, *settings_rows[i].section ? "|" : "", settings_rows[i].option);
+		cfg_set_validate_func(cfg, path, validate);
+	}
+	for (size_t i = 0; i < profile_rows_n; i++) {
+		(void)snprintf(path, sizeof path, "profile|%s", profile_rows[i].option);
+		cfg_set_validate_func(cfg, path, validate);
+	}
 }
 
 /* Where the comment that begins at p[at] ends; `at` when none begins there, behind n when it is never closed. */
@@ -272,19 +285,25 @@ static enum err_code prepare_text(struct buf *text, const char *path, struct buf
 
 enum err_code config_read(struct arena *a, const char *path, struct settings *ret, struct buf *messages, struct err *e)
 {
-	static cfg_opt_t front[OPTIONS_MAX], validator[OPTIONS_MAX], signer[OPTIONS_MAX], top[OPTIONS_MAX];
-	static cfg_opt_t profile[] = { CFG_STR("lifetime", "47d", CFGF_NONE), CFG_STR("backdate", "1h", CFGF_NONE),
-		CFG_STR("names", "100", CFGF_NONE), CFG_STR("doc", "", CFGF_NONE), CFG_END() };
-	cfg_opt_t end = CFG_END();
-
-	front[options_of("front", front)] = end;
-	validator[options_of("validator", validator)] = end;
-	signer[options_of("signer", signer)] = end;
+	static const char *const names[] = { "front", "publish", "policy", "limits", "validator", "signer" };
+	static cfg_opt_t options[sizeof names / sizeof *names][OPTIONS_MAX], profile[OPTIONS_MAX], top[OPTIONS_MAX];
+	const cfg_opt_t end = CFG_END(), include = CFG_FUNC("include", cfg_include),
+			profiles = CFG_SEC("profile", profile, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	size_t n = options_of("", top);
-	cfg_opt_t sections[] = { CFG_SEC("front", front, CFGF_NONE), CFG_SEC("validator", validator, CFGF_NONE),
-		CFG_SEC("signer", signer, CFGF_NONE), CFG_SEC("profile", profile, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-		CFG_FUNC("include", cfg_include), end };
-	memcpy(top + n, sections, sizeof sections);
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		options[i][options_of(names[i], options[i])] = end;
+		const cfg_opt_t section = CFG_SEC(names[i], options[i], CFGF_NONE);
+		top[n++] = section;
+	}
+	for (size_t i = 0; i < profile_rows_n; i++) {
+		const cfg_opt_t list = CFG_STR_LIST(profile_rows[i].option, "{}", CFGF_NODEFAULT);
+		profile[i] = is_list(&profile_rows[i]) ? list : option_of(&profile_rows[i]);
+	}
+	profile[profile_rows_n] = end;
+	top[n++] = profiles;
+	top[n++] = include;
+	top[n] = end;
 
 	CLEANUP(buf_free_p) struct buf text = buf_new(TEXT_MAX);
 	reading_messages = messages;
@@ -307,7 +326,7 @@ enum err_code config_read(struct arena *a, const char *path, struct settings *re
 			list_options(messages);
 		FAIL(e, CONFIG, "the configuration is wrong");
 	}
-	return take_settings(a, path, cfg, ret, e);
+	return take_settings(a, path, cfg, profile, ret, e);
 }
 
 static const struct config_value *value_of(const struct config_value *values, size_t n, const struct settings_row *row)
@@ -345,7 +364,7 @@ static void write_row(const struct settings_row *row, const struct config_value 
 	write_comment(row->doc, indent, out);
 	if (value)
 		buf_add_fmt(out, "%s%s = %.*s\n\n", indent, row->option, BYTES_FMT(value->text));
-	else if (row->kind == SETTINGS_LIST)
+	else if (is_list(row))
 		buf_add_fmt(out, "%s#%s = %s\n\n", indent, row->option, row->fallback);
 	else
 		buf_add_fmt(out, "%s#%s = \"%s\"\n\n", indent, row->option, row->fallback);
@@ -365,8 +384,11 @@ void config_write(const struct config_value *values, size_t n, struct buf *out)
 		}
 		write_row(row, value_of(values, n, row), out);
 	}
-	buf_add_str(out,
-	    "}\n\n# What kind of certificates are issued; the first is the one that nobody has to ask for.\n"
-	    "profile \"tls-server\" {\n\tlifetime = \"47d\"\n\t# notBefore lies this long before the signature, for clocks that are slow\n"
-	    "\tbackdate = \"1h\"\n\tnames = \"100\"\n\tdoc = \"TLS servers, 47 days\"\n}\n");
+	buf_add_str(out, "}\n\n# What kinds of certificates are issued; the first is the one that nobody has to ask for.\n"
+			 "profile \"tls-server\" {\n");
+	for (size_t i = 0; i < profile_rows_n; i++) {
+		const struct config_value doc = { "profile", "doc", BYTES_LIT("\"TLS servers, 47 days\"") };
+		write_row(&profile_rows[i], strcmp(profile_rows[i].option, "doc") == 0 ? &doc : NULL, out);
+	}
+	buf_add_str(out, "}\n");
 }

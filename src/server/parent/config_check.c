@@ -2,6 +2,8 @@
 
 #include "base/arena.h"
 #include "acme/identifier.h"
+#include "crypto/key.h"
+#include "server/parent/config_profile.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,6 +40,28 @@ static enum err_code number_between(const char *value, unsigned long long least,
 	if (!end || *end || n < least || n > most)
 		FAIL(e, CONFIG, "a number from %llu to %llu is allowed", least, most);
 	return ERR_OK;
+}
+
+enum err_code config_rate(const char *text, struct settings_rate *ret, struct err *e)
+{
+	char count[16];
+	const char *slash = strchr(text, '/');
+	uint64_t period_s;
+
+	if (strcmp(text, "off") == 0) {
+		*ret = (struct settings_rate){ 0 };
+		return ERR_OK;
+	}
+	size_t n = slash ? (size_t)(slash - text) : sizeof count;
+	if (n > 0 && n < sizeof count) {
+		memcpy(count, text, n);
+		count[n] = 0;
+		if (number_between(count, 1, 1000000000, NULL) == ERR_OK && config_seconds(slash + 1, &period_s, NULL) == ERR_OK) {
+			*ret = (struct settings_rate){ strtoull(count, NULL, 10), period_s };
+			return ERR_OK;
+		}
+	}
+	FAIL(e, CONFIG, "a rate is how many in how long, as in 50/7d or 10/3h; \"off\" is no limit");
 }
 
 static enum err_code check_port(const char *value, struct err *e)
@@ -215,6 +239,102 @@ static enum err_code check_backdate(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_rate(const char *value, struct err *e)
+{
+	struct settings_rate rate;
+
+	return config_rate(value, &rate, e);
+}
+
+static enum err_code check_bool(const char *value, struct err *e)
+{
+	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+		FAIL(e, CONFIG, "true or false is allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_external(const char *value, struct err *e)
+{
+	if (strcmp(value, "off") != 0 && strcmp(value, "optional") != 0 && strcmp(value, "required") != 0)
+		FAIL(e, CONFIG, "off, optional or required is allowed");
+	return ERR_OK;
+}
+
+/* Without a path of its own: what is served below it is ours to name. Certificates carry it, and lists are signed: no TLS (RFC 5280
+ * §8 warns of the circle that https makes). */
+static enum err_code check_publish_url(const char *value, struct err *e)
+{
+	struct bytes v = bytes_str(value), rest = bytes_slice(v, 7, v.len);
+
+	bool plain = rest.len > 0;
+	for (size_t i = 0; i < rest.len; i++)
+		plain = plain && rest.ptr[i] > ' ' && rest.ptr[i] < 127 && !strchr("/?#@\"<>\\", rest.ptr[i]);
+	if (v.len && (!bytes_starts_with(v, BYTES_LIT("http://")) || !plain || v.len > 256))
+		FAIL(e, CONFIG, "an http URL of host and perhaps port, without a path: http://pki.example.org; or empty for none");
+	return ERR_OK;
+}
+
+static enum err_code check_origin(const char *value, struct err *e)
+{
+	if (strcmp(value, "*") != 0 && strncmp(value, "https://", 8) != 0 && strncmp(value, "http://", 7) != 0)
+		FAIL(e, CONFIG, "* or an origin like https://console.example.org");
+	return ERR_OK;
+}
+
+static enum err_code check_page(const char *value, struct err *e)
+{
+	return number_between(value, 1, 1000, e);
+}
+
+static enum err_code check_rsa_bits(const char *value, struct err *e)
+{
+	return number_between(value, KEY_RSA_BITS_MIN, KEY_RSA_BITS_MAX, e);
+}
+
+static enum err_code check_authz_lifetime(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s < 60 || s > 398 * 86400)
+		FAIL(e, CONFIG, "one minute to 398 days is allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_challenges(const char *value, struct err *e)
+{
+	char all[256] = "";
+
+	for (unsigned i = 0; i < CHALLENGE_TYPE__MAX; i++) {
+		strncat(all, i ? ", " : "", sizeof all - strlen(all) - 1);
+		strncat(all, challenge_type_name((enum challenge_type)i), sizeof all - strlen(all) - 1);
+	}
+	if (!config_profile_bit("challenges", value))
+		FAIL(e, CONFIG, "there is no such challenge type; there are %s", all);
+	return ERR_OK;
+}
+
+static enum err_code check_identifiers(const char *value, struct err *e)
+{
+	if (!config_profile_bit("identifiers", value))
+		FAIL(e, CONFIG, "dns, wildcard and ip are allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_key_types(const char *value, struct err *e)
+{
+	if (!config_profile_bit("key-types", value))
+		FAIL(e, CONFIG, "ecdsa-p256, ecdsa-p384 and rsa are allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_any(const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	return ERR_OK;
+}
+
 static enum err_code check_segment(const char *value, struct err *e)
 {
 	return number_between(value, 65536, 1u << 30, e);
@@ -246,7 +366,29 @@ static const struct {
 	{ "front", "connections-per-address", check_connections },
 	{ "front", "workers", check_workers },
 	{ "front", "order-lifetime", check_order_lifetime },
+	{ "", "external-accounts", check_external },
+	{ "front", "terms-agree-again", check_bool },
+	{ "front", "authz-reuse", check_bool },
+	{ "front", "orders-page", check_page },
+	{ "front", "cors-origins", check_origin },
+	{ "front", "alternate-chains", check_filled },
+	{ "front", "renewal-explanation", check_url },
+	{ "publish", "listen", check_listen },
+	{ "publish", "base-url", check_publish_url },
+	{ "policy", "allow-names", check_filled },
+	{ "policy", "deny-names", check_filled },
+	{ "policy", "private-suffixes", check_domain },
+	{ "policy", "allow-ips", check_cidr },
+	{ "policy", "deny-ips", check_cidr },
+	{ "policy", "blocked-keys", check_filled },
+	{ "limits", "new-accounts-per-address", check_rate },
+	{ "limits", "new-accounts-per-range", check_rate },
+	{ "limits", "orders-per-account", check_rate },
+	{ "limits", "certificates-per-domain", check_rate },
+	{ "limits", "certificates-per-names", check_rate },
+	{ "limits", "failed-validations", check_rate },
 	{ "validator", "http-port", check_port },
+	{ "validator", "tls-port", check_port },
 	{ "validator", "redirect-ports", check_port },
 	{ "validator", "allow-addresses", check_cidr },
 	{ "validator", "resolver", check_resolver },
@@ -257,6 +399,14 @@ static const struct {
 	{ "profile", "lifetime", check_duration },
 	{ "profile", "backdate", check_backdate },
 	{ "profile", "names", check_names },
+	{ "profile", "doc", check_any },
+	{ "profile", "authz-lifetime", check_authz_lifetime },
+	{ "profile", "challenges", check_challenges },
+	{ "profile", "identifiers", check_identifiers },
+	{ "profile", "key-types", check_key_types },
+	{ "profile", "rsa-bits-max", check_rsa_bits },
+	{ "signer", "crl-lifetime", check_duration },
+	{ "signer", "crl-interval", check_duration },
 };
 
 enum err_code config_check(const char *section, const char *option, const char *value, struct err *e)

@@ -9,6 +9,10 @@ enum err_code config_check(const char *section, const char *option, const char *
 /* "90s", "10m", "8h", "47d" or plain seconds; at least 1 second, at most 10 years. */
 enum err_code config_seconds(const char *text, uint64_t *ret, struct err *e) MUST_USE;
 
+/* "50/7d": count and period; "off": count 0. */
+struct settings_rate;
+enum err_code config_rate(const char *text, struct settings_rate *ret, struct err *e) MUST_USE;
+
 /* "192.0.2.1:443" or "[2001:db8::1]:443"; default_port 0: the port is required. */
 struct sockaddr_storage;
 enum err_code config_address(

@@ -102,7 +102,7 @@ SPOIL(no_identifiers, r->new_order_payload = "{}")
 static void strange_identifiers(struct world *w, struct recipe *r)
 {
 	(void)w;
-	r->new_order_payload = "{\"identifiers\":[{\"type\":\"ip\",\"value\":\"192.0.2.1\"}]}";
+	r->new_order_payload = "{\"identifiers\":[{\"type\":\"email\",\"value\":\"a@example.org\"}]}";
 }
 
 /* --- the CSR --- */

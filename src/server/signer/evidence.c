@@ -116,6 +116,10 @@ static enum err_code identifier_name(struct arena *a, struct bytes text, struct 
 	TRY(json_read(a, text, "an identifier", FIELDS(identifier_fields), &p, e));
 	TRY(identifier_parse(a, p.type, p.value, &id, e));
 	*ret = (struct san){ .type = SAN_DNS, .value = identifier_display(a, &id) };
+	if (id.type == IDENTIFIER_IP) {
+		uint8_t ip[16];
+		*ret = (struct san){ .type = SAN_IP, .value = arena_copy(a, (struct bytes){ ip, identifier_ip_bytes(&id, ip) }) };
+	}
 	if (!ret->value.ptr)
 		FAIL(e, NOMEM, "no memory for an identifier");
 	return ERR_OK;

@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a control receipt covers: identifier type x method x scope (DESIGN §2). A web server's answer speaks for its very name
- * and for nothing below it (Baseline Requirements §3.2.2.4.19). */
-static const bool covers[IDENTIFIER__MAX][CHALLENGE_TYPE__MAX][SCOPE_WILDCARD + 1] = {
-	[IDENTIFIER_DNS] = { [CHALLENGE_TYPE_HTTP_01] = { [SCOPE_EXACT] = true } },
-};
 _Static_assert(CHALLENGE_TYPE__MAX <= 32, "methods fit a word");
 
 /* By which methods a name of the CSR has what it needs; bit: method. */
@@ -69,7 +64,8 @@ static enum err_code check_kind(const struct check *k, const struct receipt *r, 
 			FAIL(e, CONFIRM, "a CAA receipt for another issuer domain");
 		return ERR_OK;
 	}
-	if (!covers[r->identifier.type][r->method][r->scope])
+	/* What a control receipt covers, identifier type x method x scope, is acme/challenge.def's to say (DESIGN §2). */
+	if (!challenge_type_covers(r->method, r->identifier.type, r->scope == SCOPE_WILDCARD))
 		FAIL(e, CONFIRM, "a control receipt of a scope that its method does not cover");
 	if (!bytes_eq(r->domain, r->identifier.value))
 		FAIL(e, CONFIRM, "a control receipt whose authorization domain is not its name");
@@ -80,7 +76,15 @@ static enum err_code check_kind(const struct check *k, const struct receipt *r, 
 static enum err_code receipt_name(struct arena *a, const struct receipt *r, struct san *ret, struct err *e)
 {
 	struct bytes value = r->identifier.value;
+	uint8_t ip[16];
 
+	if (r->identifier.type == IDENTIFIER_IP) {
+		*ret =
+		    (struct san){ .type = SAN_IP, .value = arena_copy(a, (struct bytes){ ip, identifier_ip_bytes(&r->identifier, ip) }) };
+		if (!ret->value.ptr)
+			FAIL(e, NOMEM, "no memory for a name");
+		return ERR_OK;
+	}
 	if (r->scope == SCOPE_WILDCARD) {
 		value = arena_fmt(a, "*.%.*s", BYTES_FMT(r->identifier.value));
 		if (!value.ptr)
@@ -119,6 +123,8 @@ static enum err_code check_covered(const struct check *k, size_t i, struct err *
 
 	if (k->covered[i].control == 0)
 		FAIL(e, CONFIRM, "no control receipt for %.*s", BYTES_FMT(name));
+	if (k->csr->names[i].type == SAN_IP) /* CAA is a matter of names (RFC 8659 §3, RFC 8738 §8) */
+		return ERR_OK;
 	if ((k->covered[i].control & k->covered[i].caa) == 0)
 		FAIL(e, CONFIRM, "no CAA receipt for %.*s by the method of its control receipt", BYTES_FMT(name));
 	return ERR_OK;

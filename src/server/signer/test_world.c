@@ -81,11 +81,15 @@ static void make_settings(struct world *w)
 		.segment_size = 1u << 20,
 		.reserve = 0,
 		.n_profiles = 2 };
-	w->settings.profiles[0] = (struct profile){
-		.name = BYTES_LIT("tls-server"), .doc = BYTES_LIT("web"), .lifetime_s = 47 * 86400, .backdate_s = 3600, .names_max = 100
-	};
+#define WIDE_OPEN .authz_lifetime_s = 7 * 3600, .challenges = ~0u, .identifiers = ~0u, .key_types = ~0u, .rsa_bits_max = 4096
+	w->settings.profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"),
+		.doc = BYTES_LIT("web"),
+		.lifetime_s = 47 * 86400,
+		.backdate_s = 3600,
+		.names_max = 100,
+		WIDE_OPEN };
 	w->settings.profiles[1] = (struct profile){
-		.name = BYTES_LIT("short"), .doc = BYTES_LIT("a day"), .lifetime_s = 86400, .backdate_s = 3600, .names_max = 2
+		.name = BYTES_LIT("short"), .doc = BYTES_LIT("a day"), .lifetime_s = 86400, .backdate_s = 3600, .names_max = 2, WIDE_OPEN
 	};
 }
 

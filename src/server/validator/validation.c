@@ -207,6 +207,8 @@ static enum err_code start_method(struct validation *v, int64_t deadline_ms, str
 	switch (v->request.method) {
 	case CHALLENGE_TYPE_HTTP_01:
 		return start_http01(v, deadline_ms, e);
+	case CHALLENGE_TYPE_DNS_01:
+	case CHALLENGE_TYPE_TLS_ALPN_01:
 	case CHALLENGE_TYPE__MAX:
 		break;
 	}
