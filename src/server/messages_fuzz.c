@@ -25,6 +25,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MAY_FAIL(issued_read(in, &issued, NULL));
 	MAY_FAIL(problem_read(in, &code, &detail, NULL));
 	MAY_FAIL(receipt_read(in, BYTES_ARRAY(key), &receipt, NULL));
+	MAY_FAIL(account_evidence_read(in, &(struct account_evidence){ 0 }, NULL));
+	MAY_FAIL(revoke_read(a, in, &(struct revoke){ 0 }, NULL));
+	MAY_FAIL(revoked_read(in, &(struct revoked){ 0 }, NULL));
+	MAY_FAIL(crl_new_read(in, &(struct crl_new){ 0 }, NULL));
+	MAY_FAIL(crl_get_read(in, &(struct crl_get){ 0 }, NULL));
+	MAY_FAIL(crl_part_read(in, &(struct crl_part){ 0 }, NULL));
 	MAY_FAIL(settings_read(a, in, SETTINGS_READER_F, &settings, NULL));
 	arena_free(a);
 	return 0;

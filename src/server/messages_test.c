@@ -92,6 +92,60 @@ static void a_validation_has_receipts_or_a_problem(void **state)
 	buf_free(&b);
 }
 
+/* Each body once both ways; cut anywhere or with a byte behind it, it is refused. */
+#define BOTH_WAYS(name, in, read_call, same)                        \
+	do {                                                        \
+		struct buf b = buf_new(CHANNEL_BODY_MAX);           \
+		name##_write(&(in), &b);                            \
+		assert_true(buf_ok(&b));                            \
+		struct bytes body = buf_bytes(&b);                  \
+		assert_int_equal(read_call, ERR_OK);                \
+		assert_true(same);                                  \
+		for (size_t cut = 0; cut < b.len; cut++) {          \
+			body = bytes_slice(buf_bytes(&b), 0, cut);  \
+			assert_int_equal(read_call, ERR_MALFORMED); \
+		}                                                   \
+		buf_add_u8(&b, 0);                                  \
+		body = buf_bytes(&b);                               \
+		assert_int_equal(read_call, ERR_MALFORMED);         \
+		buf_free(&b);                                       \
+	} while (0)
+
+static void requests_about_accounts_go_both_ways(void **state)
+{
+	struct account_evidence in = { BYTES_LIT("request"), BYTES_LIT("jwk") }, out = { 0 };
+
+	(void)state;
+	BOTH_WAYS(account_evidence, in, account_evidence_read(body, &out, NULL),
+	    bytes_eq_str(out.request, "request") && bytes_eq_str(out.jwk, "jwk"));
+}
+
+static void revocations_go_both_ways(void **state)
+{
+	struct arena *a = arena_new(4096, 1u << 20);
+	struct bytes receipts[2] = { BYTES_LIT("one"), BYTES_LIT("two") };
+	struct revoke in = { BYTES_LIT("request"), BYTES_LIT(""), receipts, 2 }, out = { 0 };
+	struct revoked done = { 1790000000, 4 }, told = { 0 };
+
+	(void)state;
+	BOTH_WAYS(revoke, in, revoke_read(a, body, &out, NULL), out.n_receipts == 2 && bytes_eq_str(out.request, "request"));
+	BOTH_WAYS(revoked, done, revoked_read(body, &told, NULL), told.time_s == 1790000000 && told.reason == 4);
+	arena_free(a);
+}
+
+static void lists_go_both_ways(void **state)
+{
+	struct crl_new fresh = { { 1, 2, 3 }, 7, 4000000000 }, fresh2 = { 0 };
+	struct crl_get get = { { 1, 2, 3 }, 0, 122880 }, get2 = { 0 };
+	struct crl_part part = { 7, 5, 0, BYTES_LIT("bytes") }, part2 = { 0 };
+
+	(void)state;
+	BOTH_WAYS(
+	    crl_new, fresh, crl_new_read(body, &fresh2, NULL), fresh2.number == 7 && fresh2.size == 4000000000 && fresh2.issuer[2] == 3);
+	BOTH_WAYS(crl_get, get, crl_get_read(body, &get2, NULL), get2.number == 0 && get2.offset == 122880);
+	BOTH_WAYS(crl_part, part, crl_part_read(body, &part2, NULL), part2.size == 5 && bytes_eq_str(part2.part, "bytes"));
+}
+
 static void an_order_id_carries_its_time_and_its_request(void **state)
 {
 	uint8_t id[ORDER_ID_SIZE], again[ORDER_ID_SIZE];
@@ -133,7 +187,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(the_rules_are_sound), cmocka_unit_test(issue_goes_both_ways),
 		cmocka_unit_test(too_many_receipts_are_refused), cmocka_unit_test(a_validation_has_receipts_or_a_problem),
-		cmocka_unit_test(an_order_id_carries_its_time_and_its_request), cmocka_unit_test(only_finalize_urls_name_orders) };
+		cmocka_unit_test(requests_about_accounts_go_both_ways), cmocka_unit_test(revocations_go_both_ways),
+		cmocka_unit_test(lists_go_both_ways), cmocka_unit_test(an_order_id_carries_its_time_and_its_request),
+		cmocka_unit_test(only_finalize_urls_name_orders) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
