@@ -67,7 +67,13 @@ static struct bytes make_leaf(struct bytes ca, struct key *ca_key, const struct 
 	static const uint8_t serial[SERIAL_SIZE] = { 1, 2, 4 };
 	struct san names[] = { { SAN_DNS, BYTES_LIT("a.example.org") }, { SAN_DNS, BYTES_LIT("b.example.org") } };
 	struct profile p = { .name = BYTES_LIT("tls-server"), .lifetime_s = 90 * DAY_S, .names_max = 100 };
-	struct leaf_request r = { serial, names, 2, key_spki(key), key_type(key), NOW_S - 3600, not_after_s };
+	struct leaf_request r = { .serial = serial,
+		.names = names,
+		.n_names = 2,
+		.spki = key_spki(key),
+		.key_type = key_type(key),
+		.not_before_s = NOW_S - 3600,
+		.not_after_s = not_after_s };
 	struct buf tbs = buf_new(8192), out = buf_new(8192);
 	CLEANUP(issuer_free_p) struct issuer *i = NULL;
 

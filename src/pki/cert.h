@@ -26,6 +26,7 @@ struct leaf_request {
 	struct bytes spki;
 	enum key_type key_type;
 	int64_t not_before_s, not_after_s; /* inclusive */
+	struct bytes crl_url;              /* http: for cRLDistributionPoints; empty: none */
 };
 /* The TBSCertificate of a leaf. */
 void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct buf *out);

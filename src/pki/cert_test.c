@@ -25,7 +25,7 @@ static int teardown(void **state)
 static void a_leaf_is_these_bytes(void **state)
 {
 	static const char *const spki = "302a 300506032b6570 032100 d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-	const char *const want = "3082011e"
+	const char *const want = "3082014e"
 				 "a003020102"                            /* version 3 */
 				 "0210 5a000102030405060708090a0b0c0dff" /* serial */
 				 "300506032b6570"                        /* signature: Ed25519 */
@@ -33,7 +33,7 @@ static void a_leaf_is_these_bytes(void **state)
 				 "301e 170d3236313132333233303030305a 170d3237303232313232353935395a"
 				 "3000" /* subject */
 				 "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
-				 "a3819e 30819b"
+				 "a381ce 3081cb"
 				 "300f 0603551d23 0408 3006 8004 01020304"        /* authorityKeyIdentifier */
 				 "300e 0603551d0f 0101ff 0404 03020780"           /* keyUsage */
 				 "3013 0603551d25 040c 300a 06082b06010505070301" /* extKeyUsage */
@@ -41,7 +41,9 @@ static void a_leaf_is_these_bytes(void **state)
 				 "820d 2a2e6578616d706c652e6f7267 820b 6578616d706c652e6f7267"
 				 "8710 20010db8000000000000000000000001 8704 c0000201"
 				 "3013 0603551d20 040c 300a 3008 0606 67810c010201" /* certificatePolicies */
-				 "300c 0603551d13 0101ff 0402 3000";                /* basicConstraints */
+				 "302e 0603551d1f 0427 3025 3023 a021 a01f 861d"    /* cRLDistributionPoints */
+				 "687474703a2f2f63726c2e6578616d706c652e6f72672f65312e63726c"
+				 "300c 0603551d13 0101ff 0402 3000"; /* basicConstraints */
 	struct key *key CLEANUP(key_free_p) = NULL;
 	struct buf tbs CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
 	struct leaf_request r;
@@ -101,7 +103,7 @@ static void openssl_agrees(struct bytes der, const struct chain *c, enum key_typ
 	assert_int_equal(X509_check_ca(x), 0);
 	assert_int_equal(X509_check_ca(issuer), 1);
 	assert_int_equal(X509_check_purpose(x, X509_PURPOSE_SSL_SERVER, 0), 1);
-	assert_int_equal(X509_get_ext_count(x), 6);
+	assert_int_equal(X509_get_ext_count(x), 7);
 	assert_int_equal(ASN1_TIME_cmp_time_t(X509_get0_notBefore(x), test_now_s - 3600), 0);
 	assert_int_equal(ASN1_TIME_cmp_time_t(X509_get0_notAfter(x), test_now_s - 3600 + 90 * DAY_S - 1), 0);
 	/* Its own encoder makes the same bytes of it (i2d_re_X509_tbs() forgets those that it read). */

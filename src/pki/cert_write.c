@@ -1,37 +1,13 @@
 #include "pki/cert.h"
 
 #include "crypto/digest.h"
-#include "pki/der.h"
-#include "pki/oid.h"
-#include "pki/san_write.h"
+#include "pki/ext_write.h"
 
 #include <string.h>
 
 #define KEY_USAGE_SIGN        "03020780" /* digitalSignature */
 #define KEY_USAGE_SIGN_AND_KT "030205a0" /* digitalSignature, keyEncipherment */
 #define KEY_USAGE_CA          "03020106" /* keyCertSign, cRLSign */
-
-struct extension {
-	struct der_mark whole, value;
-};
-
-static struct extension extension_open(struct buf *b, enum oid id, bool critical)
-{
-	struct extension x;
-
-	x.whole = der_open(b, DER_SEQUENCE);
-	der_put_oid(b, oid_hex(id));
-	if (critical) /* DEFAULT FALSE is not encoded (X.690 §11.5) */
-		der_put_bool(b, true);
-	x.value = der_open(b, DER_OCTET_STRING);
-	return x;
-}
-
-static void extension_close(struct buf *b, struct extension x)
-{
-	der_close(b, x.value);
-	der_close(b, x.whole);
-}
 
 static void put_constant(struct buf *b, enum oid id, bool critical, const char *value_hex)
 {
@@ -67,28 +43,6 @@ static void put_policies(struct buf *b)
 	put_purpose(b, OID_CERTIFICATE_POLICIES, OID_POLICY_DOMAIN_VALIDATED, 2);
 }
 
-/* RFC 5280 §4.2.1.1: keyIdentifier alone; issuer and serial would bind the leaf to one certificate of its issuer. */
-static void put_authority_key_id(struct buf *b, struct bytes key_id)
-{
-	struct extension x = extension_open(b, OID_AUTHORITY_KEY_ID, false);
-	struct der_mark s = der_open(b, DER_SEQUENCE);
-
-	der_put(b, DER_CONTEXT(0), key_id);
-	der_close(b, s);
-	extension_close(b, x);
-}
-
-void san_write(const struct san *names, size_t n_names, bool critical, struct buf *out)
-{
-	struct extension x = extension_open(out, OID_SUBJECT_ALT_NAME, critical);
-	struct der_mark s = der_open(out, DER_SEQUENCE);
-
-	for (size_t i = 0; i < n_names; i++)
-		der_put(out, names[i].type == SAN_DNS ? DER_CONTEXT(2) : DER_CONTEXT(7), names[i].value);
-	der_close(out, s);
-	extension_close(out, x);
-}
-
 /* What both kinds of TBSCertificate begin with (RFC 5280 §4.1.2). */
 struct head {
 	const uint8_t *serial;
@@ -113,6 +67,18 @@ static void put_head(struct buf *b, const struct head *h)
 	buf_add(b, h->spki);
 }
 
+/* One point, the one name that the list has for itself: no reasons, no other issuer (Baseline Requirements §7.1.2.11.2). */
+static void put_crl_url(struct buf *b, struct bytes url)
+{
+	struct extension x = extension_open(b, OID_CRL_DISTRIBUTION_POINTS, false);
+	struct der_mark list = der_open(b, DER_SEQUENCE), point = der_open(b, DER_SEQUENCE);
+
+	distribution_point_write(url, b);
+	der_close(b, point);
+	der_close(b, list);
+	extension_close(b, x);
+}
+
 void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct buf *out)
 {
 	struct head h = {
@@ -129,12 +95,14 @@ void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const 
 	struct der_mark tbs = der_open(out, DER_SEQUENCE);
 	put_head(out, &h);
 	struct der_mark explicit = der_open(out, DER_CONTEXT_CONSTRUCTED(3)), list = der_open(out, DER_SEQUENCE);
-	put_authority_key_id(out, i->key_id);
+	authority_key_id_write(i->key_id, out);
 	put_constant(out, OID_KEY_USAGE, true, r->key_type == KEY_RSA ? KEY_USAGE_SIGN_AND_KT : KEY_USAGE_SIGN);
 	put_ext_key_usage(out);
 	/* Critical, because the subject is empty (RFC 5280 §4.2.1.6). */
 	san_write(r->names, r->n_names, true, out);
 	put_policies(out);
+	if (r->crl_url.len > 0)
+		put_crl_url(out, r->crl_url);
 	put_constant(out, OID_BASIC_CONSTRAINTS, true, "3000"); /* cA FALSE is the default */
 	der_close(out, list);
 	der_close(out, explicit);
@@ -178,7 +146,7 @@ void cert_write_ca_tbs(const struct ca_request *r, struct buf *out)
 	extension_close(out, x);
 	/* Baseline Requirements §7.1.2.1, §7.1.2.6: a root carries no extKeyUsage and needs no policies, what it signs has both. */
 	if (!root) {
-		put_authority_key_id(out, r->authority_key_id);
+		authority_key_id_write(r->authority_key_id, out);
 		put_ext_key_usage(out);
 		put_policies(out);
 	}

@@ -1,9 +1,7 @@
 #include "pki/csr.h"
 
 #include "pki/cert.h"
-#include "pki/der.h"
-#include "pki/oid.h"
-#include "pki/san_write.h"
+#include "pki/ext_write.h"
 
 /* CertificationRequestInfo (RFC 2986 §4.1): the names go into the extensionRequest alone (RFC 8555 §7.4 allows either place, and
  * a common name has no room for more than 64 characters). */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "pki/der.h"
+#include "pki/lint_url.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -12,7 +13,10 @@
 #define TAG_EXTENSIONS   0xa3        /* [3] EXPLICIT */
 #define TAG_VERSION      0xa0        /* [0] EXPLICIT */
 #define TAG_KEY_ID       0x80        /* [0] IMPLICIT */
+#define TAG_POINT        0xa0        /* [0] EXPLICIT, as DistributionPointName is a CHOICE */
+#define TAG_FULL_NAME    0xa0        /* [0] IMPLICIT */
 #define TAG_DNS_NAME     0x82        /* [2] IMPLICIT */
+#define TAG_URI          0x86        /* [6] IMPLICIT */
 #define TAG_IP_ADDRESS   0x87        /* [7] IMPLICIT */
 
 /* What the rules look at. */
@@ -216,6 +220,22 @@ static enum err_code check_policies(struct bytes value, const struct lint *l, st
 	return ERR_OK;
 }
 
+/* One point with one http URI that the request has too, neither reasons nor cRLIssuer (Baseline Requirements §7.1.2.11.2). */
+static enum err_code check_crl_url(struct bytes value, const struct lint *l, struct err *e)
+{
+	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE), point = der_enter(&list, DER_SEQUENCE);
+	struct der name = der_enter(&point, TAG_POINT), full = der_enter(&name, TAG_FULL_NAME);
+	struct bytes url = der_get(&full, TAG_URI);
+
+	if (full.failed || der_more(&full) || der_more(&name) || der_more(&point) || der_more(&list) || der_more(&d))
+		BROKEN(e, "cRLDistributionPoints: it is not one point with one URI");
+	if (!lint_crl_url(url))
+		BROKEN(e, "cRLDistributionPoints: its URI is none of http");
+	if (!bytes_eq(url, l->request->crl_url))
+		BROKEN(e, "cRLDistributionPoints: its URI is not the request's");
+	return ERR_OK;
+}
+
 static enum err_code check_basic_constraints(struct bytes value, const struct lint *l, struct err *e)
 {
 	(void)l;
@@ -231,12 +251,11 @@ static const struct rule {
 	const char *name;
 	enum err_code (*check)(struct bytes value, const struct lint *l, struct err *e);
 } rules[] = {
-	{ 35, false, "authorityKeyIdentifier", check_authority_key_id },
-	{ 15, true, "keyUsage", check_key_usage },
+	{ 35, false, "authorityKeyIdentifier", check_authority_key_id }, { 15, true, "keyUsage", check_key_usage },
 	{ 37, false, "extKeyUsage", check_ext_key_usage },
 	{ 17, true, "subjectAltName", check_names }, /* the subject is empty (RFC 5280 §4.2.1.6) */
-	{ 32, false, "certificatePolicies", check_policies },
-	{ 19, true, "basicConstraints", check_basic_constraints },
+	{ 32, false, "certificatePolicies", check_policies }, { 19, true, "basicConstraints", check_basic_constraints },
+	{ 31, false, "cRLDistributionPoints", check_crl_url }, /* the last one: absent where the request has no URL */
 };
 #define RULES_N (sizeof rules / sizeof *rules)
 
@@ -276,6 +295,7 @@ static enum err_code check_extension(struct der *list, const struct lint *l, boo
 static enum err_code check_extensions(struct der *tbs, const struct lint *l, struct err *e)
 {
 	struct der outer = der_enter(tbs, TAG_EXTENSIONS), list = der_enter(&outer, DER_SEQUENCE);
+	size_t due = l->request->crl_url.len > 0 ? RULES_N : RULES_N - 1;
 	bool seen[RULES_N] = { false };
 
 	if (list.failed || der_more(&outer))
@@ -284,7 +304,7 @@ static enum err_code check_extensions(struct der *tbs, const struct lint *l, str
 		TRY(check_extension(&list, l, seen, e));
 	if (list.failed)
 		BROKEN(e, "extensions: one is not the DER of an Extension");
-	for (size_t k = 0; k < RULES_N; k++)
+	for (size_t k = 0; k < due; k++)
 		if (!seen[k])
 			BROKEN(e, "extensions: %s is missing", rules[k].name);
 	return ERR_OK;

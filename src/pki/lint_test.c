@@ -23,7 +23,7 @@ static int teardown(void **state)
 }
 
 /* A TBSCertificate in pieces. */
-enum piece { VERSION, SERIAL, ALGORITHM, ISSUER, VALIDITY, SUBJECT, KEY, AKI, KU, EKU, SAN, CP, BC, AFTER, PIECES };
+enum piece { VERSION, SERIAL, ALGORITHM, ISSUER, VALIDITY, SUBJECT, KEY, AKI, KU, EKU, SAN, CP, CDP, BC, AFTER, PIECES };
 
 struct tbs {
 	struct bytes piece[PIECES]; /* the extensions each with its header */
@@ -92,6 +92,8 @@ static void good_bytes_pass(void **state)
 #define EKU_OK                          "3013 0603551d25 040c 300a 06082b06010505070301"
 #define CP_OK                           "3013 0603551d20 040c 300a 3008 0606 67810c010201"
 #define BC_OK                           "300c 0603551d13 0101ff 0402 3000"
+#define URL_HEX                         "687474703a2f2f63726c2e6578616d706c652e6f72672f65312e63726c"
+#define CDP_OK                          "302e 0603551d1f 0427 3025 3023 a021 a01f 861d" URL_HEX
 #define SAN_OF(len3, len2, len1, names) "30" len3 "0603551d11 0101ff 04" len2 "30" len1 names
 
 static const struct {
@@ -132,11 +134,13 @@ static const struct {
 	{ EKU, "", "extKeyUsage is missing" },
 	{ SAN, "", "subjectAltName is missing" },
 	{ CP, "", "certificatePolicies is missing" },
+	{ CDP, "", "cRLDistributionPoints is missing" },
 	{ BC, "", "basicConstraints is missing" },
 	/* ... twice, ... */
 	{ KU, KU_OK KU_OK, "keyUsage is there twice" },
 	{ EKU, EKU_OK EKU_OK, "extKeyUsage is there twice" },
 	{ CP, CP_OK CP_OK, "certificatePolicies is there twice" },
+	{ CDP, CDP_OK CDP_OK, "cRLDistributionPoints is there twice" },
 	{ BC, BC_OK BC_OK, "basicConstraints is there twice" },
 	/* ... with the wrong flag, ... */
 	{ AKI, "3012 0603551d23 0101ff 0408 3006 8004 01020304", "authorityKeyIdentifier must not be critical" },
@@ -144,6 +148,7 @@ static const struct {
 	{ EKU, "3016 0603551d25 0101ff 040c 300a 06082b06010505070301", "extKeyUsage must not be critical" },
 	{ SAN, "3016 0603551d11 040f 300d 820b 6578616d706c652e6f7267", "subjectAltName must be critical" },
 	{ CP, "3016 0603551d20 0101ff 040c 300a 3008 0606 67810c010201", "certificatePolicies must not be critical" },
+	{ CDP, "3031 0603551d1f 0101ff 0427 3025 3023 a021 a01f 861d" URL_HEX, "cRLDistributionPoints must not be critical" },
 	{ BC, "3009 0603551d13 0402 3000", "basicConstraints must be critical" },
 	{ EKU, "3016 0603551d25 010100 040c 300a 06082b06010505070301", "one is not the DER of an Extension" },
 	{ KU, "300e 0603551d0f 010101 0404 03020780", "one is not the DER of an Extension" },
@@ -186,6 +191,19 @@ static const struct {
 	{ CP, "301d 0603551d20 0416 3014 3008 0606 67810c010201 3008 0606 67810c010201", "certificatePolicies" },
 	{ CP, "3015 0603551d20 040e 300c 300a 0606 67810c010201 3000", "certificatePolicies" },
 	{ CP, "3009 0603551d20 0402 3000", "certificatePolicies" },
+	{ CDP, "3009 0603551d1f 0402 3000", "cRLDistributionPoints: it is not one point" },
+	{ CDP, "300b 0603551d1f 0404 3002 3000", "cRLDistributionPoints: it is not one point" },
+	{ CDP, "302e 0603551d1f 0427 3025 3023 a021 a01f 821d" URL_HEX, "cRLDistributionPoints: it is not one point" },
+	{ CDP, "302e 0603551d1f 0427 3025 3023 a021 a11f 861d" URL_HEX, "cRLDistributionPoints: it is not one point" },
+	/* two names, two points, reasons, an issuer of the list */
+	{ CDP, "3031 0603551d1f 042a 3028 3026 a024 a022 861d" URL_HEX "860161", "cRLDistributionPoints: it is not one point" },
+	{ CDP, "3030 0603551d1f 0429 3027 3023 a021 a01f 861d" URL_HEX "3000", "cRLDistributionPoints: it is not one point" },
+	{ CDP, "3032 0603551d1f 042b 3029 3027 a021 a01f 861d" URL_HEX "81020640", "cRLDistributionPoints: it is not one point" },
+	{ CDP, "3032 0603551d1f 042b 3029 3027 a021 a01f 861d" URL_HEX "a2028100", "cRLDistributionPoints: it is not one point" },
+	{ CDP, "302e 0603551d1f 0427 3025 3023 a021 a01f 861d 687474703a2f2f63726c2e6578616d706c652e6f72672f65322e63726c",
+	    "cRLDistributionPoints: its URI is not the request's" },
+	{ CDP, "302e 0603551d1f 0427 3025 3023 a021 a01f 861d 687474703a2f2f63726c2e6578616d706c652e6f72672f6531002e6372",
+	    "cRLDistributionPoints: its URI is none of http" },
 	{ BC, "300f 0603551d13 0101ff 0405 3003 0101ff", "basicConstraints" },
 	{ BC, "300f 0603551d13 0101ff 0405 3003 010100", "basicConstraints" },
 	{ BC, "300f 0603551d13 0101ff 0405 3003 020100", "basicConstraints" },
@@ -372,6 +390,26 @@ static void as_many_names(struct asked *a)
 	a->profile.names_max = 4;
 }
 
+static void no_crl(struct asked *a)
+{
+	a->request.crl_url = BYTES_NONE;
+}
+
+static void crl_over_tls(struct asked *a)
+{
+	a->request.crl_url = BYTES_LIT("https://crl.example.org/e1.crl");
+}
+
+static void crl_by_ldap(struct asked *a)
+{
+	a->request.crl_url = BYTES_LIT("ldap://crl.example.org/cn=e1");
+}
+
+static void crl_of_nowhere(struct asked *a)
+{
+	a->request.crl_url = BYTES_LIT("http://");
+}
+
 static void ask_names(struct asked *a, const struct san *v, size_t n)
 {
 	a->request.names = v;
@@ -444,6 +482,10 @@ static void forbidden_requests_are_refused(void **state)
 		{ no_issuer_name, "issuer" },
 		{ too_many_names, "subjectAltName: 4 names are more than the profile's 3" },
 		{ as_many_names, NULL },
+		{ no_crl, NULL },
+		{ crl_over_tls, "cRLDistributionPoints: its URI is none of http" },
+		{ crl_by_ldap, "cRLDistributionPoints: its URI is none of http" },
+		{ crl_of_nowhere, "cRLDistributionPoints: its URI is none of http" },
 		{ no_names, "names are not the request's" },
 		{ unsorted, "not sorted and unique" },
 		{ repeated, "not sorted and unique" },
@@ -476,6 +518,20 @@ static void forbidden_requests_are_refused(void **state)
 	}
 }
 
+/* A list that the request does not ask for. */
+static void a_list_of_nobody_is_refused(void **state)
+{
+	struct buf good CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+	struct leaf_request r;
+	struct err e;
+
+	(void)state;
+	write_good(KEY_EC_P256, &r, &good);
+	r.crl_url = BYTES_NONE;
+	assert_int_equal(lint(buf_bytes(&good), &r, &e), ERR_BUG);
+	assert_string_equal(e.detail, "lint: cRLDistributionPoints: its URI is not the request's");
+}
+
 /* digitalSignature alone under an RSA key. */
 static void rsa_usage_is_looked_at(void **state)
 {
@@ -501,6 +557,7 @@ int main(void)
 		cmocka_unit_test(repeated_extensions_are_refused),
 		cmocka_unit_test(every_bit_counts),
 		cmocka_unit_test(forbidden_requests_are_refused),
+		cmocka_unit_test(a_list_of_nobody_is_refused),
 		cmocka_unit_test(rsa_usage_is_looked_at),
 	};
 

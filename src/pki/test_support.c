@@ -169,7 +169,8 @@ void leaf_make(enum key_type t, struct leaf_request *ret)
 		.spki = key_spki(test_other_key(t)),
 		.key_type = t,
 		.not_before_s = test_now_s - 3600,
-		.not_after_s = test_now_s - 3600 + 90 * DAY_S - 1 };
+		.not_after_s = test_now_s - 3600 + 90 * DAY_S - 1,
+		.crl_url = BYTES_LIT(TEST_CRL_URL) };
 }
 
 void test_write(const char *name, struct bytes in)

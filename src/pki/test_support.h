@@ -40,7 +40,9 @@ struct chain {
 void chain_make(enum key_type root, enum key_type ca, struct chain *ret);
 void chain_free(struct chain *c);
 
-/* A request that keeps every rule: two DNS names, a wildcard among them, and addresses of both kinds; 90 days from now on. */
+#define TEST_CRL_URL "http://crl.example.org/e1.crl"
+/* A request that keeps every rule: two DNS names, a wildcard among them, and addresses of both kinds; 90 days from now on; a
+ * list at TEST_CRL_URL. */
 void leaf_make(enum key_type t, struct leaf_request *ret);
 extern const struct profile test_profile;
 
