@@ -1,5 +1,7 @@
 #include "acme/identifier.h"
 
+#include "acme/ip_range.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -136,14 +138,7 @@ static enum err_code parse_ip(struct arena *a, struct bytes value, struct identi
 
 size_t identifier_ip_bytes(const struct identifier *id, uint8_t out[16])
 {
-	char text[IP_TEXT_MAX + 1];
-	bool six = id->value.len > 0 && memchr(id->value.ptr, ':', id->value.len);
-
-	if (id->type != IDENTIFIER_IP || id->value.len > IP_TEXT_MAX)
-		return 0;
-	memcpy(text, id->value.ptr, id->value.len);
-	text[id->value.len] = 0;
-	return inet_pton(six ? AF_INET6 : AF_INET, text, out) == 1 ? six ? 16 : 4 : 0;
+	return id->type == IDENTIFIER_IP ? ip_bytes(id->value, out) : 0;
 }
 
 enum err_code identifier_parse(struct arena *a, struct bytes type, struct bytes value, struct identifier *ret, struct err *e)

@@ -104,7 +104,7 @@ static enum err_code judge_name(const struct name_policy *p, const struct identi
 static enum err_code judge_address(const struct name_policy *p, const struct identifier *id, struct err *e)
 {
 	uint8_t raw[16];
-	struct bytes address = { raw, ip_bytes(id->value, raw) };
+	struct bytes address = { raw, identifier_ip_bytes(id, raw) };
 	char text[IP_RANGE_TEXT_SIZE];
 
 	if (address.len == 0)

@@ -61,7 +61,7 @@ static enum err_code judge(const struct name_policy *p, const char *name, struct
 
 static enum err_code judge_ip(const struct name_policy *p, const char *address, struct err *e)
 {
-	struct identifier id = { .type = (enum identifier_type)(IDENTIFIER_DNS + 1), .value = bytes_str(address) };
+	struct identifier id = { .type = IDENTIFIER_IP, .value = bytes_str(address) };
 
 	return name_policy_judge(p, &id, e);
 }

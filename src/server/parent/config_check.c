@@ -1,7 +1,7 @@
 #include "server/parent/config_check.h"
 
 #include "base/arena.h"
-#include "acme/identifier.h"
+#include "acme/policy.h"
 #include "crypto/key.h"
 #include "server/parent/config_profile.h"
 
@@ -123,19 +123,14 @@ static enum err_code check_resolver(const char *value, struct err *e)
 
 static enum err_code check_cidr(const char *value, struct err *e)
 {
-	uint8_t raw[16];
-	char host[64];
-	const char *slash = strchr(value, '/');
-	size_t n = slash ? (size_t)(slash - value) : sizeof host;
+	struct ip_range range;
 
-	if (n < sizeof host) {
-		memcpy(host, value, n);
-		host[n] = 0;
-		unsigned bits = inet_pton(AF_INET, host, raw) == 1 ? 32 : inet_pton(AF_INET6, host, raw) == 1 ? 128 : 0;
-		if (bits && number_between(slash + 1, 0, bits, NULL) == ERR_OK)
-			return ERR_OK;
-	}
-	FAIL(e, CONFIG, "an address range is address/bits: 10.0.0.0/8 or fd00::/8");
+	return ip_range_parse(bytes_str(value), &range, e);
+}
+
+static enum err_code check_rule(const char *value, struct err *e)
+{
+	return name_rule_check(bytes_str(value), e);
 }
 
 static enum err_code check_base_url(const char *value, struct err *e)
@@ -375,8 +370,8 @@ static const struct {
 	{ "front", "renewal-explanation", check_url },
 	{ "publish", "listen", check_listen },
 	{ "publish", "base-url", check_publish_url },
-	{ "policy", "allow-names", check_filled },
-	{ "policy", "deny-names", check_filled },
+	{ "policy", "allow-names", check_rule },
+	{ "policy", "deny-names", check_rule },
 	{ "policy", "private-suffixes", check_domain },
 	{ "policy", "allow-ips", check_cidr },
 	{ "policy", "deny-ips", check_cidr },

@@ -93,6 +93,8 @@ static void bad_values_are_told_with_their_line(void **state)
 		{ "publish {\n base-url = \"https://ca.example\"\n}", "an http URL" },
 		{ "publish {\n base-url = \"http://ca.example/path\"\n}", "without a path" },
 		{ "policy {\n deny-ips = {\"10.0.0.1\"}\n}", "10.0.0.0/8" },
+		{ "policy {\n deny-names = {\"a b.example.org\"}\n}", "a rule is a name" },
+		{ "policy {\n allow-names = {\".*.example.org\"}\n}", "not both" },
 		{ "profile \"a\" {\n challenges = {\"http-02\"}\n}", "tls-alpn-01" },
 		{ "profile \"a\" {\n identifiers = {\"email\"}\n}", "wildcard" },
 		{ "profile \"a\" {\n key-types = {\"ed25519\"}\n}", "ecdsa-p384" },
