@@ -16,32 +16,44 @@ static struct bytes get_text(struct der *d)
 	return BYTES_NONE;
 }
 
-/* The subject is empty, or is one common name. *ret stays absent when it is empty. */
-static enum err_code read_subject(struct der *info, struct bytes *ret, struct err *e)
+/* One AttributeTypeAndValue of the subject. */
+static enum err_code read_subject_attribute(struct der *rdn, struct bytes *common_name, struct err *e)
 {
-	struct der name = der_enter(info, DER_SEQUENCE);
+	struct der pair = der_enter(rdn, DER_SEQUENCE);
+	struct bytes type = der_get(&pair, DER_OID);
 	char text[OID_TEXT_SIZE];
 
-	if (name.failed)
-		FAIL(e, BAD_CSR, "the CSR's subject is no DER Name");
-	if (!der_more(&name))
-		return ERR_OK;
-	struct der rdn = der_enter(&name, DER_SET), pair = der_enter(&rdn, DER_SEQUENCE);
-	struct bytes type = der_get(&pair, DER_OID);
 	if (pair.failed)
 		FAIL(e, BAD_CSR, "the CSR's subject is no DER Name");
 	if (oid_from(type) != OID_COMMON_NAME) {
 		oid_text(type, text);
 		FAIL(e, BAD_CSR, "the CSR's subject has %s: it may be empty or have one commonName, nothing else is certified here", text);
 	}
-	*ret = get_text(&pair);
-	if (der_end(&pair, ERR_BAD_CSR, "the commonName", NULL))
-		FAIL(e, BAD_CSR, "the CSR's commonName is no UTF8String, PrintableString or IA5String");
-	if (der_more(&rdn) || der_more(&name))
+	if (common_name->ptr)
 		FAIL(e, BAD_CSR,
 		    "the CSR's subject has more than one commonName: leave the subject empty, and put the names into the "
 		    "subjectAltName");
-	TRY(der_end(&rdn, ERR_BAD_CSR, "the CSR's subject", e));
+	*common_name = get_text(&pair);
+	if (der_end(&pair, ERR_BAD_CSR, "the commonName", NULL))
+		FAIL(e, BAD_CSR, "the CSR's commonName is no UTF8String, PrintableString or IA5String");
+	return ERR_OK;
+}
+
+/* The subject is empty, or is one common name. *ret stays absent when it is empty. */
+static enum err_code read_subject(struct der *info, struct bytes *ret, struct err *e)
+{
+	struct der name = der_enter(info, DER_SEQUENCE);
+
+	if (name.failed)
+		FAIL(e, BAD_CSR, "the CSR's subject is no DER Name");
+	while (der_more(&name)) {
+		struct der rdn = der_enter(&name, DER_SET);
+		if (!der_more(&rdn)) /* SET SIZE (1..MAX) */
+			FAIL(e, BAD_CSR, "the CSR's subject is no DER Name");
+		while (der_more(&rdn))
+			TRY(read_subject_attribute(&rdn, ret, e));
+		TRY(der_end(&rdn, ERR_BAD_CSR, "the CSR's subject", e));
+	}
 	return der_end(&name, ERR_BAD_CSR, "the CSR's subject", e);
 }
 

@@ -12,8 +12,8 @@ struct csr {
 	struct bytes spki;
 	enum sig_alg alg;
 	struct bytes signature;
-	struct san *names; /* sorted and without duplicates; from the subjectAltName and, if there is one, the common name,
-	                         * which must be among them or is added as a DNS name (RFC 8555 §7.4) */
+	struct san *names; /* sorted and without duplicates; from the subjectAltName and, if there is one, the common name: a DNS name
+	                    * that may be among them or is added (RFC 8555 §7.4), or an address that must be among them */
 	size_t n_names;
 	bool must_staple; /* asks for id-pe-tlsfeature status_request (RFC 7633) */
 };

@@ -105,29 +105,47 @@ static enum err_code general_name(struct arena *a, struct der *d, struct san *re
 	struct bytes address = der_get(d, tag);
 	if (!d->failed && address.len != 4 && address.len != 16)
 		FAIL(e, BAD_CSR, "an iPAddress in the CSR's subjectAltName has %zu bytes: an address has 4 or 16", address.len);
+	if (!d->failed && !san_ip_ok(address))
+		FAIL(e, BAD_CSR, "an iPAddress in the CSR's subjectAltName is an IPv4 address in IPv6 form: write it with its 4 bytes");
 	*ret = (struct san){ SAN_IP, address };
 	return ERR_OK;
 }
 
-/* Addresses are often put into the common name, as there is no better place in a subject. */
-static enum err_code common_name_to_san(struct arena *a, struct bytes cn, struct san *ret, struct err *e)
+/* Whether the text is an address, which then is in *ret as a SAN has it. */
+static bool address_from_text(struct bytes in, uint8_t address[16], struct san *ret)
 {
 	char text[INET6_ADDRSTRLEN];
-	uint8_t address[16];
-	int family = memchr(cn.ptr, ':', cn.len) ? AF_INET6 : AF_INET;
+	int family = memchr(in.ptr, ':', in.len) ? AF_INET6 : AF_INET;
 
-	if (cn.len > 0 && cn.len < sizeof text && !memchr(cn.ptr, 0, cn.len)) {
-		memcpy(text, cn.ptr, cn.len);
-		text[cn.len] = '\0';
-		if (inet_pton(family, text, address) == 1) {
-			ret->type = SAN_IP;
-			ret->value = arena_copy(a, (struct bytes){ address, family == AF_INET ? 4 : 16 });
-			if (!ret->value.ptr)
-				FAIL(e, NOMEM, "no memory for a CSR's names");
-			return ERR_OK;
-		}
+	if (in.len == 0 || in.len >= sizeof text || memchr(in.ptr, 0, in.len))
+		return false;
+	memcpy(text, in.ptr, in.len);
+	text[in.len] = '\0';
+	*ret = (struct san){ SAN_IP, { address, family == AF_INET ? 4 : 16 } };
+	return inet_pton(family, text, address) == 1;
+}
+
+/* A DNS name that stands here alone counts (RFC 8555 §7.4). An address does not: its place is the iPAddress (RFC 8738 §3), but
+ * clients often repeat one of them here. */
+static enum err_code read_common_name(struct arena *a, struct bytes cn, struct san *names, size_t *n, struct err *e)
+{
+	uint8_t bytes[16];
+	struct san address;
+	char shown[SHOWN_MAX + 4];
+
+	if (!address_from_text(cn, bytes, &address)) {
+		TRY(dns_name(a, cn, "commonName (leave the subject empty if it is no name to certify)", &names[*n], e));
+		++*n;
+		return ERR_OK;
 	}
-	return dns_name(a, cn, "commonName (leave the subject empty if it is no name to certify)", ret, e);
+	for (size_t i = 0; i < *n; i++)
+		if (san_cmp(&names[i], &address) == 0)
+			return ERR_OK;
+	show(cn, shown);
+	FAIL(e, BAD_CSR,
+	    "the CSR's commonName is the IP address %s, which its subjectAltName has not: put it there as iPAddress, and leave the "
+	    "subject empty",
+	    shown);
 }
 
 static size_t count(struct bytes general_names)
@@ -162,7 +180,7 @@ enum err_code csr_read_names(struct arena *a, struct bytes general_names, struct
 	}
 	TRY(der_end(&d, ERR_BAD_CSR, "the CSR's subjectAltName", e));
 	if (common_name.ptr)
-		TRY(common_name_to_san(a, common_name, &v[n++], e));
+		TRY(read_common_name(a, common_name, v, &n, e));
 	n = san_sort(v, n);
 	if (n > CSR_NAMES_MAX)
 		FAIL(e, BAD_CSR, "the CSR has more than %d names", CSR_NAMES_MAX);

@@ -185,6 +185,8 @@ static enum err_code check_name(struct der *list, const struct leaf_request *r, 
 		TRY(check_dns_name(value, e));
 	else if (value.len != 4 && value.len != 16)
 		BROKEN(e, "subjectAltName: an iPAddress has not 4 or 16 bytes");
+	if (tag == TAG_IP_ADDRESS && !san_ip_ok(value))
+		BROKEN(e, "subjectAltName: an iPAddress is an IPv4 address in IPv6 form");
 	if (k >= r->n_names || san_cmp(&name, &r->names[k]) != 0)
 		BROKEN(e, "subjectAltName: its names are not the request's");
 	if (k > 0 && san_cmp(&r->names[k - 1], &r->names[k]) >= 0)

@@ -455,6 +455,7 @@ ASK_NAMES(final_dot, DNS("a.org."))
 ASK_NAMES(nul_within, DNS("a.org\0.b.org"))
 ASK_NAMES(empty_name, DNS(""))
 ASK_NAMES(short_address, IP("\x01\x02\x03"))
+ASK_NAMES(mapped_address, IP("\0\0\0\0\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04"))
 
 static void forbidden_requests_are_refused(void **state)
 {
@@ -501,6 +502,7 @@ static void forbidden_requests_are_refused(void **state)
 		{ nul_within, "none that a certificate may carry" },
 		{ empty_name, "none that a certificate may carry" },
 		{ short_address, "has not 4 or 16 bytes" },
+		{ mapped_address, "an IPv4 address in IPv6 form" },
 	};
 
 	(void)state;

@@ -70,3 +70,10 @@ bool san_dns_ok(struct bytes name)
 	/* A last label of digits alone makes the whole readable as an IPv4 address (WHATWG URL "ends in a number"). */
 	return label_ok(rest) && !all_digits(rest);
 }
+
+bool san_ip_ok(struct bytes address)
+{
+	struct bytes mapped = BYTES_LIT("\0\0\0\0\0\0\0\0\0\0\xff\xff");
+
+	return address.len == 4 || (address.len == 16 && !bytes_starts_with(address, mapped));
+}

@@ -212,3 +212,13 @@ const char *test_run(const char *command)
 		fail_msg("%s: ended with %d:\n%s", command, status, said);
 	return said;
 }
+
+struct bytes test_openssl_csr(const char *options)
+{
+	char command[900];
+
+	test_write("none", BYTES_LIT("")); /* so that there is the folder */
+	snprintf(command, sizeof command,
+	    "openssl req -new -nodes -batch -keyout /dev/null -outform DER %s 2>/dev/null | od -An -v -tx1 | tr -d ' \\n'", options);
+	return test_hex(test_run(command));
+}

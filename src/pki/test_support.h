@@ -52,5 +52,7 @@ void test_write_pem(const char *name, const char *label, struct bytes der);
 /* Runs a shell command in that folder; fails the test, with what the command said, unless it ends with 0. The output is given
  * back, until the next call. */
 const char *test_run(const char *command);
+/* The DER of what `openssl req` makes of these options, by a fresh key. */
+struct bytes test_openssl_csr(const char *options);
 
 #endif
