@@ -33,7 +33,7 @@ static void check_taken(const struct cert *c, struct bytes in)
 static void run_lint(struct arena *a, const struct cert *c, struct key *issuer_key)
 {
 	static const uint8_t zeros[SERIAL_SIZE];
-	const struct profile p = { .lifetime_s = UINT32_MAX, .names_max = UINT32_MAX };
+	const struct profile p = { .lifetime_s = UINT32_MAX, .names_max = UINT32_MAX, .key_types = ~0u };
 	const struct issuer i = { .subject = c->issuer_name, .key_id = c->authority_key_id, .key = issuer_key, .not_after_s = INT64_MAX };
 	const struct leaf_request r = { .serial = c->serial.len == SERIAL_SIZE ? c->serial.ptr : zeros,
 		.names = c->names,

@@ -23,7 +23,8 @@ struct csr {
  * than every certificate here carries anyway (digitalSignature, keyEncipherment; serverAuth, clientAuth), names of other types
  * than dNSName and iPAddress, more than 100 names. The signature is not yet verified. */
 enum err_code csr_parse(struct arena *a, struct bytes der, struct csr *ret, struct err *e) MUST_USE;
-/* BAD_PUBLIC_KEY for the key, BAD_CSR for the signature. *ret_key is the key to certify; key_check_weak() is the caller's. */
+/* BAD_CSR for a key that is not allowed or known to be weak (RFC 8555 §6.7: "The CSR is unacceptable (e.g., due to a short key)") and for
+ * the signature. *ret_key is the key to certify. */
 enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *e) MUST_USE;
 
 /* A CSR for these names, empty subject, signed by the key (a private one). */

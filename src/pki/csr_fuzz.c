@@ -24,7 +24,7 @@ static void check_taken(const struct csr *c, struct bytes in)
 	check(c->n_names >= 1 && c->n_names <= 100);
 	for (size_t i = 0; i < c->n_names; i++) {
 		const struct san *n = &c->names[i];
-		check(n->type == SAN_DNS ? san_dns_ok(n->value) : n->value.len == 4 || n->value.len == 16);
+		check(n->type == SAN_DNS ? san_dns_ok(n->value) : san_ip_ok(n->value));
 		check(i == 0 || san_cmp(&c->names[i - 1], n) < 0);
 	}
 }
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	check_taken(&c, in);
 	enum err_code rc = csr_verify(&c, &k, &e);
-	check(rc == ERR_OK || rc == ERR_BAD_CSR || rc == ERR_BAD_PUBLIC_KEY);
+	check(rc == ERR_OK || rc == ERR_BAD_CSR);
 	check((rc == ERR_OK) == (k != NULL));
 	return 0;
 }

@@ -134,16 +134,19 @@ static void openssl_requests(void **state)
 	}
 }
 
-static void keys_and_signatures_are_verified(void **state)
+static void keys_are_held_to_the_rules(void **state)
 {
 	static const struct {
-		const char *options;
-		enum err_code code;
-		const char *why;
+		const char *options, *why;
 	} rows[] = {
-		{ "-newkey rsa:1024", ERR_BAD_PUBLIC_KEY, "" },
-		{ "-newkey ec -pkeyopt ec_paramgen_curve:P-521", ERR_BAD_PUBLIC_KEY, "" },
-		{ "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit", ERR_BAD_PUBLIC_KEY, "" },
+		{ "-newkey rsa:1024", "the CSR's key cannot be certified: an RSA modulus must have 2048 to 4096 bits" },
+		{ "-newkey rsa:2050",
+		    "the CSR's key cannot be certified: the bits of an RSA modulus must be 2048 to 4096 and a multiple of 8" },
+		{ "-newkey rsa:2048 -pkeyopt rsa_keygen_pubexp:3", "the CSR's key cannot be certified: an RSA exponent must be" },
+		{ "-newkey ec -pkeyopt ec_paramgen_curve:P-521", "none of ECDSA P-256, P-384, RSA and Ed25519 in its standard encoding" },
+		{ "-newkey ec -pkeyopt ec_paramgen_curve:secp256k1", "none of ECDSA P-256, P-384, RSA and Ed25519" },
+		{ "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit",
+		    "none of ECDSA P-256, P-384, RSA and Ed25519" },
 	};
 
 	(void)state;
@@ -155,8 +158,8 @@ static void keys_and_signatures_are_verified(void **state)
 		snprintf(options, sizeof options, "%s -subj /CN=a.example", rows[i].options);
 		if (csr_parse(arena, test_openssl_csr(options), &c, &e) != ERR_OK)
 			fail_msg("%s: %s", options, e.detail);
-		assert_int_equal(csr_verify(&c, &k, &e), rows[i].code);
-		assert_non_null(strstr(e.detail, rows[i].why));
+		if (csr_verify(&c, &k, &e) != ERR_BAD_CSR || !strstr(e.detail, rows[i].why))
+			fail_msg("%s: %s", options, e.detail);
 		assert_null(k);
 	}
 }
@@ -484,7 +487,7 @@ int main(void)
 		cmocka_unit_test(clients_requests_are_taken),
 		cmocka_unit_test(an_address_as_dns_name_is_explained),
 		cmocka_unit_test(openssl_requests),
-		cmocka_unit_test(keys_and_signatures_are_verified),
+		cmocka_unit_test(keys_are_held_to_the_rules),
 		cmocka_unit_test(forged_requests_are_refused),
 		cmocka_unit_test(malformed_requests_are_refused),
 		cmocka_unit_test(what_is_no_request_is_refused),

@@ -109,8 +109,26 @@ static const struct bytes key_algorithms[KEY__MAX] = {
 	[KEY_ED25519] = { (const uint8_t *)"\x30\x05\x06\x03\x2b\x65\x70", 7 },
 };
 
-static enum err_code check_public_key(struct der *tbs, const struct leaf_request *r, struct err *e)
+/* What the profile says of types and sizes; the modulus is looked at in the very bytes. */
+static enum err_code check_key_kind(struct bytes bits, const struct lint *l, struct err *e)
 {
+	enum key_type t = l->request->key_type;
+
+	if (!(l->profile->key_types >> t & 1))
+		BROKEN(e, "public key: its type is none of the profile's");
+	if (t != KEY_RSA)
+		return ERR_OK;
+	struct der d = der_of(bits), s = der_enter(&d, DER_SEQUENCE);
+	struct bytes modulus = der_get_unsigned(&s);
+	if (s.failed || !(modulus.ptr[0] & 0x80) || modulus.len < KEY_RSA_BITS_MIN / 8 || modulus.len * 8 > l->profile->rsa_bits_max)
+		BROKEN(e, "public key: its modulus has not %d to %" PRIu32 " bits and a multiple of 8", KEY_RSA_BITS_MIN,
+		    l->profile->rsa_bits_max);
+	return ERR_OK;
+}
+
+static enum err_code check_public_key(struct der *tbs, const struct lint *l, struct err *e)
+{
+	const struct leaf_request *r = l->request;
 	struct bytes spki = der_get_element(tbs);
 	struct der d = der_of(spki), s = der_enter(&d, DER_SEQUENCE);
 
@@ -118,10 +136,10 @@ static enum err_code check_public_key(struct der *tbs, const struct leaf_request
 		BROKEN(e, "public key: it is not the request's");
 	if ((unsigned)r->key_type >= KEY__MAX || !bytes_eq(der_get_element(&s), key_algorithms[r->key_type]))
 		BROKEN(e, "public key: its algorithm is not that of the request's key type");
-	(void)der_get_bits(&s);
+	struct bytes bits = der_get_bits(&s);
 	if (s.failed || der_more(&s) || der_more(&d))
 		BROKEN(e, "public key: it is no SubjectPublicKeyInfo");
-	return ERR_OK;
+	return check_key_kind(bits, l, e);
 }
 
 /* RFC 5280 §4.2.1.1: keyIdentifier, and neither issuer nor serial (Baseline Requirements §7.1.2.11.1). */
@@ -327,7 +345,7 @@ enum err_code lint_leaf_tbs(
 	TRY(check_issuer(&s, i, e));
 	TRY(check_validity(&s, &l, e));
 	TRY(check_subject(&s, e));
-	TRY(check_public_key(&s, r, e));
+	TRY(check_public_key(&s, &l, e));
 	TRY(check_extensions(&s, &l, e));
 	if (s.failed || der_more(&s))
 		BROKEN(e, "structure: something follows the extensions");

@@ -365,6 +365,44 @@ static void rsa_claimed(struct asked *a)
 	a->request.key_type = KEY_RSA;
 }
 
+static void type_not_of_profile(struct asked *a)
+{
+	a->profile.key_types = ~(1u << KEY_EC_P256);
+}
+
+static void take_key(struct asked *a, struct key *k)
+{
+	a->request.spki = key_spki(k);
+	a->request.key_type = key_type(k);
+}
+
+static void rsa_too_large(struct asked *a)
+{
+	take_key(a, test_key(KEY_RSA));
+	a->profile.rsa_bits_max = 2047;
+}
+
+static void rsa_of_the_size(struct asked *a)
+{
+	take_key(a, test_key(KEY_RSA));
+	a->profile.rsa_bits_max = 2048;
+}
+
+static void rsa_of_odd_size(struct asked *a)
+{
+	static uint8_t spki[300];
+	struct bytes in = key_spki(test_key(KEY_RSA));
+
+	/* The leading zero made a part of the number: 2055 bits. */
+	assert_true(in.len <= sizeof spki);
+	memcpy(spki, in.ptr, in.len);
+	uint8_t *modulus = memmem(spki, in.len, "\x02\x82\x01\x01\x00", 5);
+	assert_non_null(modulus);
+	modulus[4] = 0x7f;
+	take_key(a, test_key(KEY_RSA));
+	a->request.spki = (struct bytes){ spki, in.len };
+}
+
 static void key_of_sequence(struct asked *a)
 {
 	a->request.spki = BYTES_LIT("\x30\x15\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07");
@@ -400,11 +438,6 @@ static void crl_over_tls(struct asked *a)
 	a->request.crl_url = BYTES_LIT("https://crl.example.org/e1.crl");
 }
 
-static void crl_by_ldap(struct asked *a)
-{
-	a->request.crl_url = BYTES_LIT("ldap://crl.example.org/cn=e1");
-}
-
 static void crl_of_nowhere(struct asked *a)
 {
 	a->request.crl_url = BYTES_LIT("http://");
@@ -427,20 +460,15 @@ static void no_names(struct asked *a)
 		static const struct san v[] = { __VA_ARGS__ }; \
 		ask_names(a, v, sizeof v / sizeof *v);         \
 	}
-#define DNS(s)                                              \
+#define NAME(type, s)                                       \
 	{                                                   \
-		SAN_DNS,                                    \
+		(type),                                     \
 		{                                           \
 			(const uint8_t *)(s), sizeof(s) - 1 \
 		}                                           \
 	}
-#define IP(s)                                               \
-	{                                                   \
-		SAN_IP,                                     \
-		{                                           \
-			(const uint8_t *)(s), sizeof(s) - 1 \
-		}                                           \
-	}
+#define DNS(s) NAME(SAN_DNS, s)
+#define IP(s)  NAME(SAN_IP, s)
 ASK_NAMES(unsorted, DNS("b.org"), DNS("a.org"))
 ASK_NAMES(repeated, DNS("a.org"), DNS("a.org"))
 ASK_NAMES(address_first, IP("\x01\x02\x03\x04"), DNS("a.org"))
@@ -478,6 +506,10 @@ static void forbidden_requests_are_refused(void **state)
 		{ other_key_type, "public key: its algorithm" },
 		{ no_key_type, "public key: its algorithm" },
 		{ rsa_claimed, "public key: its algorithm" },
+		{ type_not_of_profile, "public key: its type is none of the profile's" },
+		{ rsa_too_large, "public key: its modulus has not 2048 to 2047 bits" },
+		{ rsa_of_the_size, NULL },
+		{ rsa_of_odd_size, "public key: its modulus has not 2048 to 4096 bits" },
 		{ key_of_sequence, "public key: it is no SubjectPublicKeyInfo" },
 		{ no_issuer_key_id, "authorityKeyIdentifier" },
 		{ no_issuer_name, "issuer" },
@@ -485,7 +517,6 @@ static void forbidden_requests_are_refused(void **state)
 		{ as_many_names, NULL },
 		{ no_crl, NULL },
 		{ crl_over_tls, "cRLDistributionPoints: its URI is none of http" },
-		{ crl_by_ldap, "cRLDistributionPoints: its URI is none of http" },
 		{ crl_of_nowhere, "cRLDistributionPoints: its URI is none of http" },
 		{ no_names, "names are not the request's" },
 		{ unsorted, "not sorted and unique" },

@@ -51,10 +51,23 @@ static void names_are_sorted_and_unique(void **state)
 	assert_int_equal(san_sort(NULL, 0), 0);
 }
 
+static void addresses_that_a_certificate_may_carry(void **state)
+{
+	static const uint8_t v6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, mapped[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 };
+	static const uint8_t nearly[16] = { [9] = 1, [10] = 0xff, 0xff, 192, 0, 2, 1 };
+
+	(void)state;
+	for (size_t n = 0; n <= 16; n++)
+		assert_int_equal(san_ip_ok((struct bytes){ v6, n }), n == 4 || n == 16);
+	assert_false(san_ip_ok(BYTES_ARRAY(mapped)));
+	assert_true(san_ip_ok(BYTES_ARRAY(nearly)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dns_names_that_a_certificate_may_carry),
+		cmocka_unit_test(addresses_that_a_certificate_may_carry),
 		cmocka_unit_test(names_are_sorted_and_unique),
 	};
 

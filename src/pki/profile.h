@@ -2,7 +2,7 @@
 #ifndef CHANCERY_PKI_PROFILE_H
 #define CHANCERY_PKI_PROFILE_H
 
-#include "base/err.h"
+#include "crypto/key.h"
 
 struct profile {
 	struct bytes name;   /* "tls-server" */
@@ -17,5 +17,8 @@ struct profile {
 	uint32_t rsa_bits_max;
 };
 enum { PROFILE_DNS = 1, PROFILE_WILDCARD = 2, PROFILE_IP = 4 };
+
+/* BAD_CSR, naming what is allowed, unless the profile takes a certificate's key of this type and size. */
+enum err_code profile_allows_key(const struct profile *p, const struct key *k, struct err *e) MUST_USE;
 
 #endif

@@ -15,9 +15,12 @@ static struct key *keys[2][KEY__MAX];
 static struct arena *memory;
 static char folder[64];
 
-const struct profile test_profile = {
-	.name = { (const uint8_t *)"tls-server", 10 }, .lifetime_s = 90 * DAY_S, .backdate_s = 3600, .names_max = 100
-};
+const struct profile test_profile = { .name = { (const uint8_t *)"tls-server", 10 },
+	.lifetime_s = 90 * DAY_S,
+	.backdate_s = 3600,
+	.names_max = 100,
+	.key_types = ~0u,
+	.rsa_bits_max = KEY_RSA_BITS_MAX };
 
 static int64_t still_wall_ms(void)
 {

@@ -245,7 +245,7 @@ static const struct attack {
 	ATTACK(csr_of_issuer_key, BAD_CSR),
 	ATTACK(csr_of_root_key, BAD_CSR),
 	ATTACK(csr_of_log_key, BAD_CSR),
-	ATTACK(csr_of_weak_key, BAD_PUBLIC_KEY),
+	ATTACK(csr_of_weak_key, BAD_CSR),
 	ATTACK(csr_with_more_names, BAD_CSR),
 	ATTACK(csr_with_fewer_names, BAD_CSR),
 	ATTACK(csr_with_another_name, BAD_CSR),

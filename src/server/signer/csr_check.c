@@ -29,7 +29,6 @@ enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes de
 		FAIL(e, BAD_CSR, "the CSR asks for OCSP must-staple (RFC 7633), which this CA does not offer");
 	TRY(check_other_uses(s, c.spki, account, e));
 	TRY(csr_verify(&c, &k, e));
-	TRY(key_check_weak(k, e));
 	*ret_type = key_type(k);
 	*ret = c;
 	return ERR_OK;
