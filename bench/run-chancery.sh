@@ -1,6 +1,6 @@
 #!/bin/sh
 # Starts a throw-away Chancery CA for a measurement or any black-box program, with production's full durability; nothing is special but
-# ports, resolver and allowed addresses. Prints one line when it answers:
+# ports, resolver, allowed addresses and names, and that nobody's rate is limited. Prints one line when it answers:
 #   pid=PARENT dir=DIRECTORY-URL ca=ROOT http=ADDRESS dns=ADDRESS tmp=FOLDER
 # pid is the parent's; front, validator and signer are its direct children. The caller ends pid and removes tmp.
 #
@@ -24,8 +24,9 @@ fail() {
 	exit 1
 }
 "$CHANCERY" init --folder "$tmp" --name Bench --base-url "https://localhost:$PORT" --listen "127.0.0.1:$PORT" --tls-name localhost \
-	--http-port "${HTTP_ADDR##*:}" --resolver "$DNS_ADDR" --trust-anchor none --allow-address 127.0.0.0/8 >"$tmp/log" 2>&1 || fail
-sed -i "s/#connections-per-address = .*/connections-per-address = \"5000\"/" "$tmp/chancery-ca.conf"
+	--http-port "${HTTP_ADDR##*:}" --resolver "$DNS_ADDR" --trust-anchor none --allow-address 127.0.0.0/8 --private-suffix test >"$tmp/log" 2>&1 || fail
+sed -i -e "s/#connections-per-address = .*/connections-per-address = \"5000\"/" \
+	-e "s/#\(new-accounts-per-[a-z]*\|orders-per-account\|failed-validations\) = .*/\1 = \"off\"/" "$tmp/chancery-ca.conf"
 "$CHANCERY" serve --config "$tmp/chancery-ca.conf" >"$tmp/log" 2>&1 </dev/null &
 pid=$!
 tries=0
