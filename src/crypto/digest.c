@@ -33,18 +33,57 @@ void sha384_one(struct bytes in, uint8_t out[SHA384_SIZE])
 	digest(crypto_methods()->sha384, &in, 1, out);
 }
 
-void hmac_sha256(struct bytes key, const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE])
+static const struct {
+	const char *jose;
+	size_t size;
+} macs[MAC__MAX] = {
+#define X(code, jose, digest, size) [MAC_##code] = { jose, size },
+#include "crypto/mac.def"
+#undef X
+};
+
+size_t mac_size(enum mac_alg alg)
 {
-	EVP_MAC_CTX *c = EVP_MAC_CTX_dup(crypto_methods()->hmac);
+	return macs[alg].size;
+}
+
+const char *mac_alg_jose(enum mac_alg alg)
+{
+	return macs[alg].jose;
+}
+
+bool mac_alg_from_jose(struct bytes name, enum mac_alg *ret)
+{
+	for (unsigned i = 0; i < MAC__MAX; i++)
+		if (bytes_eq_str(name, macs[i].jose)) {
+			*ret = (enum mac_alg)i;
+			return true;
+		}
+	return false;
+}
+
+static void mac(enum mac_alg alg, struct bytes key, const struct bytes *parts, size_t n, uint8_t *out)
+{
+	EVP_MAC_CTX *c = EVP_MAC_CTX_dup(crypto_methods()->hmac[alg]);
 	size_t len = 0;
 	/* An empty key would mean "the key of before" to EVP_MAC_init(). */
 	bool ok = c && key.len > 0 && EVP_MAC_init(c, key.ptr, key.len, NULL) == 1;
 
 	for (size_t i = 0; i < n && ok; i++)
 		ok = EVP_MAC_update(c, parts[i].ptr, parts[i].len) == 1;
-	if (!ok || EVP_MAC_final(c, out, &len, SHA256_SIZE) != 1 || len != SHA256_SIZE)
+	if (!ok || EVP_MAC_final(c, out, &len, mac_size(alg)) != 1 || len != mac_size(alg))
 		crypto_die("HMAC");
 	EVP_MAC_CTX_free(c);
+}
+
+void hmac(enum mac_alg alg, struct bytes key, const struct bytes *parts, size_t n, uint8_t out[MAC_SIZE_MAX])
+{
+	mac(alg, key, parts, n, out);
+}
+
+void hmac_sha256(struct bytes key, const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE])
+{
+	mac(MAC_HS256, key, parts, n, out);
 }
 
 bool crypto_equal(struct bytes a, struct bytes b)

@@ -4,13 +4,26 @@
 
 #include "base/err.h"
 
-#define SHA256_SIZE 32
+#define SHA256_SIZE  32
+#define MAC_SIZE_MAX 64
+
+enum mac_alg {
+#define X(code, jose, digest, size) MAC_##code,
+#include "crypto/mac.def"
+#undef X
+	MAC__MAX
+};
 
 /* SHA-256 over the concatenation of n parts. Does not fail (libcrypto's one-shot on a fetched, cached method). */
 void sha256(const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
 void sha256_one(struct bytes in, uint8_t out[SHA256_SIZE]);
 /* HMAC-SHA-256 over n parts with a key of 32 bytes or more. */
 void hmac_sha256(struct bytes key, const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
+/* By any of mac.def; the key has mac_size() bytes or more, as the result has in out. */
+void hmac(enum mac_alg alg, struct bytes key, const struct bytes *parts, size_t n, uint8_t out[MAC_SIZE_MAX]);
+size_t mac_size(enum mac_alg alg);
+const char *mac_alg_jose(enum mac_alg alg);
+bool mac_alg_from_jose(struct bytes name, enum mac_alg *ret);
 /* CRC-32C (Castagnoli), for torn writes; not for trust. */
 uint32_t crc32c(uint32_t before, struct bytes in);
 /* Constant-time in the content; the lengths are not secret. */

@@ -87,6 +87,47 @@ static void hmac_takes_keys_longer_than_a_block(void **state)
 	is_hex(out, sizeof out, "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
 }
 
+/* RFC 4231 §4.2 and §4.7: the longer digests, a key within a block and one beyond it. */
+static void hmac_gives_rfc_4231_values_of_longer_digests(void **state)
+{
+	static const struct {
+		enum mac_alg alg;
+		const char *short_key, *long_key;
+	} cases[] = {
+		{ MAC_HS384, "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59cfaea9ea9076ede7f4af152e8b2fa9cb6",
+		    "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c60c2ef6ab4030fe8296248df163f44952" },
+		{ MAC_HS512,
+		    "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cdedaa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854",
+		    "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f3526b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		uint8_t key[131], out[MAC_SIZE_MAX];
+		struct bytes data = BYTES_LIT("Hi There");
+		memset(key, 0x0b, 20);
+		hmac(cases[i].alg, (struct bytes){ key, 20 }, &data, 1, out);
+		is_hex(out, mac_size(cases[i].alg), cases[i].short_key);
+		memset(key, 0xaa, sizeof key);
+		data = BYTES_LIT("Test Using Larger Than Block-Size Key - Hash Key First");
+		hmac(cases[i].alg, BYTES_ARRAY(key), &data, 1, out);
+		is_hex(out, mac_size(cases[i].alg), cases[i].long_key);
+	}
+}
+
+static void mac_names_are_jose_s(void **state)
+{
+	enum mac_alg alg;
+
+	(void)state;
+	for (unsigned i = 0; i < MAC__MAX; i++) {
+		assert_true(mac_alg_from_jose(bytes_str(mac_alg_jose((enum mac_alg)i)), &alg));
+		assert_int_equal(alg, i);
+	}
+	assert_false(mac_alg_from_jose(BYTES_LIT("ES256"), &alg));
+	assert_false(mac_alg_from_jose(BYTES_LIT("none"), &alg));
+}
+
 static void crc32c_gives_the_check_value(void **state)
 {
 	uint8_t zeros[32] = { 0 };
@@ -162,6 +203,8 @@ int main(void)
 		cmocka_unit_test(sha256_joins_its_parts),
 		cmocka_unit_test(hmac_gives_rfc_4231_values),
 		cmocka_unit_test(hmac_takes_keys_longer_than_a_block),
+		cmocka_unit_test(hmac_gives_rfc_4231_values_of_longer_digests),
+		cmocka_unit_test(mac_names_are_jose_s),
 		cmocka_unit_test(crc32c_gives_the_check_value),
 		cmocka_unit_test(crc32c_is_the_same_by_table_and_by_instruction),
 		cmocka_unit_test(equal_looks_at_length_and_content),

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,13 +54,14 @@ static EVP_MD *fetch_digest(const char *name)
 	return md;
 }
 
-static EVP_MAC_CTX *fetch_hmac(void)
+static EVP_MAC_CTX *fetch_hmac(const char *name)
 {
-	char digest[] = "SHA256";
+	char digest[16];
 	OSSL_PARAM params[2] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end() };
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
 
+	(void)snprintf(digest, sizeof digest, "%s", name);
 	if (!c || EVP_MAC_CTX_set_params(c, params) != 1)
 		crypto_die("HMAC");
 	EVP_MAC_free(mac); /* the context holds its own */
@@ -97,7 +99,9 @@ static void fetch_all(void)
 {
 	methods.sha256 = fetch_digest("SHA256");
 	methods.sha384 = fetch_digest("SHA384");
-	methods.hmac = fetch_hmac();
+#define X(code, jose, digest, size) methods.hmac[MAC_##code] = fetch_hmac(digest);
+#include "crypto/mac.def"
+#undef X
 	methods.aes_block = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
 	if (!methods.aes_block)
 		crypto_die("AES-128-ECB");

@@ -2,13 +2,14 @@
 #ifndef CHANCERY_CRYPTO_METHODS_H
 #define CHANCERY_CRYPTO_METHODS_H
 
+#include "crypto/digest.h"
 #include "crypto/key.h"
 
 #include <openssl/evp.h>
 
 struct crypto_methods {
 	EVP_MD *sha256, *sha384;
-	EVP_MAC_CTX *hmac;             /* HMAC-SHA-256 without a key: copied for each use, never used itself */
+	EVP_MAC_CTX *hmac[MAC__MAX];   /* HMAC without a key: copied for each use, never used itself */
 	EVP_CIPHER *aes_block;         /* AES-128-ECB */
 	EVP_PKEY *ec_params[KEY__MAX]; /* an EC curve's parameters without a key; NULL for the other types */
 	uint8_t alg_der[SIG__MAX][16]; /* sig.def's hex, decoded */

@@ -4,27 +4,10 @@
 
 #include "base/codec.h"
 #include "base/json.h"
+#include "jose/jws_texts.h"
 
-#include <string.h>
-
-#define REQUEST_SIZE_MAX   (128 * 1024)
-#define PROTECTED_SIZE_MAX 8192 /* base64url: above a JWK of 1500 bytes with two URLs of 2048 */
-#define URL_SIZE_MAX       2048
-#define NONCE_SIZE_MAX     256
-#define ALG_SIZE_MAX       64
-
-struct request {
-	struct bytes protected_header, payload, signature;
-	struct bytes header, signatures;
-};
-
-static const struct json_field request_fields[] = {
-	JSON_FIELD(struct request, protected_header, "protected", JSON_STRING, true, PROTECTED_SIZE_MAX),
-	JSON_FIELD(struct request, payload, "payload", JSON_STRING, true, 0),
-	JSON_FIELD(struct request, signature, "signature", JSON_STRING, true, 0),
-	JSON_FIELD(struct request, header, "header", JSON_ANY, false, 0),
-	JSON_FIELD(struct request, signatures, "signatures", JSON_ANY, false, 0),
-};
+#define NONCE_SIZE_MAX 256
+#define ALG_SIZE_MAX   64
 
 struct header {
 	struct bytes alg, nonce, url, kid, jwk;
@@ -34,8 +17,8 @@ struct header {
 static const struct json_field header_fields[] = {
 	JSON_FIELD(struct header, alg, "alg", JSON_STRING, true, ALG_SIZE_MAX),
 	JSON_FIELD(struct header, nonce, "nonce", JSON_STRING, false, NONCE_SIZE_MAX),
-	JSON_FIELD(struct header, url, "url", JSON_STRING, true, URL_SIZE_MAX),
-	JSON_FIELD(struct header, kid, "kid", JSON_STRING, false, URL_SIZE_MAX),
+	JSON_FIELD(struct header, url, "url", JSON_STRING, true, JWS_URL_MAX),
+	JSON_FIELD(struct header, kid, "kid", JSON_STRING, false, JWS_URL_MAX),
 	JSON_FIELD(struct header, jwk, "jwk", JSON_OBJECT, false, 0),
 	JSON_FIELD(struct header, crit, "crit", JSON_ANY, false, 0),
 	JSON_FIELD(struct header, b64, "b64", JSON_ANY, false, 0),
@@ -48,19 +31,6 @@ static const char known_algorithms[] =
     ;
 
 #define COUNT(v) (sizeof(v) / sizeof((v)[0]))
-
-static enum err_code read_request(struct arena *a, struct bytes json, struct request *ret, struct err *e)
-{
-	if (json.len > REQUEST_SIZE_MAX)
-		FAIL(e, MALFORMED, "a JWS of more than %d bytes", REQUEST_SIZE_MAX);
-	TRY(json_read(a, json, "the JWS", request_fields, COUNT(request_fields), ret, e));
-	/* RFC 8555 §6.2: "The JWS MUST NOT have multiple signatures", "The JWS Unprotected Header [RFC7515] MUST NOT be used" */
-	if (ret->signatures.ptr)
-		FAIL(e, MALFORMED, "the JWS must be in the flattened form: no member \"signatures\"");
-	if (ret->header.ptr)
-		FAIL(e, MALFORMED, "the JWS must have no unprotected header");
-	return ERR_OK;
-}
 
 static enum err_code check_nonce(struct bytes value, enum jws_nonce nonce, struct err *e)
 {
@@ -98,20 +68,11 @@ static enum err_code check_header(const struct header *h, enum jws_nonce nonce, 
 	return ERR_OK;
 }
 
-static enum err_code decode(struct arena *a, struct bytes text, const char *name, struct bytes *ret, struct err *e)
-{
-	enum err_code rc = base64url_decode(a, text, ret, e);
-
-	if (rc == ERR_MALFORMED)
-		FAIL(e, MALFORMED, "the JWS's member \"%s\" is not base64url", name);
-	return rc;
-}
-
 static enum err_code read_header(struct arena *a, struct bytes text, struct header *ret, struct err *e)
 {
 	struct bytes json;
 
-	TRY(decode(a, text, "protected", &json, e));
+	TRY(jws_texts_decode(a, text, "protected", &json, e));
 	return json_read(a, json, "the protected header", header_fields, COUNT(header_fields), ret, e);
 }
 
@@ -149,7 +110,7 @@ static enum err_code read_signature(struct arena *a, struct bytes text, enum sig
 
 	if (text.len > BASE64URL_LEN(JWS_SIGNATURE_MAX)) /* too long for any, so not worth decoding */
 		return check_signature_size(alg, text.len, e);
-	TRY(decode(a, text, "signature", &sig, e));
+	TRY(jws_texts_decode(a, text, "signature", &sig, e));
 	TRY(check_signature_size(alg, sig.len, e));
 	*ret = sig;
 	return ERR_OK;
@@ -161,36 +122,21 @@ static enum err_code read_payload(struct arena *a, struct bytes text, struct byt
 		*ret = BYTES_LIT("");
 		return ERR_OK;
 	}
-	return decode(a, text, "payload", ret, e);
-}
-
-/* RFC 7515 §5.2: ASCII(BASE64URL(UTF8(JWS Protected Header)) || '.' || BASE64URL(JWS Payload)), as they were sent. */
-static enum err_code join(struct arena *a, struct bytes header, struct bytes payload, struct bytes *ret, struct err *e)
-{
-	size_t len = header.len + 1 + payload.len;
-	uint8_t *p = arena_alloc(a, len);
-
-	if (!p)
-		FAIL(e, NOMEM, "no memory for a JWS");
-	memcpy(p, header.ptr, header.len);
-	p[header.len] = '.';
-	memcpy(p + header.len + 1, payload.ptr, payload.len);
-	*ret = (struct bytes){ p, len };
-	return ERR_OK;
+	return jws_texts_decode(a, text, "payload", ret, e);
 }
 
 enum err_code jws_parse(struct arena *a, struct bytes json, enum jws_nonce nonce, struct jws *ret, struct err *e)
 {
-	struct request r = { .protected_header = BYTES_NONE };
+	struct jws_texts t;
 	struct header h = { .alg = BYTES_NONE };
 	struct jws j = { .payload = BYTES_NONE };
 
-	TRY(read_request(a, json, &r, e));
-	TRY(read_header(a, r.protected_header, &h, e));
+	TRY(jws_texts_read(a, json, &t, e));
+	TRY(read_header(a, t.protected_header, &h, e));
 	TRY(check_header(&h, nonce, &j.alg, e));
-	TRY(read_signature(a, r.signature, j.alg, &j.signature, e));
-	TRY(read_payload(a, r.payload, &j.payload, e));
-	TRY(join(a, r.protected_header, r.payload, &j.signing_input, e));
+	TRY(read_signature(a, t.signature, j.alg, &j.signature, e));
+	TRY(read_payload(a, t.payload, &j.payload, e));
+	TRY(jws_texts_join(a, &t, &j.signing_input, e));
 	j.nonce = h.nonce;
 	j.url = h.url;
 	j.kid = h.kid;
