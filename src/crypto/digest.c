@@ -18,6 +18,11 @@ static void digest(const EVP_MD *md, const struct bytes *parts, size_t n, uint8_
 	EVP_MD_CTX_free(c);
 }
 
+void sha1(const struct bytes *parts, size_t n, uint8_t out[SHA1_SIZE])
+{
+	digest(crypto_methods()->sha1, parts, n, out);
+}
+
 void sha256(const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE])
 {
 	digest(crypto_methods()->sha256, parts, n, out);

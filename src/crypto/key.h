@@ -52,9 +52,8 @@ bool key_is_private(const struct key *k);
 enum err_code key_generate(enum key_type t, unsigned rsa_bits, struct key **ret, struct err *e) MUST_USE;
 
 /* Public keys from raw parts. Sizes are looked at before any arithmetic. BAD_PUBLIC_KEY with the reason: off-curve point or
- * infinity, RSA modulus outside KEY_RSA_BITS_MIN..MAX or not a multiple of 8 bits, even modulus, exponent not 65537..2^256-1
- * (2^64-1 with a modulus of more than 3072 bits, which is libcrypto's own limit) or even, Ed25519 point of small
- * order. x, y: exactly the field's width. n, e: big-endian without leading zeros. */
+ * infinity, RSA modulus outside KEY_RSA_BITS_MIN..MAX or not a multiple of 8 bits, even modulus, exponent not 65537..2^64-1 or even,
+ * Ed25519 point of small order or not canonical. x, y: exactly the field's width. n, e: big-endian without leading zeros. */
 enum err_code key_from_ec(enum key_type t, struct bytes x, struct bytes y, struct key **ret, struct err *e) MUST_USE;
 enum err_code key_from_rsa(struct bytes n, struct bytes exponent, struct key **ret, struct err *e) MUST_USE;
 enum err_code key_from_ed25519(struct bytes x, struct key **ret, struct err *e) MUST_USE;
@@ -83,8 +82,8 @@ enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes m
  * another kind of key. */
 enum err_code key_verify_x509(const struct key *k, enum sig_alg alg, struct bytes message, struct bytes sig, struct err *e) MUST_USE;
 
-/* Known-weak public keys (Baseline Requirements §6.1.1.3): ROCA's fingerprint, Fermat factorisation within 110 rounds, small
- * factors. BAD_PUBLIC_KEY with the reason. Costs milliseconds for RSA, nothing for the others. */
+/* Known-weak public keys (Baseline Requirements §6.1.1.3, §6.1.6): ROCA's fingerprint, Fermat factorisation within 110 rounds, factors
+ * below 752, a modulus that is a power. BAD_PUBLIC_KEY with the reason. Costs a millisecond for RSA, nothing for the others. */
 enum err_code key_check_weak(const struct key *k, struct err *e) MUST_USE;
 
 #endif

@@ -97,6 +97,7 @@ static void decode_algorithms(void)
 
 static void fetch_all(void)
 {
+	methods.sha1 = fetch_digest("SHA1");
 	methods.sha256 = fetch_digest("SHA256");
 	methods.sha384 = fetch_digest("SHA384");
 #define X(code, jose, digest, size) methods.hmac[MAC_##code] = fetch_hmac(digest);

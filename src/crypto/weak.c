@@ -6,6 +6,8 @@
 #define PRIME_MAX      751 /* the last below 752 */
 #define ROCA_PRIME_MAX 167
 #define FERMAT_ROUNDS  110
+#define POWER_MAX      428 /* 757, the least that is left, to the power of 429 has more than KEY_RSA_BITS_MAX bits */
+#define POWER_DOUBT    64  /* bits: how sure to be that a number is a power */
 
 DEFINE_CLEANUP(BIGNUM *, BN_free);
 DEFINE_CLEANUP(BN_CTX *, BN_CTX_free);
@@ -51,6 +53,48 @@ static enum err_code check_remainders(const BIGNUM *n, struct err *e)
 	}
 	if (roca)
 		FAIL(e, BAD_PUBLIC_KEY, "the RSA key was made by a weak generator (ROCA, CVE-2017-15361)");
+	return ERR_OK;
+}
+
+static unsigned power_mod(unsigned x, unsigned exponent, unsigned m)
+{
+	uint64_t square = x % m, y = 1;
+
+	for (; exponent > 0; exponent >>= 1) {
+		if (exponent & 1)
+			y = y * square % m;
+		square = square * square % m;
+	}
+	return (unsigned)y;
+}
+
+/* Whether n is a k-th power, k an odd prime, as its remainders tell. Modulo a prime r = 1 (mod k) one number in k is one; r after r is
+ * asked until no doubt is left, which for numbers that are none is soon over. */
+static enum err_code check_power(const BIGNUM *n, unsigned k, struct err *e)
+{
+	unsigned each = 0, sure = 0;
+
+	while (k >> (each + 1))
+		each++; /* bits that one r gives: floor(log2(k)) */
+	for (unsigned r = 2 * k + 1; sure < POWER_DOUBT; r += 2 * k) {
+		if (!is_small_prime(r))
+			continue;
+		BN_ULONG x = BN_mod_word(n, r);
+		if (x == (BN_ULONG)-1)
+			return CRYPTO_ERR(e, "remainder");
+		if (x != 0 && power_mod((unsigned)x, (r - 1) / k, r) != 1)
+			return ERR_OK;
+		sure += each;
+	}
+	FAIL(e, BAD_PUBLIC_KEY, "the RSA modulus is a power of another number");
+}
+
+/* "not the power of a prime" (Baseline Requirements §6.1.6). Squares are Fermat's, in the first round. */
+static enum err_code check_powers(const BIGNUM *n, struct err *e)
+{
+	for (unsigned k = 3; k <= POWER_MAX; k += 2)
+		if (is_small_prime(k))
+			TRY(check_power(n, k, e));
 	return ERR_OK;
 }
 
@@ -126,5 +170,6 @@ enum err_code key_check_weak(const struct key *k, struct err *e)
 	if (!n)
 		return CRYPTO_ERR(e, "an RSA modulus");
 	TRY(check_remainders(n, e));
+	TRY(check_powers(n, e));
 	return check_fermat(n, e);
 }

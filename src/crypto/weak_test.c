@@ -207,6 +207,87 @@ static void near_factors_are_found(void **state)
 	assert_int_equal(check_near(1024, 5000, &e), ERR_OK);
 }
 
+/* Public keys that others' test suites have: one of a chip with the weak library, one of a printer (CVE-2022-26320). */
+static void keys_of_the_wild_are_found(void **state)
+{
+	static const struct {
+		const char *modulus, *why;
+	} rows[] = {
+		{ "9132ad211fcc0dfb4dae48326ac864c227e4b394b09bd1c4930e197028a3c907694d2b489e4f69754aeae338c6ead939"
+		  "c57f406985cbbb8edf9a2055cc2946bc05d365ba67e896c6d4811152cfa2d290514f90b352eeef27feb72fbd8dcd5bc9"
+		  "15a4f4494139cc1ca10a3244fa97e53275f57b5529b4e767379007798e112a4ba056c7b75cedb132cdf21f7bd3c9976d"
+		  "9da38815153477a13b3ebb2046d100a851dc00698f530d19396f00fbef2c4bf1659ebc4c7fd9556b5ffc93f03ca2d3df"
+		  "acd222a5f028ab430a27ea31136c0c2f50c3c481931a635a37780f00d2727ae71aee9b40f8d1aae68535c77a56317812"
+		  "beb5525d4a28364f31224acac52cf72d",
+		    "ROCA" },
+		{ "e36099d4b2fbf4b58d6a19bb57fc3443f67d86c759169ae8038d46ec28e0256a6730e95f7f9da57c81cd3567b0da5a71"
+		  "6fec1a5f15e56c3731075f5351dcbab32b16050c3d72b5ee6c1408aa0f8ce34fa3ef9c6962f4e75b6512af8706551d28"
+		  "19ac900224e4108d24b89f37580853a73aec654f90763d70e5a36fa7d1cbbeed927ab004b7471fa3fb71c91feeeaff9e"
+		  "1ef464f9913b84f8da37a8d356950d00019d6701fc749da72b5b88d48a6998ebcc096a4bc711ffbe6b89627683c14e14"
+		  "fa0ca26a17c228c067295ff8117cc7095537c275e6996e1dc1452cb7f51240364e81841f5bb7df604df747bf774d269f"
+		  "38a35bf93402a08561ff89e0c43d2f97",
+		    "Fermat" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		BIGNUM *modulus = NULL;
+		struct err e;
+		assert_true(BN_hex2bn(&modulus, rows[i].modulus) > 0);
+		assert_int_equal(check(modulus, &e), ERR_BAD_PUBLIC_KEY);
+		assert_non_null(strstr(e.detail, rows[i].why));
+		BN_free(modulus);
+	}
+}
+
+/* a^k of just 2048 bits, without small factors; `more` is added to it. */
+static enum err_code check_power_of(unsigned k, unsigned more, struct err *e)
+{
+	BIGNUM *a = BN_new(), *n = BN_new(), *exponent = BN_new();
+
+	BN_set_word(exponent, k);
+	do {
+		BN_rand(a, (int)(2048 / k) + 1, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+		BN_exp(n, a, exponent, ctx);
+		BN_add_word(n, more);
+	} while (BN_num_bits(n) != 2048 || has_small_factor(n));
+	enum err_code rc = check(n, e);
+	BN_free(a);
+	BN_free(n);
+	BN_free(exponent);
+	return rc;
+}
+
+static void powers_are_found(void **state)
+{
+	static const unsigned ks[] = { 3, 5, 7, 9, 11, 15, 31, 77, 127 };
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ks / sizeof ks[0]; i++) {
+		assert_int_equal(check_power_of(ks[i], 0, &e), ERR_BAD_PUBLIC_KEY);
+		assert_string_equal(e.detail, "the RSA modulus is a power of another number");
+		assert_int_equal(check_power_of(ks[i], 2, &e), ERR_OK);
+	}
+}
+
+/* p * p, where p * q is due. */
+static void a_square_is_found(void **state)
+{
+	BIGNUM *p = BN_new(), *n = BN_new();
+	struct err e;
+
+	(void)state;
+	do
+		BN_rand(p, 1024, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD);
+	while (has_small_factor(p));
+	BN_sqr(n, p, ctx);
+	assert_int_equal(check(n, &e), ERR_BAD_PUBLIC_KEY);
+	assert_non_null(strstr(e.detail, "Fermat"));
+	BN_free(p);
+	BN_free(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +296,9 @@ int main(void)
 		cmocka_unit_test(half_of_roca_is_not),
 		cmocka_unit_test(small_factors_are_found),
 		cmocka_unit_test(near_factors_are_found),
+		cmocka_unit_test(keys_of_the_wild_are_found),
+		cmocka_unit_test(powers_are_found),
+		cmocka_unit_test(a_square_is_found),
 	};
 
 	crypto_init();

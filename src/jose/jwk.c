@@ -90,7 +90,8 @@ enum err_code jwk_parse(struct arena *a, struct bytes json, struct key **ret, st
 	enum key_type t = KEY__MAX;
 
 	if (json.len > JWK_SIZE_MAX)
-		FAIL(e, BAD_PUBLIC_KEY, "a JWK of more than %d bytes", JWK_SIZE_MAX);
+		FAIL(e, BAD_PUBLIC_KEY, "a JWK of more than %d bytes: no key of up to %d bits needs as many", JWK_SIZE_MAX,
+		    KEY_RSA_BITS_MAX);
 	TRY(json_read(a, json, "the JWK", fields, sizeof fields / sizeof fields[0], &m, e));
 	if (m.d.ptr || m.p.ptr || m.q.ptr || m.dp.ptr || m.dq.ptr || m.qi.ptr || m.oth.ptr || m.k.ptr)
 		FAIL(e, BAD_PUBLIC_KEY, "the JWK holds a private key, which is not secret any more: make another");
