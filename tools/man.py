@@ -2,7 +2,7 @@
 """tools/man.py BUILD [--update]: holds the man pages' lists to what the programs and the table of settings say.
 
 man/chancery-ca.8, man/chancery.1  between the "commands" markers: what `PROGRAM man-options` of this build prints
-man/chancery-ca.conf.5             between the "settings" and "profiles" markers: made from src/server/settings.def and profile.def
+man/chancery-ca.conf.5             between the "settings", "profiles" and "incidents" markers: made from src/server/settings.def, profile.def, incident.def
 Says what differs and ends with 1; --update writes the lists anew.
 """
 import os
@@ -54,15 +54,16 @@ def settings_page():
     return "\n".join([*out, ".El"]) + "\n"
 
 
-PROFILE_ROW = re.compile(r'^X\("([^"]+)",\s*(\w+),\s*(' + STRING + r"),\s*(" + STRING + r")\)", re.M)
+TITLED_ROW = re.compile(r'^X\("([^"]+)",\s*(\w+),\s*(' + STRING + r"),\s*(" + STRING + r")\)", re.M)
 
 
-def profiles_page():
+def titled_page(table):
+    """The options of a section with a title, from src/server/TABLE.def."""
     out = [".Bl -tag -width Ds"]
-    text = (ROOT / "src/server/profile.def").read_text()
-    rows = PROFILE_ROW.findall(text)
+    text = (ROOT / f"src/server/{table}.def").read_text()
+    rows = TITLED_ROW.findall(text)
     if len(rows) != len(re.findall(r"^X\(", text, re.M)):
-        sys.exit("src/server/profile.def has rows that tools/man.py does not understand")
+        sys.exit(f"src/server/{table}.def has rows that tools/man.py does not understand")
     for option, kind, default, doc in rows:
         out += [f".It Ic {option}", unquote(doc), f"{KINDS[kind]}, {default_of(kind, unquote(default))}."]
     return "\n".join([*out, ".El"]) + "\n"
@@ -76,7 +77,8 @@ def commands_page(program):
 
 def lists(build):
     """(page, marker, what is due) of the settings and of each program that this build has."""
-    due = [("man/chancery-ca.conf.5", "settings", settings_page()), ("man/chancery-ca.conf.5", "profiles", profiles_page())]
+    due = [("man/chancery-ca.conf.5", "settings", settings_page()), ("man/chancery-ca.conf.5", "profiles", titled_page("profile")),
+           ("man/chancery-ca.conf.5", "incidents", titled_page("incident"))]
     for page, program in (("man/chancery-ca.8", "chancery-ca"), ("man/chancery.1", "chancery")):
         path = pathlib.Path(build) / "bin" / program
         if path.exists():

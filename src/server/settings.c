@@ -31,6 +31,13 @@ const struct settings_row profile_rows[] = {
 };
 const size_t profile_rows_n = sizeof profile_rows / sizeof *profile_rows;
 
+const struct settings_row incident_rows[] = {
+#define X(opt, type, def, text) { .section = "incident", .option = (opt), .fallback = (def), .doc = (text), .kind = SETTINGS_##type },
+#include "server/incident.def"
+#undef X
+};
+const size_t incident_rows_n = sizeof incident_rows / sizeof *incident_rows;
+
 #define LIST_MAX  4096
 #define VALUE_MAX 65536
 
@@ -78,11 +85,24 @@ static bool wants_profiles(unsigned reader)
 	return (reader & (SETTINGS_READER_F | SETTINGS_READER_S)) != 0;
 }
 
+static void write_incidents(const struct settings *s, struct buf *out)
+{
+	wire_put_u8(out, (uint8_t)s->n_incidents);
+	for (size_t i = 0; i < s->n_incidents; i++) {
+		wire_put_bytes(out, s->incidents[i].name);
+		wire_put_bytes(out, s->incidents[i].explanation);
+		wire_put_u64(out, (uint64_t)s->incidents[i].from_s);
+		wire_put_u64(out, (uint64_t)s->incidents[i].until_s);
+	}
+}
+
 void settings_write(const struct settings *s, unsigned reader, struct buf *out)
 {
 	for (size_t i = 0; i < settings_rows_n; i++)
 		if (settings_rows[i].readers & reader)
 			write_value((const char *)s + settings_rows[i].offset, settings_rows[i].kind, out);
+	if (reader & SETTINGS_READER_F)
+		write_incidents(s, out);
 	if (!wants_profiles(reader))
 		return;
 	wire_put_u8(out, (uint8_t)s->n_profiles);
@@ -158,6 +178,21 @@ static void read_profiles(struct arena *a, struct wire *w, struct settings *s)
 	}
 }
 
+static void read_incidents(struct arena *a, struct wire *w, struct settings *s)
+{
+	s->n_incidents = wire_u8(w);
+	if (s->n_incidents > SETTINGS_INCIDENTS_MAX) {
+		w->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < s->n_incidents; i++) {
+		s->incidents[i].name = get_string(a, w);
+		s->incidents[i].explanation = get_string(a, w);
+		s->incidents[i].from_s = (int64_t)wire_u64(w);
+		s->incidents[i].until_s = (int64_t)wire_u64(w);
+	}
+}
+
 enum err_code settings_read(struct arena *a, struct bytes in, unsigned reader, struct settings *ret, struct err *e)
 {
 	struct wire w = wire_of(in);
@@ -166,6 +201,8 @@ enum err_code settings_read(struct arena *a, struct bytes in, unsigned reader, s
 	for (size_t i = 0; i < settings_rows_n; i++)
 		if (settings_rows[i].readers & reader)
 			read_value(a, &w, settings_rows[i].kind, (char *)&s + settings_rows[i].offset);
+	if (reader & SETTINGS_READER_F)
+		read_incidents(a, &w, &s);
 	if (wants_profiles(reader))
 		read_profiles(a, &w, &s);
 	TRY(wire_end(&w, "the settings", e));

@@ -7,7 +7,8 @@
 #include "base/err.h"
 #include "pki/profile.h"
 
-#define SETTINGS_PROFILES_MAX 16
+#define SETTINGS_PROFILES_MAX  16
+#define SETTINGS_INCIDENTS_MAX 16
 
 struct settings_list {
 	struct bytes *v;
@@ -17,6 +18,12 @@ struct settings_list {
 /* count at once, then one more each period_s / count; count 0: no limit. */
 struct settings_rate {
 	uint64_t count, period_s;
+};
+
+/* Certificates that must be renewed at once (RFC 9773 §4.2): those whose notBefore lies in a span of time. */
+struct settings_incident {
+	struct bytes name, explanation; /* explanation: a URL, or empty */
+	int64_t from_s, until_s;
 };
 
 #define SETTINGS_TYPE_STRING  struct bytes
@@ -34,6 +41,9 @@ struct settings {
 	/* profile "tls-server" { ... }, see profile.def; the first is the default */
 	struct profile profiles[SETTINGS_PROFILES_MAX];
 	size_t n_profiles;
+	/* incident "NAME" { ... }, see incident.def */
+	struct settings_incident incidents[SETTINGS_INCIDENTS_MAX];
+	size_t n_incidents;
 };
 
 enum settings_kind { SETTINGS_STRING, SETTINGS_UINT, SETTINGS_SECONDS, SETTINGS_BOOL, SETTINGS_LIST, SETTINGS_RATE, SETTINGS_FILES };
@@ -48,9 +58,11 @@ struct settings_row {
 };
 extern const struct settings_row settings_rows[];
 extern const size_t settings_rows_n;
-/* A profile's options; section, readers and offset are unused. */
+/* The options of a profile and of an incident; section, readers and offset are unused. */
 extern const struct settings_row profile_rows[];
 extern const size_t profile_rows_n;
+extern const struct settings_row incident_rows[];
+extern const size_t incident_rows_n;
 
 /* Writes the options that the reader (one SETTINGS_READER_ bit) gets. */
 void settings_write(const struct settings *s, unsigned reader, struct buf *out);

@@ -17,7 +17,7 @@ static void put_url(struct json_out *w, struct front *f, const char *path, struc
 	json_put_string(w, (struct bytes){ (uint8_t *)text, n > 0 && (size_t)n < sizeof text ? (size_t)n : 0 });
 }
 
-static void put_time(struct json_out *w, const char *key, int64_t unix_s)
+void put_time(struct json_out *w, const char *key, int64_t unix_s)
 {
 	char text[RFC3339_SIZE];
 

@@ -9,6 +9,10 @@ void put_order(struct acme_request *r, const struct store_order *order, struct b
 void put_authz(struct front *f, const struct store_authz *authz, int64_t now_s, struct buf *out);
 void put_challenge(struct front *f, const struct store_authz *authz, const struct store_challenge *c, struct buf *out);
 
+/* A member that is a time, as RFC 3339 writes it. */
+struct json_out;
+void put_time(struct json_out *w, const char *key, int64_t unix_s);
+
 /* The authorization's challenge of this type; NULL when it has none. */
 const struct store_challenge *challenge_of(const struct store_authz *authz, enum challenge_type type);
 /* The answer to whoever asked for a challenge (RFC 8555 §7.5.1). */

@@ -19,6 +19,7 @@ static const struct route routes[] = {
 	{ "/acme/authz/*", AUTH_KID, PAYLOAD_EMPTY, post_authz },
 	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, post_challenge },
 	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, post_certificate },
+	{ "/acme/renewal-info/*", AUTH_NONE, PAYLOAD_EMPTY, get_renewal_info },
 };
 
 /* Matches one pattern; the segments that its stars stand for go to ids. */

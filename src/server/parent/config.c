@@ -177,6 +177,7 @@ static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg
 		TRY(take_value(a, file, section, row, (char *)&s + row->offset, e));
 	}
 	TRY(config_profiles(a, cfg, profile, &s, e));
+	TRY(config_incidents(a, cfg, &s, e));
 	*ret = s;
 	return ERR_OK;
 }
@@ -197,6 +198,9 @@ static void list_options(struct buf *messages)
 	buf_add_str(messages, "\n  profile \"NAME\":");
 	for (size_t i = 0; i < profile_rows_n; i++)
 		buf_add_fmt(messages, " %s", profile_rows[i].option);
+	buf_add_str(messages, "\n  incident \"NAME\":");
+	for (size_t i = 0; i < incident_rows_n; i++)
+		buf_add_fmt(messages, " %s", incident_rows[i].option);
 	buf_add_str(messages, "\n");
 }
 
@@ -207,6 +211,10 @@ static void set_validators(cfg_t *cfg)
 	for (size_t i = 0; i < settings_rows_n; i++) {
 		(void)snprintf(
 		    path, sizeof path, "%s%s%s", settings_rows[i].section, *settings_rows[i].section ? "|" : "", settings_rows[i].option);
+		cfg_set_validate_func(cfg, path, validate);
+	}
+	for (size_t i = 0; i < incident_rows_n; i++) {
+		(void)snprintf(path, sizeof path, "incident|%s", incident_rows[i].option);
 		cfg_set_validate_func(cfg, path, validate);
 	}
 	for (size_t i = 0; i < profile_rows_n; i++) {
@@ -286,9 +294,10 @@ static enum err_code prepare_text(struct buf *text, const char *path, struct buf
 enum err_code config_read(struct arena *a, const char *path, struct settings *ret, struct buf *messages, struct err *e)
 {
 	static const char *const names[] = { "front", "publish", "policy", "limits", "validator", "signer" };
-	static cfg_opt_t options[sizeof names / sizeof *names][OPTIONS_MAX], profile[OPTIONS_MAX], top[OPTIONS_MAX];
+	static cfg_opt_t options[sizeof names / sizeof *names][OPTIONS_MAX], profile[OPTIONS_MAX], incident[OPTIONS_MAX], top[OPTIONS_MAX];
 	const cfg_opt_t end = CFG_END(), include = CFG_FUNC("include", cfg_include),
-			profiles = CFG_SEC("profile", profile, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+			profiles = CFG_SEC("profile", profile, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+			incidents = CFG_SEC("incident", incident, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	size_t n = options_of("", top);
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -301,7 +310,11 @@ enum err_code config_read(struct arena *a, const char *path, struct settings *re
 		profile[i] = is_list(&profile_rows[i]) ? list : option_of(&profile_rows[i]);
 	}
 	profile[profile_rows_n] = end;
+	for (size_t i = 0; i < incident_rows_n; i++)
+		incident[i] = option_of(&incident_rows[i]);
+	incident[incident_rows_n] = end;
 	top[n++] = profiles;
+	top[n++] = incidents;
 	top[n++] = include;
 	top[n] = end;
 

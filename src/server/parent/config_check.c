@@ -1,6 +1,7 @@
 #include "server/parent/config_check.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "acme/policy.h"
 #include "crypto/key.h"
 #include "server/parent/config_profile.h"
@@ -323,6 +324,15 @@ static enum err_code check_key_types(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_time(const char *value, struct err *e)
+{
+	int64_t s;
+
+	if (rfc3339_parse(bytes_str(value), &s, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "a time in UTC like 2026-11-25T08:00:00Z is due");
+	return ERR_OK;
+}
+
 static enum err_code check_any(const char *value, struct err *e)
 {
 	(void)value;
@@ -391,6 +401,9 @@ static const struct {
 	{ "validator", "deadline", check_deadline },
 	{ "signer", "segment-size", check_segment },
 	{ "signer", "reserve", check_reserve },
+	{ "incident", "issued-from", check_time },
+	{ "incident", "issued-until", check_time },
+	{ "incident", "explanation", check_url },
 	{ "profile", "lifetime", check_duration },
 	{ "profile", "backdate", check_backdate },
 	{ "profile", "names", check_names },

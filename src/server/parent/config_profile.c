@@ -1,7 +1,8 @@
-/* Profiles from their sections; what is not written is as profile.def has it. */
+/* Profiles and incidents from their sections; what is not written is as profile.def and incident.def have it. */
 #include "server/parent/config_profile.h"
 
 #include "acme/identifier.h"
+#include "base/clock.h"
 #include "crypto/key.h"
 #include "server/parent/config_check.h"
 
@@ -120,5 +121,29 @@ enum err_code config_profiles(struct arena *a, cfg_t *cfg, cfg_opt_t *options, s
 		cfg_t *section = cfg_getnsec(cfg, "profile", (unsigned)i);
 		TRY(take_profile(a, section, cfg_title(section), &s->profiles[i], e));
 	}
+	return ERR_OK;
+}
+
+static enum err_code take_incident(struct arena *a, cfg_t *section, struct settings_incident *ret, struct err *e)
+{
+	struct settings_incident v = { .name = arena_copy(a, bytes_str(cfg_title(section))),
+		.explanation = arena_copy(a, bytes_str(cfg_getstr(section, "explanation"))) };
+
+	if (!v.name.ptr || !v.explanation.ptr)
+		FAIL(e, NOMEM, "no memory for the configuration");
+	if (rfc3339_parse(bytes_str(cfg_getstr(section, "issued-from")), &v.from_s, NULL) != ERR_OK ||
+	    rfc3339_parse(bytes_str(cfg_getstr(section, "issued-until")), &v.until_s, NULL) != ERR_OK || v.until_s < v.from_s)
+		FAIL(e, CONFIG, "incident \"%s\" needs issued-from and issued-until, the second not before the first", cfg_title(section));
+	*ret = v;
+	return ERR_OK;
+}
+
+enum err_code config_incidents(struct arena *a, cfg_t *cfg, struct settings *s, struct err *e)
+{
+	s->n_incidents = cfg_size(cfg, "incident");
+	if (s->n_incidents > SETTINGS_INCIDENTS_MAX)
+		FAIL(e, CONFIG, "%zu incidents, at most %d are allowed", s->n_incidents, SETTINGS_INCIDENTS_MAX);
+	for (size_t i = 0; i < s->n_incidents; i++)
+		TRY(take_incident(a, cfg_getnsec(cfg, "incident", (unsigned)i), &s->incidents[i], e));
 	return ERR_OK;
 }

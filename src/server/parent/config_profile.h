@@ -1,4 +1,4 @@
-/* The configuration's profile sections. */
+/* The configuration's sections that have a title: profiles and incidents. */
 #ifndef CHANCERY_SERVER_PARENT_CONFIG_PROFILE_H
 #define CHANCERY_SERVER_PARENT_CONFIG_PROFILE_H
 
@@ -9,6 +9,8 @@
 
 /* Without any section there is one, "tls-server", made of the defaults that `options` has. An empty list is the default one. */
 enum err_code config_profiles(struct arena *a, cfg_t *cfg, cfg_opt_t *options, struct settings *s, struct err *e) MUST_USE;
+/* CONFIG for one without both times, or whose end is before its beginning. */
+enum err_code config_incidents(struct arena *a, cfg_t *cfg, struct settings *s, struct err *e) MUST_USE;
 /* The bit of a value of the list options challenges, identifiers, key-types; 0: there is no such. */
 uint32_t config_profile_bit(const char *option, const char *value);
 

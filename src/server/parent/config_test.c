@@ -81,6 +81,29 @@ static void what_is_written_counts(void **state)
 	arena_free(a);
 }
 
+static void incidents_have_a_beginning_and_an_end(void **state)
+{
+	struct arena *a = arena_new(16384, 1u << 20);
+	struct buf messages = buf_new(16384);
+	struct settings s;
+
+	(void)state;
+	assert_int_equal(read_config(a,
+			     "incident \"keys\" { issued-from = \"2026-11-01T00:00:00Z\" issued-until = \"2026-11-02T00:00:00Z\"\n"
+			     "explanation = \"https://ca.example/why\" }\n",
+			     &s, &messages),
+	    ERR_OK);
+	assert_int_equal(s.n_incidents, 1);
+	assert_int_equal(s.incidents[0].until_s - s.incidents[0].from_s, 86400);
+	assert_int_equal(read_config(a, "incident \"keys\" { issued-from = \"2026-11-01T00:00:00Z\" }\n", &s, &messages), ERR_CONFIG);
+	assert_int_equal(
+	    read_config(
+		a, "incident \"keys\" { issued-from = \"2026-11-02T00:00:00Z\" issued-until = \"2026-11-01T00:00:00Z\" }\n", &s, &messages),
+	    ERR_CONFIG);
+	buf_free(&messages);
+	arena_free(a);
+}
+
 static void bad_values_are_told_with_their_line(void **state)
 {
 	static const struct {
@@ -101,6 +124,8 @@ static void bad_values_are_told_with_their_line(void **state)
 		{ "profile \"a\" {\n rsa-bits-max = 1024\n}", "2048" },
 		{ "profile \"a\" {\n authz-lifetime = \"399d\"\n}", "398 days" },
 		{ "profile \"a\" {\n nonsense = 1\n}", "authz-lifetime" },
+		{ "incident \"a\" {\n issued-from = \"yesterday\"\n}", ":2: " },
+		{ "incident \"a\" {\n explanation = \"page\"\n}", "https" },
 	};
 
 	(void)state;
@@ -147,7 +172,8 @@ static void settings_cross_as_they_are(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_not_written_is_the_default), cmocka_unit_test(what_is_written_counts),
-		cmocka_unit_test(bad_values_are_told_with_their_line), cmocka_unit_test(settings_cross_as_they_are) };
+		cmocka_unit_test(incidents_have_a_beginning_and_an_end), cmocka_unit_test(bad_values_are_told_with_their_line),
+		cmocka_unit_test(settings_cross_as_they_are) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,10 @@ static enum err_code get_certificate(struct db *db, void *ctx, struct err *e)
 	struct store_certificate v = { 0 };
 	bool row;
 
-	TRY(db_prepare(db, "SELECT order_id, account, not_before_s, not_after_s, der, chain FROM certificates WHERE serial = $1", &st, e));
+	TRY(db_prepare(db,
+	    "SELECT order_id, account, not_before_s, not_after_s, der, chain, revoked_s, reason, replaced_by FROM certificates"
+	    " WHERE serial = $1",
+	    &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.serial));
 	TRY(db_step(st, &row, e));
 	errno = 0;
@@ -23,6 +26,11 @@ static enum err_code get_certificate(struct db *db, void *ctx, struct err *e)
 	v.not_after_s = db_int(st, 3);
 	TRY(db_copy(st, 4, g->arena, &v.der, e));
 	TRY(db_copy(st, 5, g->arena, &v.chain, e));
+	v.revoked_s = db_int(st, 6);
+	v.reason = (uint8_t)db_int(st, 7);
+	v.replaced = db_view(st, 8).ptr != NULL;
+	if (v.replaced)
+		TRY(db_fixed(st, 8, v.replaced_by, sizeof v.replaced_by, e));
 	*(struct store_certificate *)g->ret = v;
 	return ERR_OK;
 }

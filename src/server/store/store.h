@@ -68,6 +68,10 @@ struct store_certificate {
 	int64_t not_before_s, not_after_s;
 	struct bytes der;
 	struct bytes chain; /* wire: DER certificates above it */
+	int64_t revoked_s;  /* 0: it is not */
+	uint8_t reason;     /* RFC 5280 §5.3.1 */
+	bool replaced;      /* by the order below (RFC 9773 §5) */
+	uint8_t replaced_by[STORE_ORDER_ID];
 };
 
 /* Opens or makes the database "store.db" in the folder path (a path, for SQLite), brings it to the newest schema (numbered

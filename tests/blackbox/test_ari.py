@@ -1,0 +1,93 @@
+"""Renewal information (RFC 9773): what a client is told about when to renew."""
+import datetime
+import signal
+import time
+
+import pytest
+from cryptography import x509
+
+from acme_raw import Client, b64, certificates
+from harness import running_ca
+
+
+@pytest.fixture(scope="module")
+def ca():
+    with running_ca("--private-suffix", "example", edit=lambda t: t.replace('#renewal-explanation = ""', 'renewal-explanation = "https://ca.example/why"')) as ca:
+        yield ca
+
+
+@pytest.fixture
+def client(ca):
+    client = Client(ca)
+    client.register()
+    return client
+
+
+def certificate_id(certificate):
+    key = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    serial = certificate.serial_number
+    return f"{b64(key)}.{b64(serial.to_bytes(serial.bit_length() // 8 + 1, 'big'))}"
+
+
+def ask(client, ident):
+    url = client.request("GET", client.ca.directory).json["renewalInfo"]
+    return client.request("GET", f"{url}/{ident}")
+
+
+def moment(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def window(answer):
+    assert answer.status == 200, answer.body
+    assert answer.headers["Content-Type"] == "application/json"
+    found = answer.json["suggestedWindow"]
+    start, end = moment(found["start"]), moment(found["end"])
+    assert start < end
+    return start, end
+
+
+def test_the_window_lies_two_thirds_into_the_lifetime(client):
+    leaf = certificates(client.issue("a.example"))[0]
+    answer = ask(client, certificate_id(leaf))
+    start, end = window(answer)
+    lifetime = leaf.not_valid_after - leaf.not_valid_before
+    middle = leaf.not_valid_before + lifetime * 2 / 3
+    assert start < middle < end
+    assert abs((end - start) / lifetime - 0.02) < 0.001
+    assert answer.headers["Retry-After"] == "21600"
+    assert "explanationURL" not in answer.json
+    assert ask(client, certificate_id(leaf)).json == answer.json  # the same whenever it is asked
+
+
+def test_names_of_no_certificate(client):
+    good = certificate_id(certificates(client.issue("b.example"))[0])
+    key, serial = good.split(".")
+    for ident, status in ((f"{key}.{serial[:-2]}AA", 404), (f"{b64(bytes(20))}.{serial}", 404), (f"{key}.AIdlQyE", 404), (key, 400), (f"{key}.", 400),
+                          (f"{good}=", 400), (f"{good}.x", 400), ("%2e", 400)):
+        answer = ask(client, ident)
+        assert (answer.status, answer.type) == (status, "malformed"), (ident, answer.body)
+
+
+def test_an_incident_moves_the_window_into_the_past(ca, client):
+    leaf = certificates(client.issue("c.example"))[0]
+    ident = certificate_id(leaf)
+    _, end = window(ask(client, ident))
+    assert end > datetime.datetime.utcnow()
+    text = ca.config.read_text()
+    span = [t.strftime("%Y-%m-%dT%H:%M:%SZ") for t in (leaf.not_valid_before, leaf.not_valid_before + datetime.timedelta(minutes=10))]
+    ca.config.write_text(text + f'incident "drill" {{ issued-from = "{span[0]}" issued-until = "{span[1]}" explanation = "https://ca.example/drill" }}\n')
+    try:
+        ca.process.send_signal(signal.SIGHUP)
+        for _ in range(100):
+            answer = ask(client, ident)
+            start, end = window(answer)
+            if end < datetime.datetime.utcnow():
+                break
+            time.sleep(0.05)
+        assert end < datetime.datetime.utcnow()
+        assert answer.json["explanationURL"] == "https://ca.example/drill"
+        assert int(answer.headers["Retry-After"]) <= 3600
+    finally:
+        ca.config.write_text(text)
+        ca.process.send_signal(signal.SIGHUP)
