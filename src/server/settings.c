@@ -209,3 +209,17 @@ enum err_code settings_read(struct arena *a, struct bytes in, unsigned reader, s
 	*ret = s;
 	return ERR_OK;
 }
+
+enum err_code settings_name_policy(struct arena *a, const struct settings *s, struct name_policy *ret, struct err *e)
+{
+	const struct name_policy_texts texts = { .allow_names = s->policy_allow_names.v,
+		.n_allow_names = s->policy_allow_names.n,
+		.deny_names = s->policy_deny_names.v,
+		.n_deny_names = s->policy_deny_names.n,
+		.allow_ips = s->policy_allow_ips.v,
+		.n_allow_ips = s->policy_allow_ips.n,
+		.deny_ips = s->policy_deny_ips.v,
+		.n_deny_ips = s->policy_deny_ips.n };
+
+	return name_policy_read(a, &texts, ret, e);
+}

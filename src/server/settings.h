@@ -3,6 +3,7 @@
 #ifndef CHANCERY_SERVER_SETTINGS_H
 #define CHANCERY_SERVER_SETTINGS_H
 
+#include "acme/policy.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "pki/profile.h"
@@ -68,5 +69,8 @@ extern const size_t incident_rows_n;
 void settings_write(const struct settings *s, unsigned reader, struct buf *out);
 /* What settings_write() wrote; all memory in the arena; options of other readers stay zero. */
 enum err_code settings_read(struct arena *a, struct bytes in, unsigned reader, struct settings *ret, struct err *e) MUST_USE;
+
+/* The section policy's rules for names and addresses; all memory in the arena. CONFIG names the rule at fault. */
+enum err_code settings_name_policy(struct arena *a, const struct settings *s, struct name_policy *ret, struct err *e) MUST_USE;
 
 #endif

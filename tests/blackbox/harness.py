@@ -90,6 +90,8 @@ class Ca:
         self.process = None
         words = ["init", "--folder", self.folder, "--base-url", self.base, "--listen", f"127.0.0.1:{self.port}",
                  "--allow-address", "127.0.0.0/8"]
+        for name in ("localhost", "test", "example"):
+            words += ["--private-suffix", name]
         if http_port:
             words += ["--http-port", http_port]
         if dns_port:

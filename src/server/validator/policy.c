@@ -44,7 +44,24 @@ static enum err_code read_port(struct bytes text, uint16_t *ret, struct err *e)
 	return ERR_OK;
 }
 
-static enum err_code fill(struct policy *p, struct event_base *base, const struct settings *s, struct err *e)
+static enum err_code read_names(struct policy *p, const struct suffixes *suffixes, const struct settings *s, struct err *e)
+{
+	size_t n = s->policy_private_suffixes.n;
+	struct bytes *private = arena_array(p->arena, n + 1, sizeof *private);
+
+	for (size_t i = 0; private && i < n; i++) {
+		private[i] = arena_copy(p->arena, s->policy_private_suffixes.v[i]);
+		if (!private[i].ptr)
+		private = NULL;
+	}
+	if (!private)
+		FAIL(e, NOMEM, "no memory for the settings");
+	p->names = (struct names_policy){ .suffixes = suffixes, .private = { private, n } };
+	return settings_name_policy(p->arena, s, &p->names.rules, e);
+}
+
+static enum err_code fill(
+    struct policy *p, struct event_base *base, const struct suffixes *suffixes, const struct settings *s, struct err *e)
 {
 	struct resolver_config config = {
 		.forward = s->resolver.v, .n_forward = s->resolver.n, .anchors = s->trust_anchors.v, .n_anchors = s->trust_anchors.n
@@ -64,10 +81,12 @@ static enum err_code fill(struct policy *p, struct event_base *base, const struc
 	p->http_port = (uint16_t)s->http_port;
 	p->deadline_ms = (int64_t)s->validation_deadline * 1000;
 	TRY(address_policy_read(p->arena, s->allow_addresses.v, s->allow_addresses.n, &p->addresses, e));
+	TRY(read_names(p, suffixes, s, e));
 	return resolver_new(base, &config, &p->resolver, e);
 }
 
-enum err_code policy_new(struct event_base *base, const struct settings *s, struct policy **ret, struct err *e)
+enum err_code policy_new(
+    struct event_base *base, const struct suffixes *suffixes, const struct settings *s, struct policy **ret, struct err *e)
 {
 	CLEANUP(policy_release_p) struct policy *p = calloc(1, sizeof *p);
 
@@ -78,7 +97,7 @@ enum err_code policy_new(struct event_base *base, const struct settings *s, stru
 	p->arena = arena_new(POLICY_ARENA, POLICY_ARENA_MAX);
 	if (!p->arena)
 		FAIL(e, NOMEM, "no memory for the settings");
-	TRY(fill(p, base, s, e));
+	TRY(fill(p, base, suffixes, s, e));
 	*ret = TAKE(p);
 	return ERR_OK;
 }

@@ -77,11 +77,12 @@ static void send_settings(struct program *p, uint32_t id, uint16_t port)
 	char tls[8];
 	(void)snprintf(tls, sizeof tls, "%u", stub_http_port(p->tls));
 	struct bytes anchors = BYTES_LIT("builtin"), redirect = bytes_str(tls),
-		     allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") };
+		     allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") }, private = BYTES_LIT("localhost");
 	struct settings s = { .base_url = BYTES_LIT("https://localhost:14000"),
 		.caa_identity = BYTES_LIT("ca.example"),
 		.log_format = BYTES_LIT("text"),
 		.http_port = port,
+		.policy_private_suffixes = { &private, 1 },
 		.redirect_ports = { &redirect, 1 },
 		.allow_addresses = { allowed, 2 },
 		.trust_anchors = { &anchors, 1 },

@@ -171,6 +171,7 @@ static enum err_code check_request(const struct validation_env *env, struct aren
 		FAIL(e, MALFORMED, "the name is not in its normal form");
 	if (v->identifier.wildcard)
 		FAIL(e, MALFORMED, "%s cannot show control of a wildcard name (RFC 8555 §7.1.3)", challenge_type_name(v->method));
+	TRY(names_judge(&env->policy->names, &v->identifier, e));
 	return token_check(BYTES_ARRAY(env->identity->receipt_key), clock_wall_ms(), v->token, e);
 }
 

@@ -26,7 +26,8 @@ struct validation_result {
 typedef void validation_done(void *ctx, const struct validation_result *result);
 
 /* Copies the request. Fails at once for what no host has to be asked about: a token that is not ours or too old (UNAUTHORIZED),
- * a wildcard by a method that cannot show control of one, or what is no name (MALFORMED). */
+ * a wildcard by a method that cannot show control of one, or what is no name (MALFORMED), what the policy refuses or nobody can own
+ * (REJECTED_IDENTIFIER). */
 enum err_code validation_start(const struct validation_env *env, const struct validate *v, validation_done *done, void *ctx,
     struct validation **ret, struct err *e) MUST_USE;
 void validation_cancel(struct validation *v);

@@ -12,6 +12,7 @@
 struct validator {
 	struct identity identity;
 	struct validation_env env;
+	struct suffixes *suffixes;
 	struct counts counts;
 	struct front *front; /* NULL: none now */
 };
@@ -27,7 +28,8 @@ enum err_code validator_new(
 	v->identity = *i;
 	v->env = (struct validation_env){ .base = base, .identity = &v->identity };
 	TRY(fetcher_new(base, &v->env.fetcher, e));
-	TRY(policy_new(base, s, &v->env.policy, e));
+	TRY(suffixes_open(&v->suffixes, e));
+	TRY(policy_new(base, v->suffixes, s, &v->env.policy, e));
 	*ret = TAKE(v);
 	return ERR_OK;
 }
@@ -47,6 +49,7 @@ void validator_free(struct validator *v)
 	disconnect(v);
 	policy_release(v->env.policy);
 	fetcher_free(v->env.fetcher);
+	suffixes_free(v->suffixes);
 	crypto_wipe(&v->identity, sizeof v->identity);
 	free(v);
 }
@@ -55,7 +58,7 @@ enum err_code validator_settings(struct validator *v, const struct settings *s, 
 {
 	struct policy *p;
 
-	TRY(policy_new(v->env.base, s, &p, e));
+	TRY(policy_new(v->env.base, v->suffixes, s, &p, e));
 	policy_release(v->env.policy);
 	v->env.policy = p;
 	return ERR_OK;

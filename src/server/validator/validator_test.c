@@ -58,7 +58,10 @@ static enum err_code take_settings(struct fixture *f, unsigned deadline_s, uint1
 	char at[32];
 	(void)snprintf(at, sizeof at, "127.0.0.1:%u", stub_dns_port(f->w.dns));
 	struct bytes resolver = bytes_str(at), anchors = BYTES_LIT("none"), allowed = BYTES_LIT("127.0.0.0/8"), port = BYTES_LIT("443");
+	struct bytes private = BYTES_LIT("test"), denied = BYTES_LIT("*.secret.test");
 	struct settings s = { .caa_identity = BYTES_LIT("ca.example"),
+		.policy_private_suffixes = { &private, 1 },
+		.policy_deny_names = { &denied, 1 },
 		.http_port = http_port,
 		.redirect_ports = { &port, 1 },
 		.allow_addresses = { &allowed, 1 },
@@ -282,6 +285,10 @@ static void a_front_is_not_believed(void **state)
 	is(validate(f, (struct asked){ .name = "host.test", .token = "x" }), ERR_UNAUTHORIZED, "token");
 	is(validate(f, (struct asked){ .name = "host.test", .token = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }), ERR_UNAUTHORIZED,
 	    "token");
+	is(validate(f, (struct asked){ .name = "host.lan" }), ERR_REJECTED_IDENTIFIER, "top level \"lan\"");
+	is(validate(f, (struct asked){ .name = "co.uk" }), ERR_REJECTED_IDENTIFIER, "public suffix");
+	is(validate(f, (struct asked){ .name = "xn--ls8h.test" }), ERR_REJECTED_IDENTIFIER, "IDNA2008");
+	is(validate(f, (struct asked){ .name = "a.secret.test" }), ERR_REJECTED_IDENTIFIER, "\"*.secret.test\" of deny-names");
 	assert_int_equal(channel_send(f->front, MESSAGE_VALIDATE, 3, BYTES_LIT("nonsense"), NULL), ERR_OK);
 	assert_int_equal(hear(f).code, ERR_MALFORMED);
 	assert_int_equal(stub_http_connections(f->http), 0);

@@ -9,7 +9,8 @@
 void world_start(struct world *w, uint16_t http_port, unsigned deadline_s)
 {
 	char at[32];
-	struct bytes resolver, anchors = BYTES_LIT("none"), allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") };
+	struct bytes resolver, anchors = BYTES_LIT("none"), allowed[] = { BYTES_LIT("127.0.0.0/8"), BYTES_LIT("::1/128") },
+			       private = BYTES_LIT("test");
 	struct err e = { 0 };
 
 	w->base = event_base_new();
@@ -21,8 +22,10 @@ void world_start(struct world *w, uint16_t http_port, unsigned deadline_s)
 		.allow_addresses = { allowed, 2 },
 		.resolver = { &resolver, 1 },
 		.trust_anchors = { &anchors, 1 },
+		.policy_private_suffixes = { &private, 1 },
 		.validation_deadline = deadline_s };
-	if (!w->base || fetcher_new(w->base, &w->fetcher, &e) != ERR_OK || policy_new(w->base, &s, &w->policy, &e) != ERR_OK) {
+	if (!w->base || fetcher_new(w->base, &w->fetcher, &e) != ERR_OK || suffixes_open(&w->suffixes, &e) != ERR_OK ||
+	    policy_new(w->base, w->suffixes, &s, &w->policy, &e) != ERR_OK) {
 		fprintf(stderr, "%s\n", e.detail);
 		abort();
 	}
@@ -32,6 +35,7 @@ void world_stop(struct world *w)
 {
 	policy_release(w->policy);
 	fetcher_free(w->fetcher);
+	suffixes_free(w->suffixes);
 	event_base_free(w->base);
 	stub_dns_stop(w->dns);
 }

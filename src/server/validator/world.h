@@ -10,6 +10,7 @@ struct world {
 	struct event_base *base;
 	struct stub_dns *dns;
 	struct fetcher *fetcher;
+	struct suffixes *suffixes;
 	struct policy *policy;
 };
 
