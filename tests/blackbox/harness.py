@@ -75,9 +75,9 @@ class Web:
 
 class Ca:
     """A CA of its own in a new folder. options: more words for `chancery-ca init`; edit: a function that changes the configuration's text;
-    run_as: words put before the server's command (setpriv ...)."""
+    anchors: DS records to trust (none: no DNSSEC); before: words put before the server's command (setpriv ...)."""
 
-    def __init__(self, *options, http_port=None, dns_port=None, edit=None, program=CA_PROGRAM, folder=None, before=(), names=None):
+    def __init__(self, *options, http_port=None, tls_port=None, dns_port=None, anchors=(), edit=None, program=CA_PROGRAM, folder=None, before=(), names=None):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="chancery-test-"))
         self.folder.chmod(0o755)  # sanitizer builds have no root directory of their own: their users must get to their folders
         self.program = program
@@ -94,8 +94,11 @@ class Ca:
             words += ["--private-suffix", name]
         if http_port:
             words += ["--http-port", http_port]
+        if tls_port:
+            words += ["--tls-port", tls_port]
         if dns_port:
-            words += ["--resolver", f"127.0.0.1:{dns_port}", "--trust-anchor", "none"]
+            words += ["--resolver", f"127.0.0.1:{dns_port}"]
+            words += [word for anchor in anchors or ("none",) for word in ("--trust-anchor", anchor)]
         self.run(*words, *options)
         if edit:
             self.config.write_text(edit(self.config.read_text()))
@@ -163,11 +166,13 @@ class Ca:
 
 
 @contextlib.contextmanager
-def running_ca(*options, **settings):
-    """A CA that validates on loopback, with its web server and DNS."""
+def running_ca(*options, zones=None, **settings):
+    """A CA that validates on loopback, with its web server and DNS. zones: a name server of dns_zones.py, which stays the caller's, to be
+    asked instead of one that knows every name; its anchors are trusted."""
     from dns_responder import Responder
     web = Web()
-    dns = Responder()
+    dns = zones or Responder()
+    settings.setdefault("anchors", getattr(zones, "anchors", ()))
     ca = Ca(*options, http_port=web.port, dns_port=dns.port, **settings)
     ca.web, ca.dns = web, dns
     try:
@@ -177,4 +182,5 @@ def running_ca(*options, **settings):
     finally:
         ca.close()
         web.close()
-        dns.close()
+        if dns is not zones:
+            dns.close()

@@ -20,6 +20,8 @@ Record = collections.namedtuple("Record", "segment offset sequence time type pos
 Intent = collections.namedtuple("Intent", "tls order serial csr_digest thumbprint profile tbs_digest evidence")
 Result = collections.namedtuple("Result", "serial certificate")
 Void = collections.namedtuple("Void", "serial order reason")
+Control = collections.namedtuple("Control", "identifier scope method dnssec domain token relaxed seen")
+Caa = collections.namedtuple("Caa", "identifier scope method dnssec issuer node rrset ttl outcome")
 
 
 def crc32c(data):
@@ -55,6 +57,9 @@ class Fields:
 
     def bytes(self):
         return self.fixed(struct.unpack(">I", self.fixed(4))[0])
+
+    def number(self, size):
+        return int.from_bytes(self.fixed(size), "big")
 
     def end(self):
         check(self.at == len(self.data), "a body that is too long")
@@ -113,6 +118,36 @@ def meaning(record):
         return None
     f.end()
     return value
+
+
+def receipt(data):
+    """A receipt (docs/protocol/receipts.md) as Control or Caa; nobody here has the key to check its MAC."""
+    f = Fields(data)
+    check(f.bytes() == b"chancery receipt" and f.number(1) == 1, "no receipt of version 1")
+    f.fixed(4 + 16)
+    check(f.bytes() == b"local", "another perspective")
+    f.fixed(16)
+    kind, _, identifier, scope, _ = f.number(1), f.number(1), f.bytes().decode(), f.number(1), f.bytes()
+    f.fixed(32)
+    dnssec, _, method = ("off", "insecure", "secure")[f.number(1)], f.number(8), f.bytes().decode()
+    head = identifier, {1: "exact", 2: "wildcard"}[scope], method, dnssec
+    if kind == 1:
+        value = Control(*head, f.bytes().decode(), f.bytes().decode(), f.number(1) == 1, f.fixed(32))
+    else:
+        check(kind == 2, f"kind {kind} of receipt")
+        value = Caa(*head, f.bytes().decode(), f.bytes().decode(), f.fixed(32), f.number(4), {1: "none", 2: "permitted"}[f.number(1)])
+    f.fixed(32)
+    f.end()
+    return value
+
+
+def receipts(intent):
+    """Those that a certificate rests on: the end of its evidence, the body of ISSUE (docs/protocol/channels.md)."""
+    f = Fields(intent.evidence)
+    f.bytes(), f.bytes(), f.bytes()
+    found = [receipt(f.bytes()) for _ in range(f.number(2))]
+    f.end()
+    return found
 
 
 class Log:

@@ -1,0 +1,209 @@
+"""Real name servers for tests, on loopback: zones that change while they are served (Zones, by knot), and zones as files, signed or broken on
+purpose, by knot, nsd and named (Server). Whoever resolves through them asks them alone, as a forwarder would be asked."""
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+KNOTD, KNOTC, KEYMGR = "/usr/sbin/knotd", "/usr/sbin/knotc", "/usr/sbin/keymgr"
+
+
+def free_port():
+    """A port that is free for TCP and UDP, below the range that outgoing connections are given."""
+    for _ in range(500):
+        port = 20000 + int.from_bytes(os.urandom(2), "big") % 10000
+        with contextlib.ExitStack() as stack:
+            try:
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    s = stack.enter_context(socket.socket(socket.AF_INET, kind))
+                    s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
+
+
+def dotted(name):
+    return name.rstrip(".") + "."
+
+
+def query(port, name, kind, timeout=1.0):
+    """One question over UDP: (rcode, number of answers), None when nothing comes."""
+    packet = struct.pack("!HHHHHH", int.from_bytes(os.urandom(2), "big"), 0x0100, 1, 0, 0, 0)
+    packet += b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split(".") if label) + b"\0"
+    packet += struct.pack("!HH", kind, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(timeout)
+        try:
+            s.connect(("127.0.0.1", port))
+            s.send(packet)
+            answer = s.recv(4096)
+        except OSError:
+            return None
+    _, flags, _, answers, _, _ = struct.unpack("!HHHHHH", answer[:12])
+    return flags & 15, answers
+
+
+class Program:
+    """A name server in the foreground, in a folder of its own, ended by its process id."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="chancery-dns-"))
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.process = None
+
+    def begin(self, *words):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(list(map(str, words)), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def log_text(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+    def await_zone(self, zone, seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            if query(self.port, zone, 6) == (0, 1):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{self.process.args[0]} does not serve {zone}:\n" + self.log_text())
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+# One change at a time, also from several processes: knot has one transaction for each zone.
+TXT_COMMAND = """#!/bin/sh
+# txt set NAME VALUE; txt clear NAME [VALUE]: a TXT record of the running server, for the hooks of clients.
+set -eu
+what=$1 name=${2%.}. value=${3-}
+zone=
+for z in ZONES; do
+	case ".$name" in
+	*".$z") [ ${#z} -le ${#zone} ] || zone=$z ;;
+	esac
+done
+[ -n "$zone" ] || { echo "no zone here holds $name" >&2; exit 1; }
+knot() { KNOTC -c "FOLDER/knot.conf" "$@" >/dev/null; }
+exec 9>FOLDER/lock
+flock 9
+knot zone-begin "$zone"
+case $what in
+set) knot zone-set "$zone" "$name" 0 TXT "\\"$value\\"" || true ;; # there already: as wanted
+clear) knot zone-unset "$zone" "$name" TXT ${value:+"\\"$value\\""} || true ;;
+esac
+knot zone-commit "$zone"
+"""
+
+
+class Zones(Program):
+    """Knot with zones whose records a test sets. Changes are seen at once: every TTL is 0. With signed=True knot signs; `anchors` are
+    the DS records to trust. A resolver that forwards here gets REFUSED for what is in no zone: so serve the top level, as here "test".
+
+    `command`: an executable for clients' hooks, `command set NAME VALUE`, `command clear NAME [VALUE]`. Clients that speak RFC 2136 (lego:
+    rfc2136) may send their updates to `address`, without a key."""
+
+    def __init__(self, *zones, signed=False, hosts=()):
+        super().__init__()
+        self.zones = [dotted(z) for z in zones or ("test",)]
+        self.signed = signed
+        self.lock = threading.Lock()
+        self.conf = self.folder / "knot.conf"
+        self.command = self.folder / "txt"
+        try:
+            self.prepare()
+            self.begin(KNOTD, "-c", self.conf)
+            for zone in self.zones:
+                self.await_zone(zone)
+            self.anchors = [line for z in self.zones for line in self.ds(z)] if signed else []
+            for name in hosts:
+                self.add_host(name)
+        except BaseException:
+            self.close()
+            raise
+
+    def prepare(self):
+        f = self.folder
+        self.conf.write_text(
+            f'server:\n  rundir: "{f}"\n  listen: 127.0.0.1@{self.port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n'
+            f'log:\n  - target: stderr\n    any: warning\ndatabase:\n  storage: "{f}"\ncontrol:\n  listen: "{f}/knot.sock"\n'
+            'acl:\n  - id: all\n    address: 127.0.0.1\n    action: update\n'
+            f'template:\n  - id: default\n    storage: "{f}"\n    file: "%s.zone"\n    zonefile-sync: -1\n    acl: all\n'
+            f'    dnssec-signing: {"on" if self.signed else "off"}\n'
+            "zone:\n" + "".join(f"  - domain: {z}\n" for z in self.zones))
+        for zone in self.zones:
+            (f / f"{zone.rstrip('.')}.zone").write_text(
+                f"$ORIGIN {zone}\n$TTL 0\n@ SOA ns hostmaster 1 3600 600 86400 0\n@ NS ns\nns A 127.0.0.1\n")
+        text = TXT_COMMAND.replace("ZONES", " ".join(self.zones)).replace("KNOTC", KNOTC).replace("FOLDER", str(f))
+        self.command.write_text(text)
+        self.command.chmod(0o755)
+
+    def ds(self, zone):
+        out = subprocess.run([KEYMGR, "-c", self.conf, zone, "ds"], capture_output=True, text=True, timeout=20, check=True).stdout
+        return [line.replace(" DS ", " IN DS ") for line in out.splitlines() if " 13 2 " in line]  # SHA-256
+
+    def zone_of(self, name):
+        found = [z for z in self.zones if ("." + dotted(name)).endswith("." + z)]
+        if not found:
+            raise ValueError(f"no zone here holds {name}")
+        return max(found, key=len)
+
+    def control(self, *words):
+        result = subprocess.run([KNOTC, "-c", self.conf, *words], capture_output=True, text=True, timeout=20)
+        said = result.stdout + result.stderr
+        # A record that is there already, or one that is not there any more: as wanted.
+        if result.returncode != 0 and "such record already exists" not in said and "no such" not in said:
+            raise AssertionError(f"knotc {words}: {said}")
+
+    def change(self, name, *words):
+        """One zone-set or zone-unset: words follow the record's name."""
+        zone = self.zone_of(name)
+        with self.lock, open(self.folder / "lock", "w") as shared:
+            subprocess.run(["flock", str(shared.fileno())], pass_fds=[shared.fileno()], check=True)
+            self.control("zone-begin", zone)
+            try:
+                self.control(words[0], zone, dotted(name), *words[1:])
+            except AssertionError:
+                self.control("zone-abort", zone)
+                raise
+            self.control("zone-commit", zone)
+
+    def add(self, name, kind, rdata, ttl=0):
+        """A record more, rdata in presentation form."""
+        self.change(name, "zone-set", str(ttl), kind, rdata)
+
+    def remove(self, name, kind=None):
+        """All records of the name, or those of the type; fine when there are none."""
+        self.change(name, "zone-unset", *([kind] if kind else []))
+
+    def add_host(self, name, address="127.0.0.1"):
+        self.add(name, "AAAA" if ":" in address else "A", address)
+
+    def set_txt(self, name, value):
+        """Beside those that the name has: a name and its wildcard are validated at one place (RFC 8555 section 8.4)."""
+        self.change(name, "zone-set", "0", "TXT", f'"{value}"')
+
+    def clear_txt(self, name, value=None):
+        self.change(name, "zone-unset", "TXT", *([f'"{value}"'] if value else []))
