@@ -168,8 +168,9 @@ class Ca:
 @contextlib.contextmanager
 def running_ca(*options, zones=None, **settings):
     """A CA that validates on loopback, with its web server and DNS. zones: a name server of dns_zones.py, which stays the caller's, to be
-    asked instead of one that knows every name; its anchors are trusted."""
+    asked instead of one that knows every name; its anchors are trusted. In the end other people's programs read what it signed."""
     from dns_responder import Responder
+    from readers import check_everything
     web = Web()
     dns = zones or Responder()
     settings.setdefault("anchors", getattr(zones, "anchors", ()))
@@ -179,6 +180,7 @@ def running_ca(*options, zones=None, **settings):
         ca.start()
         yield ca
         ca.stop()
+        check_everything(ca)
     finally:
         ca.close()
         web.close()
