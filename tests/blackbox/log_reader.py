@@ -8,6 +8,7 @@ import struct
 import sys
 
 GENESIS, INTENT, RESULT, VOID, TLS_INTENT, NOTE = 1, 2, 3, 4, 5, 6
+REVOKE, ROLLOVER, DEACTIVATE, BIND, CRL, EAB = 7, 8, 9, 10, 11, 12
 HEAD, RECORD_HEAD = 104, 59
 
 TABLE = []
@@ -22,6 +23,12 @@ Result = collections.namedtuple("Result", "serial certificate")
 Void = collections.namedtuple("Void", "serial order reason")
 Control = collections.namedtuple("Control", "identifier scope method dnssec domain token relaxed seen")
 Caa = collections.namedtuple("Caa", "identifier scope method dnssec issuer node rrset ttl outcome")
+Revoke = collections.namedtuple("Revoke", "serial reason time by not_after spki_digest evidence")
+Rollover = collections.namedtuple("Rollover", "account thumbprint new_thumbprint evidence")
+Deactivate = collections.namedtuple("Deactivate", "account thumbprint evidence")
+Bind = collections.namedtuple("Bind", "account kid evidence")
+Crl = collections.namedtuple("Crl", "issuer number this_update next_update digest")
+Eab = collections.namedtuple("Eab", "kid action uid detail")
 
 
 def crc32c(data):
@@ -56,7 +63,7 @@ class Fields:
         return self.data[self.at - n:self.at]
 
     def bytes(self):
-        return self.fixed(struct.unpack(">I", self.fixed(4))[0])
+        return self.fixed(self.number(4))
 
     def number(self, size):
         return int.from_bytes(self.fixed(size), "big")
@@ -104,7 +111,7 @@ def read(folder):
 
 
 def meaning(record):
-    """The record's body as Intent, Result or Void; None for the others."""
+    """The record's body as one of the tuples above; None for GENESIS and NOTE."""
     f = Fields(record.body)
     if record.type == INTENT:
         value = Intent(False, f.fixed(30), f.fixed(16), f.fixed(32), f.fixed(32), f.bytes(), f.fixed(32), f.bytes())
@@ -114,6 +121,18 @@ def meaning(record):
         value = Result(f.fixed(16), f.bytes())
     elif record.type == VOID:
         value = Void(f.fixed(16), f.fixed(30), f.bytes())
+    elif record.type == REVOKE:
+        value = Revoke(f.fixed(16), f.number(1), f.number(8), f.number(1), f.number(8), f.fixed(32), f.bytes())
+    elif record.type == ROLLOVER:
+        value = Rollover(f.fixed(32), f.fixed(32), f.fixed(32), f.bytes())
+    elif record.type == DEACTIVATE:
+        value = Deactivate(f.fixed(32), f.fixed(32), f.bytes())
+    elif record.type == BIND:
+        value = Bind(f.fixed(32), f.bytes(), f.bytes())
+    elif record.type == CRL:
+        value = Crl(f.fixed(20), f.number(8), f.number(8), f.number(8), f.fixed(32))
+    elif record.type == EAB:
+        value = Eab(f.bytes(), f.number(1), f.number(4), f.bytes())
     else:
         return None
     f.end()
@@ -156,12 +175,22 @@ class Log:
     def __init__(self, folder, open_intents=False):
         self.records = read(folder)
         self.intents, self.results, self.voids = {}, {}, {}
+        self.revoked, self.lists, self.events = {}, [], []
         orders = set()
         for record in self.records:
             value = meaning(record)
             if isinstance(value, Intent):
                 check(value.serial not in self.intents, f"serial {value.serial.hex()} is announced twice")
                 self.intents[value.serial] = value
+            elif isinstance(value, Revoke):
+                check(value.serial in self.results, f"record {record.sequence} revokes what there is not")
+                check(value.serial not in self.revoked, f"record {record.sequence} revokes once more")
+                self.revoked[value.serial] = value
+            elif isinstance(value, Crl):
+                check(value.number == record.sequence, f"record {record.sequence}: a list of number {value.number}")
+                self.lists.append(value)
+            elif isinstance(value, (Rollover, Deactivate, Bind, Eab)):
+                self.events.append(value)
             elif value:
                 check(value.serial in self.intents, f"record {record.sequence} without an intent")
                 check(value.serial not in self.results and value.serial not in self.voids, f"record {record.sequence} ends what has ended")
@@ -170,6 +199,7 @@ class Log:
                     check(value.order == intent.order, f"record {record.sequence} voids another order")
                     self.voids[value.serial] = value
                 else:
+                    check(int.from_bytes(value.serial[1:7], "big") == record.time, f"record {record.sequence}: another time than its serial's")
                     check(intent.tls or intent.order not in orders, f"record {record.sequence}: a second certificate of one order")
                     check(sha256(tbs_of(value.certificate)) == intent.tbs_digest, f"record {record.sequence} is not what was announced")
                     orders.add(intent.order)

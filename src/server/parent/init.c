@@ -157,7 +157,7 @@ static enum err_code make_tls(struct making *m, int signer_folder, int front_fol
 	TRY(signer_open(signer_folder, &m->settings, &s, e));
 	TRY(key_generate(KEY_EC_P256, 0, &k, e));
 	TRY(tls_identity_csr(m->arena, &m->settings.tls_names, k, &csr, e));
-	struct signer_request r = { .tls = true, .body = buf_bytes(&csr) };
+	struct signer_request r = { .kind = REQUEST_ISSUE_TLS, .body = buf_bytes(&csr) };
 	TRY(signer_round(s, m->arena, &r, 1, e));
 	if (r.code != ERR_OK)
 		return err_set(e, r.code, __FILE__, __LINE__, "the CA's own TLS certificate: %s", r.why.detail);

@@ -60,9 +60,17 @@ static enum err_code nothing_found(void *ctx, const struct log_entry *n, struct 
 	return ERR_OK;
 }
 
+static enum err_code nothing_recalled(void *ctx, const struct record *r, struct err *e)
+{
+	(void)ctx, (void)r, (void)e;
+	return ERR_OK;
+}
+
 static enum err_code create_log(int dir, const struct signer_init *i, const struct settings *s, const struct key *log_key, struct err *e)
 {
-	struct log_open_request q = { .instance = i->identity->instance, .segment_size = s->segment_size, .found = nothing_found };
+	struct log_open_request q = {
+		.instance = i->identity->instance, .segment_size = s->segment_size, .found = nothing_found, .recall = nothing_recalled
+	};
 	CLEANUP(log_close_p) struct log *l = NULL;
 
 	if (mkdirat(dir, FOLDER_LOG, 0700) != 0)

@@ -1,21 +1,20 @@
-/* A round of issuances: intents durable -> sign -> results durable -> reply (DESIGN §2, §6). */
+/* A round: events and intents durable -> sign -> results durable -> reply (DESIGN §2, §6). */
 #include "server/signer/state.h"
 
 #include "base/clock.h"
-#include "base/codec.h"
 #include "base/event.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 /* What becomes of one request of the round. */
 enum job_kind {
 	JOB_REFUSED,  /* also: not looked at yet */
 	JOB_REPEATED, /* its certificate is in the log already, or will be with this round: same order, same CSR */
 	JOB_NEW,
+	JOB_EVENT, /* no issuance: what it leaves in the log is in the batch already */
 };
 
 struct job {
@@ -42,17 +41,8 @@ struct round {
 	int64_t now_ms;
 	struct job *jobs;
 	size_t n, n_new;
+	struct err room[2]; /* why nothing may be written now: what is not urgent, what is. Code OK: it may */
 };
-
-/* 0x01, 48 bits of time, 72 random ones: positive, 16 bytes, in the order of issuance, and more than the 64 unpredictable bits of
- * the Baseline Requirements §7.1. */
-static void make_serial(int64_t now_ms, uint8_t out[SERIAL_SIZE])
-{
-	out[0] = 0x01;
-	for (int i = 0; i < 6; i++)
-		out[1 + i] = (uint8_t)((uint64_t)now_ms >> (40 - 8 * i));
-	random_bytes(out + 7, SERIAL_SIZE - 7);
-}
 
 /* One certificate for an order id, ever (DESIGN §2): known from the log, or of this very round. */
 static enum err_code find_earlier(const struct round *w, struct job *j, enum job_kind *ret, struct err *e)
@@ -82,7 +72,7 @@ static enum err_code make_tbs(struct round *w, struct job *j, struct err *e)
 {
 	struct signer *s = w->s;
 
-	make_serial(w->now_ms, j->serial);
+	serial_make(w->now_ms, j->serial);
 	j->leaf.serial = j->serial;
 	buf_reset(&s->scratch);
 	cert_write_leaf_tbs(s->issuer, j->profile, &j->leaf, &s->scratch);
@@ -192,19 +182,68 @@ static void refuse(struct round *w, struct job *j, enum err_code code)
 	    &w->s->refused_events, EVENT_NOTICE, "issue.refused", EVENT_STR("code", err_name(code)), EVENT_STR("detail", j->r->why.detail));
 }
 
+static enum err_code check_room(const struct round *w, bool urgent, struct err *e)
+{
+	if (w->room[urgent].code != ERR_OK)
+		*e = w->room[urgent];
+	return w->room[urgent].code;
+}
+
 /* What is in the log already may be had again also when nothing new can be made. */
-static void prepare(struct round *w, struct job *j, enum err_code ready, const struct err *not_ready)
+static void prepare_issuance(struct round *w, struct job *j)
 {
 	enum err_code rc = j->tls ? prepare_tls(w, j, &j->r->why) : prepare_order(w, j, &j->r->why);
 
-	if (rc == ERR_OK && j->kind == JOB_NEW && ready != ERR_OK) {
-		j->r->why = *not_ready;
-		rc = ready;
-	}
+	if (rc == ERR_OK && j->kind == JOB_NEW)
+		rc = check_room(w, false, &j->r->why);
 	if (rc != ERR_OK)
 		refuse(w, j, rc);
 	else if (j->kind == JOB_NEW)
 		w->n_new++;
+}
+
+static enum err_code judge_event(struct round *w, struct job *j, struct err *e)
+{
+	const struct request_row *row = &request_rows[j->r->kind];
+	struct signer *s = w->s;
+
+	buf_reset(&s->event);
+	TRY(row->prepare(s, w->a, j->r->body, w->now_ms, &s->event, &j->r->answer, e));
+	errno = 0;
+	if (!buf_ok(&s->event))
+		FAIL(e, NOMEM, "no memory for a record of the log");
+	return s->event.len > 0 ? check_room(w, row->urgent, e) : ERR_OK;
+}
+
+/* A failure is the log's, not the request's. */
+static enum err_code prepare_event(struct round *w, struct job *j, struct err *e)
+{
+	struct signer *s = w->s;
+	enum err_code rc = judge_event(w, j, &j->r->why);
+
+	if (rc != ERR_OK) {
+		refuse(w, j, rc);
+		return ERR_OK;
+	}
+	j->kind = JOB_EVENT;
+	if (s->event.len == 0)
+		return ERR_OK;
+	return event_append(s, request_rows[j->r->kind].record, buf_bytes(&s->event), w->now_ms, e);
+}
+
+/* Urgent events, then the others, then issuances: whoever is deactivated in this round gets nothing more in it. */
+static enum err_code prepare(struct round *w, struct err *e)
+{
+	for (int urgent = 1; urgent >= 0; urgent--)
+		for (size_t i = 0; i < w->n; i++) {
+			const struct request_row *row = &request_rows[w->jobs[i].r->kind];
+			if (row->prepare && row->urgent == (urgent == 1))
+				TRY(prepare_event(w, &w->jobs[i], e));
+		}
+	for (size_t i = 0; i < w->n; i++)
+		if (!request_rows[w->jobs[i].r->kind].prepare)
+			prepare_issuance(w, &w->jobs[i]);
+	return ERR_OK;
 }
 
 static enum err_code add_intent(struct round *w, const struct job *j, struct err *e)
@@ -320,28 +359,11 @@ static void answer(struct round *w, struct job *j)
 	}
 	if (rc != ERR_OK)
 		refuse(w, j, rc);
-	if (j->kind != JOB_REFUSED) {
+	if (j->kind == JOB_REFUSED)
+		return;
+	if (j->kind != JOB_EVENT)
 		r->issued.chain = signer_chain(w->s);
-		r->code = ERR_OK;
-	}
-}
-
-/* Whether anything new may be made now: the clock has not gone back, and there is room to log it. Space is kept free for
- * revocations. */
-static enum err_code check_ready(struct round *w, struct err *e)
-{
-	struct signer *s = w->s;
-	struct statvfs fs;
-
-	errno = 0;
-	int64_t last_ms = log_position(s->log).chain.time_ms;
-	if (w->now_ms < last_ms)
-		FAIL(e, BUSY, "the clock stands %" PRId64 " ms before the log's last record", last_ms - w->now_ms);
-	if (fstatvfs(s->log_dir, &fs) != 0)
-		FAIL(e, IO, "cannot look at the free space of the log's folder");
-	if ((uint64_t)fs.f_bavail * fs.f_frsize < s->settings.reserve)
-		FAIL(e, BUSY, "less space is free than the reserve of %" PRIu64 " bytes", s->settings.reserve);
-	return ERR_OK;
+	r->code = ERR_OK;
 }
 
 /* Intents, one sync, signatures, results, one sync. */
@@ -370,17 +392,18 @@ static enum err_code make_certificates(struct round *w, struct err *e)
 	return ERR_OK;
 }
 
+/* Space is kept free for what is urgent; a new segment is not. */
 static enum err_code run(struct round *w, struct err *e)
 {
-	struct err not_ready = { 0 };
-	enum err_code ready = check_ready(w, &not_ready);
-
-	if (ready == ERR_OK)
+	if (signer_clock_check(w->s, w->now_ms, &w->room[true]) != ERR_OK)
+		w->room[false] = w->room[true];
+	else if (signer_space_check(w->s, &w->room[false]) == ERR_OK)
 		TRY(log_rotate(w->s->log, w->now_ms, e));
-	for (size_t i = 0; i < w->n; i++)
-		prepare(w, &w->jobs[i], ready, &not_ready);
+	TRY(prepare(w, e));
 	if (w->n_new > 0)
 		TRY(make_certificates(w, e));
+	else
+		TRY(log_commit(w->s->log, e)); /* what the events have left */
 	for (size_t i = 0; i < w->n; i++)
 		answer(w, &w->jobs[i]);
 	return ERR_OK;
@@ -392,6 +415,7 @@ static void fail_all(struct signer_request *r, size_t n, const struct err *why, 
 	for (size_t i = 0; i < n; i++) {
 		r[i].code = code;
 		r[i].issued = (struct issued){ 0 };
+		r[i].answer = BYTES_NONE;
 		if (why)
 			r[i].why = *why;
 	}
@@ -405,13 +429,16 @@ enum err_code signer_round(struct signer *s, struct arena *a, struct signer_requ
 	fail_all(r, n, NULL, ERR_IO);
 	if (log_poisoned(s->log))
 		FAIL(e, IO, "the log has failed before: only a new start may go on");
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned)r[i].kind >= REQUEST__MAX)
+			FAIL(e, BUG, "a request of kind %u", (unsigned)r[i].kind);
 	if (n > SIGNER_BATCH_MAX)
 		FAIL(e, BUG, "%zu requests in a round, at most %d", n, SIGNER_BATCH_MAX);
 	w.jobs = arena_array(a, n + 1, sizeof *w.jobs);
 	if (!w.jobs)
 		FAIL(e, NOMEM, "no memory for a round");
 	for (size_t i = 0; i < n; i++)
-		w.jobs[i] = (struct job){ .r = &r[i], .tls = r[i].tls };
+		w.jobs[i] = (struct job){ .r = &r[i], .tls = r[i].kind == REQUEST_ISSUE_TLS };
 	enum err_code rc = run(&w, e);
 	if (rc != ERR_OK)
 		fail_all(r, n, e, rc);

@@ -130,6 +130,11 @@ enum err_code log_end(struct log *l, enum log_type type, int64_t time_ms, uint64
 	return ERR_OK;
 }
 
+uint64_t log_staged_sequence(const struct log *l)
+{
+	return l->staged.chain.sequence;
+}
+
 enum err_code log_commit(struct log *l, struct err *e)
 {
 	errno = 0;
@@ -190,6 +195,14 @@ static enum err_code enter_segment(struct log *l, uint32_t number, struct err *e
 	return ERR_OK;
 }
 
+enum err_code log_note_closed(struct log *l, int64_t time_ms, struct err *e)
+{
+	buf_add(&l->closed_ms, (struct bytes){ (const uint8_t *)&time_ms, sizeof time_ms });
+	if (!buf_ok(&l->closed_ms))
+		FAIL(e, NOMEM, "no memory for the log's segments");
+	return ERR_OK;
+}
+
 /* In this order, so that whatever a crash leaves is a whole log: the old segment cut to its data, its index, then the new one. */
 static enum err_code rotate(struct log *l, int64_t now_ms, struct err *e)
 {
@@ -202,6 +215,7 @@ static enum err_code rotate(struct log *l, int64_t now_ms, struct err *e)
 		FAIL(e, IO, "cannot close segment %u of the log", l->segment);
 	TRY(log_index_write(l->dir, l->instance, &l->index, &s, e));
 	TRY(log_make_segment(l->dir, &h, e));
+	TRY(log_note_closed(l, s.chain.time_ms, e));
 	return enter_segment(l, h.number, e);
 }
 
@@ -241,6 +255,45 @@ enum err_code log_read(struct log *l, struct arena *a, uint32_t segment, uint64_
 	return rc;
 }
 
+static int64_t closed_ms(const struct log *l, size_t i)
+{
+	int64_t v;
+
+	memcpy(&v, l->closed_ms.ptr + i * sizeof v, sizeof v);
+	return v;
+}
+
+/* The closed segments that have records of that time are neighbours: mostly it is one, which ends at or after it. */
+static enum err_code find_closed(struct log *l, const uint8_t serial[SERIAL_SIZE], struct log_entry *ret, struct err *e)
+{
+	int64_t time_ms = serial_time_ms(serial);
+	size_t from = 0, n = l->closed_ms.len / sizeof(int64_t), to = n;
+
+	while (from < to) {
+		size_t i = from + (to - from) / 2;
+		if (closed_ms(l, i) < time_ms)
+			from = i + 1;
+		else
+			to = i;
+	}
+	for (size_t i = from; i < n && (i == from || closed_ms(l, i - 1) == time_ms); i++) {
+		enum err_code rc = log_index_look_up(l->dir, l->instance, (uint32_t)i + 1, serial, ret, e);
+		if (rc != ERR_NOT_FOUND)
+			return rc;
+	}
+	FAIL(e, NOT_FOUND, "the log has no certificate of this serial number");
+}
+
+enum err_code log_find(struct log *l, const uint8_t serial[SERIAL_SIZE], struct log_entry *ret, struct err *e)
+{
+	const struct log_entry *n = log_index_find(&l->index, serial);
+
+	if (!n)
+		return find_closed(l, serial, ret, e);
+	*ret = *n;
+	return ERR_OK;
+}
+
 void log_close(struct log *l)
 {
 	if (!l)
@@ -248,6 +301,7 @@ void log_close(struct log *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	buf_free(&l->batch);
+	buf_free(&l->closed_ms);
 	log_index_free(&l->index);
 	free(l);
 }
@@ -263,6 +317,7 @@ struct log *log_new(int dir, const struct log_open_request *q)
 	memcpy(l->instance, q->instance, sizeof l->instance);
 	l->segment_size = q->segment_size;
 	l->batch = buf_new(BATCH_MAX);
+	l->closed_ms = buf_new(SEGMENTS_MAX * sizeof(int64_t));
 	log_index_init(&l->index, 0);
 	return l;
 }

@@ -29,11 +29,14 @@ enum err_code log_make(int dir, const uint8_t instance[INSTANCE_SIZE], struct er
 
 /* Each certificate of the segments that hold a record not older than since_ms, oldest segment first. */
 typedef enum err_code log_found(void *ctx, const struct log_entry *n, struct err *e);
+/* Each event (log_type_is_event()) of the whole log, in its order; r's body is a view. */
+typedef enum err_code log_recall(void *ctx, const struct record *r, struct err *e);
 struct log_open_request {
 	const uint8_t *instance;
 	uint64_t segment_size;
 	int64_t since_ms;
 	log_found *found;
+	log_recall *recall;
 	void *ctx;
 };
 /* Recovers: makes missing indexes again, cuts a torn tail and notes it, voids intents without result. Everything that it has read
@@ -52,6 +55,8 @@ struct log_counts log_counts(const struct log *l);
  * with IO, and only a new start, which recovers, may go on (DESIGN §2: after a failed fsync the signer stops). */
 struct buf *log_begin(struct log *l);
 enum err_code log_end(struct log *l, enum log_type type, int64_t time_ms, uint64_t *ret_offset, struct err *e) MUST_USE;
+/* Of the last record of the batch in the making. */
+uint64_t log_staged_sequence(const struct log *l);
 enum err_code log_commit(struct log *l, struct err *e) MUST_USE;
 /* Closes the segment and begins the next one when it has reached the segment's size. Not within a batch nor with open intents. */
 enum err_code log_rotate(struct log *l, int64_t now_ms, struct err *e) MUST_USE;
@@ -63,5 +68,8 @@ void log_poison(struct log *l);
 
 /* The record at a place, its checksum looked at; r's body is a copy in the arena. IO when there is none. */
 enum err_code log_read(struct log *l, struct arena *a, uint32_t segment, uint64_t offset, struct record *ret, struct err *e) MUST_USE;
+
+/* The certificate with this serial, of the whole log; what is not committed yet counts too. NOT_FOUND: there is none. */
+enum err_code log_find(struct log *l, const uint8_t serial[SERIAL_SIZE], struct log_entry *ret, struct err *e) MUST_USE;
 
 #endif

@@ -52,6 +52,22 @@ static enum err_code tell_found(const struct log_open_request *q, const struct l
 	return ERR_OK;
 }
 
+/* Each event of a segment is read again where its index says that it is; in a closed segment nothing else is. */
+static enum err_code tell_events(const struct log_open_request *q, struct segment *g, const struct log_index *x, struct err *e)
+{
+	for (size_t i = 0; i < log_index_event_count(x); i++) {
+		const struct log_event *v = log_index_event(x, i);
+		struct record r;
+		TRY(segment_record(g, v->offset, &r, e));
+		errno = 0;
+		if (r.type != v->type || r.time_ms != v->time_ms)
+			FAIL(e, IO, "segment %u of the log has another record at offset %" PRIu64 " than its index says", x->segment,
+			    v->offset);
+		TRY(q->recall(q->ctx, &r, e));
+	}
+	return ERR_OK;
+}
+
 /* Makes a closed segment's index again, from all of its records. */
 static enum err_code rebuild(
     struct log *l, struct segment *g, const struct chain *before, struct log_index *x, struct log_snapshot *ret, struct err *e)
@@ -81,21 +97,18 @@ static enum err_code closed_segment(struct log *l, const struct log_open_request
 	struct chain *before = &l->durable.chain;
 	struct log_snapshot s;
 
-	enum err_code rc = log_index_read(l->dir, l->instance, x->segment, &s, NULL, e);
-	bool recent = rc == ERR_OK && s.chain.time_ms >= q->since_ms;
-	if (recent)
-		rc = log_index_read(l->dir, l->instance, x->segment, &s, x, e);
+	enum err_code rc = log_index_read(l->dir, l->instance, q->since_ms, &s, x, e);
 	if (rc == ERR_OK && !snapshot_fits(g, before, &s))
 		rc = ERR_MALFORMED;
 	if (rc == ERR_NOT_FOUND || rc == ERR_MALFORMED) {
 		log_index_free(x);
 		log_index_init(x, g->head.number);
 		rc = rebuild(l, g, before, x, &s, e);
-		recent = true;
 	}
 	TRY(rc);
-	if (recent)
-		TRY(tell_found(q, x, e));
+	TRY(tell_found(q, x, e));
+	TRY(tell_events(q, g, x, e));
+	TRY(log_note_closed(l, s.chain.time_ms, e));
 	l->counts.bytes += s.end;
 	l->durable = (struct log_position){ .segment = s.segment, .offset = s.last, .chain = s.chain };
 	return ERR_OK;
@@ -196,7 +209,9 @@ static enum err_code recover_last(struct log *l, const struct log_open_request *
 	if (end.last > 0)
 		l->durable = (struct log_position){ .segment = l->segment, .offset = end.last, .chain = c };
 	TRY(tell_found(q, &l->index, e));
-	return repair(l, g, &end, e);
+	TRY(repair(l, g, &end, e));
+	segment_forget(g); /* there may be VOIDs now where the window saw a torn tail */
+	return tell_events(q, g, &l->index, e);
 }
 
 static enum err_code open_last(struct log *l, const struct log_open_request *q, uint32_t number, struct err *e)

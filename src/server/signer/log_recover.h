@@ -7,6 +7,7 @@
 /* Bytes of zeros written ahead at a time: a 16th of a segment, within these. */
 #define PREALLOCATE_MIN (16u << 10)
 #define PREALLOCATE_MAX (4u << 20)
+#define SEGMENTS_MAX    99999999u
 
 struct log {
 	int dir, fd;
@@ -20,12 +21,15 @@ struct log {
 	uint16_t in_batch;
 	bool poisoned;
 	struct log_index index;   /* of the open segment */
+	struct buf closed_ms;     /* int64_t: the time of each closed segment's last record */
 	struct log_counts counts; /* bytes: of the closed segments alone */
 };
 
 /* The highest segment in the folder; 0: there is none. Names that are not ours (an interrupted file_write()'s) are passed over. */
 enum err_code log_last_segment(int dir, uint32_t *ret, struct err *e) MUST_USE;
 struct log *log_new(int dir, const struct log_open_request *q) MUST_USE;
+/* One more segment is closed; when its last record was written. */
+enum err_code log_note_closed(struct log *l, int64_t time_ms, struct err *e) MUST_USE;
 enum err_code log_write_at(struct log *l, struct bytes in, uint64_t at, struct err *e) MUST_USE;
 enum err_code log_sync(struct log *l, struct err *e) MUST_USE;
 enum err_code log_make_segment(int dir, struct segment_head *h, struct err *e) MUST_USE;

@@ -64,13 +64,16 @@ static void send_refused(struct server *v, uint32_t id, enum err_code code, cons
 	send_front(v, MESSAGE_REFUSED, id, buf_bytes(&out));
 }
 
-static void send_issued(struct server *v, const struct signer_request *r, uint32_t id)
+static void send_answer(struct server *v, const struct signer_request *r, uint32_t id)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
 
-	issued_write(&r->issued, &out);
+	if (r->kind == REQUEST_ISSUE || r->kind == REQUEST_ISSUE_TLS)
+		issued_write(&r->issued, &out);
+	else
+		buf_add(&out, r->answer);
 	if (buf_ok(&out))
-		send_front(v, r->tls ? MESSAGE_ISSUED_TLS : MESSAGE_ISSUED, id, buf_bytes(&out));
+		send_front(v, signer_answer_type(r->kind), id, buf_bytes(&out));
 	else
 		send_refused(v, id, ERR_NOMEM, "no memory for an answer");
 }
@@ -109,7 +112,7 @@ static enum err_code run_round(struct server *v, struct err *e)
 	for (size_t i = 0; rc == ERR_OK && i < v->n; i++) {
 		const struct signer_request *r = &v->batch[i];
 		if (r->code == ERR_OK)
-			send_issued(v, r, v->ids[i]);
+			send_answer(v, r, v->ids[i]);
 		else
 			send_refused(v, v->ids[i], r->code, r->why.detail);
 	}
@@ -132,11 +135,11 @@ static enum err_code on_hello(struct server *v, const struct message *m, struct 
 }
 
 /* The message's bytes live only until the next one is received. */
-static void enqueue(struct server *v, const struct message *m, bool tls)
+static void enqueue(struct server *v, const struct message *m, enum request_kind kind)
 {
 	struct signer_request *r = &v->batch[v->n];
 
-	*r = (struct signer_request){ .tls = tls, .body = arena_copy(v->arena, m->body) };
+	*r = (struct signer_request){ .kind = kind, .body = arena_copy(v->arena, m->body) };
 	if (!r->body.ptr) {
 		send_refused(v, m->id, ERR_NOMEM, "no memory for a request");
 		return;
@@ -146,13 +149,15 @@ static void enqueue(struct server *v, const struct message *m, bool tls)
 
 static enum err_code on_front_message(struct server *v, const struct message *m, struct err *e)
 {
+	enum request_kind kind;
+
 	if (m->type == MESSAGE_HELLO)
 		return on_hello(v, m, e);
 	if (!v->hello) {
 		v->refused_turn++;
 		send_refused(v, m->id, ERR_UNAUTHORIZED, "HELLO must be the first message on a channel");
-	} else if (m->type == MESSAGE_ISSUE || m->type == MESSAGE_ISSUE_TLS) {
-		enqueue(v, m, m->type == MESSAGE_ISSUE_TLS);
+	} else if (signer_request_kind(m->type, &kind)) {
+		enqueue(v, m, kind);
 	}
 	return ERR_OK;
 }

@@ -83,6 +83,7 @@ static enum err_code open_log(struct signer *s, struct err *e)
 		.segment_size = s->settings.segment_size,
 		.since_ms = clock_wall_ms() - DAY_MS - ORDER_SKEW_MS,
 		.found = found,
+		.recall = event_recall,
 		.ctx = s };
 
 	s->log_dir = seam->openat(s->dir, FOLDER_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -105,6 +106,7 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 	s->dir = s->log_dir = -1;
 	s->chain = buf_new(CHAIN_SIZE_MAX);
 	s->scratch = buf_new(CERT_SIZE_MAX);
+	s->event = buf_new(RECORD_SIZE_MAX);
 	s->arena = arena_new(16384, SETTINGS_MAX);
 	s->orders = orders_new();
 	if (!s->arena || !s->orders)
@@ -133,6 +135,7 @@ void signer_close(struct signer *s)
 	orders_free(s->orders);
 	buf_free(&s->chain);
 	buf_free(&s->scratch);
+	buf_free(&s->event);
 	arena_free(s->settings_arena);
 	arena_free(s->arena);
 	close_p(&s->log_dir);

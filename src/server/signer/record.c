@@ -1,5 +1,7 @@
 #include "server/signer/record.h"
 
+#include "base/codec.h"
+
 #include <string.h>
 
 #define SEGMENT_MAGIC   "CHNCYLOG"
@@ -186,6 +188,18 @@ enum err_code record_follow(const struct record *r, struct chain *c, struct err 
 	c->time_ms = r->time_ms;
 	memcpy(c->value, value, sizeof value);
 	return ERR_OK;
+}
+
+void serial_make(int64_t now_ms, uint8_t out[SERIAL_SIZE])
+{
+	out[0] = 0x01;
+	put_be(out + 1, (uint64_t)now_ms, 6);
+	random_bytes(out + 7, SERIAL_SIZE - 7);
+}
+
+int64_t serial_time_ms(const uint8_t serial[SERIAL_SIZE])
+{
+	return (int64_t)get_be(serial + 1, 6);
 }
 
 void intent_write(const struct intent *i, struct buf *out)

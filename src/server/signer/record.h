@@ -65,6 +65,11 @@ bool record_parse(struct bytes in, uint32_t salt_crc, struct record *ret);
 /* Whether r follows c: sequence, time and chain; then *c moves on. IO with what is wrong. */
 enum err_code record_follow(const struct record *r, struct chain *c, struct err *e) MUST_USE;
 
+/* A serial is 0x01, 48 bits of time, 72 random ones: positive, 16 bytes, in the order of issuance, and more than the 64
+ * unpredictable bits of the Baseline Requirements §7.1. */
+void serial_make(int64_t now_ms, uint8_t out[SERIAL_SIZE]);
+int64_t serial_time_ms(const uint8_t serial[SERIAL_SIZE]);
+
 /* INTENT and TLS_INTENT. */
 struct intent {
 	bool tls;

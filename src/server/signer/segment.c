@@ -53,6 +53,11 @@ enum err_code segment_view(struct segment *g, uint64_t at, size_t n, struct byte
 	return ERR_OK;
 }
 
+void segment_forget(struct segment *g)
+{
+	buf_reset(&g->window);
+}
+
 static enum err_code read_head(struct segment *g, uint32_t number, const uint8_t *instance, struct err *e)
 {
 	struct bytes head;

@@ -23,6 +23,8 @@ enum err_code segment_open(int dir, uint32_t number, int flags, const uint8_t *i
 void segment_close(struct segment *g);
 /* n bytes from `at` on, fewer at the file's end: a view that lives until the next call. */
 enum err_code segment_view(struct segment *g, uint64_t at, size_t n, struct bytes *ret, struct err *e) MUST_USE;
+/* Drops what was read ahead: the file has been written since. */
+void segment_forget(struct segment *g);
 /* The record at `at`; IO when none is there whose checksum holds. */
 enum err_code segment_record(struct segment *g, uint64_t at, struct record *ret, struct err *e) MUST_USE;
 

@@ -35,17 +35,29 @@ enum err_code signer_checkpoint(struct signer *s, struct buf *out, struct err *e
 struct bytes signer_chain(const struct signer *s);
 const uint8_t *signer_instance(const struct signer *s);
 
-/* One round: takes up to SIGNER_BATCH_MAX requests, makes their intents durable together, signs, makes the results durable
- * together. Each request ends with code OK and `certificate`, or a refusal. After a failed write or fsync every further call fails with IO:
- * the caller must end the process. */
+/* What a round takes; REQUEST_ISSUE, REQUEST_ISSUE_TLS, ... */
+enum request_kind {
+#define X(request, answer, record, urgent, prepare) REQUEST_##request,
+#include "server/signer/request.def"
+#undef X
+	REQUEST__MAX
+};
+/* Whether a message is such a request; and the type of its answer. */
+bool signer_request_kind(uint16_t message, enum request_kind *ret);
+uint16_t signer_answer_type(enum request_kind kind);
+
+/* One round: takes up to SIGNER_BATCH_MAX requests, makes their intents and events durable together, signs, makes the results durable
+ * together. Each request ends with code OK and `issued` or `answer`, or a refusal. After a failed write or fsync every further call
+ * fails with IO: the caller must end the process. */
 #define SIGNER_BATCH_MAX 64
 struct signer_request {
-	bool tls;          /* the fixed template for the CA's own TLS certificate: csr alone counts */
-	struct bytes body; /* ISSUE's or ISSUE_TLS's body */
+	enum request_kind kind;
+	struct bytes body; /* of the message; with ISSUE_TLS, the fixed template for the CA's own TLS certificate, a CSR */
 	/* out; the memory is the arena's */
 	enum err_code code;
-	struct err why; /* when code is not OK */
-	struct issued issued;
+	struct err why;       /* when code is not OK */
+	struct issued issued; /* ISSUE, ISSUE_TLS */
+	struct bytes answer;  /* the others: the answer's body */
 };
 enum err_code signer_round(struct signer *s, struct arena *a, struct signer_request *r, size_t n, struct err *e) MUST_USE;
 

@@ -371,7 +371,8 @@ static void limits_tls_certificates(void **state)
 static void at_most_one_tls_certificate_a_round(void **state)
 {
 	struct world *w = *state;
-	struct signer_request q[2] = { { .tls = true, .body = tls_csr(w) }, { .tls = true, .body = tls_csr(w) } };
+	struct signer_request q[2] = { { .kind = REQUEST_ISSUE_TLS, .body = tls_csr(w) },
+		{ .kind = REQUEST_ISSUE_TLS, .body = tls_csr(w) } };
 
 	round_of(w, q, 2);
 	assert_code(q[0].code, ERR_OK, &q[0].why);

@@ -61,6 +61,7 @@ struct signer {
 	struct tls_past tls;
 	struct cached_key keys[KEY_CACHE_SIZE];
 	struct buf scratch; /* a TBSCertificate or certificate in the making */
+	struct buf event;   /* an event's body in the making */
 	struct signer_counts counts;
 	struct event_limit refused_events, ignored_events; /* a hostile front can cause them as often as it likes */
 };
@@ -109,5 +110,31 @@ void tls_remember(struct signer *s, const struct log_entry *n);
 
 /* checkpoint.c: looks at the folder's own file. */
 enum err_code checkpoint_check_file(struct signer *s, struct err *e) MUST_USE;
+
+/* events.c. The rest of the log's records: each has a function that takes it into the state, the same for what a start recalls
+ * and for what has just been added. So the state is what the log says, and nothing else. */
+enum err_code event_recall(void *ctx, const struct record *r, struct err *e) MUST_USE;
+/* Adds one to the batch in the making and takes it into the state at once: answers leave only when the batch is durable, and when it
+ * does not get so, this process ends. */
+enum err_code event_append(struct signer *s, enum log_type type, struct bytes body, int64_t now_ms, struct err *e) MUST_USE;
+/* The same outside a round, with a batch of its own: durable when it returns. BUSY when the clock has gone back. */
+enum err_code signer_add_event(struct signer *s, enum log_type type, struct bytes body, struct err *e) MUST_USE;
+
+/* Judges a request: OK, and *event is the body of the record that it leaves, or empty when the log says so already; *ret_answer is the
+ * body of its answer, in the arena. Requests of one round are judged one after the other, each with what the ones before have changed. */
+typedef enum err_code request_prepare(
+    struct signer *s, struct arena *a, struct bytes body, int64_t now_ms, struct buf *event, struct bytes *ret_answer, struct err *e);
+struct request_row {
+	uint16_t message, answer;
+	enum log_type record;
+	bool urgent;
+	request_prepare *prepare; /* NULL: issue.c's own */
+};
+extern const struct request_row request_rows[REQUEST__MAX];
+
+/* events.c: BUSY when the clock stands before the log's last record: nothing at all may be written. */
+enum err_code signer_clock_check(const struct signer *s, int64_t now_ms, struct err *e) MUST_USE;
+/* BUSY when less space is free than "reserve": only what is urgent may be written. */
+enum err_code signer_space_check(const struct signer *s, struct err *e) MUST_USE;
 
 #endif

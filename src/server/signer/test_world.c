@@ -440,7 +440,7 @@ struct bytes recipe_body(struct world *w, struct recipe *r)
 
 enum err_code issue_body(struct world *w, struct bytes body, bool tls, struct issued *ret, struct err *e)
 {
-	struct signer_request q = { .body = body, .tls = tls };
+	struct signer_request q = { .body = body, .kind = tls ? REQUEST_ISSUE_TLS : REQUEST_ISSUE };
 	struct err why = { 0 };
 
 	arena_reset(w->round);
