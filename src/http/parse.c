@@ -250,12 +250,13 @@ enum field {
 	FIELD_CONTENT_TYPE,
 	FIELD_EXPECT,
 	FIELD_HOST,
+	FIELD_IF_NONE_MATCH,
 	FIELD_ORIGIN,
 	FIELD_TRANSFER_ENCODING,
 	FIELD_USER_AGENT,
 	FIELD__OTHER,
 };
-/* list: may come several times (RFC 9110 §5.3); of Accept the first is what the handler sees. */
+/* list: may come several times (RFC 9110 §5.3); of Accept and If-None-Match the first is what the handler sees. */
 static const struct {
 	const char *name;
 	bool list;
@@ -266,6 +267,7 @@ static const struct {
 	[FIELD_CONTENT_TYPE] = { "content-type", false },
 	[FIELD_EXPECT] = { "expect", false },
 	[FIELD_HOST] = { "host", false },
+	[FIELD_IF_NONE_MATCH] = { "if-none-match", true },
 	[FIELD_ORIGIN] = { "origin", false },
 	[FIELD_TRANSFER_ENCODING] = { "transfer-encoding", false },
 	[FIELD_USER_AGENT] = { "user-agent", false },
@@ -357,6 +359,10 @@ static bool parse_known(enum field field, struct bytes v, struct http_head *h, s
 	case FIELD_HOST:
 		h->host = v;
 		return check_host(v) || refuse(f, 400, "Host is not a host with an optional port");
+	case FIELD_IF_NONE_MATCH:
+		if (!h->if_none_match.ptr)
+			h->if_none_match = v;
+		return true;
 	case FIELD_ORIGIN:
 		h->origin = v;
 		return true;

@@ -20,7 +20,7 @@ struct http_head {
 	struct bytes method_name;
 	struct bytes path, query; /* query.ptr NULL without '?' */
 	struct bytes host;
-	struct bytes content_type, user_agent, origin, accept; /* ptr NULL when absent; visible ASCII, space and tab only */
+	struct bytes content_type, user_agent, origin, accept, if_none_match; /* ptr NULL when absent; visible ASCII, space and tab only */
 	bool http10;
 	bool close; /* the client asked for it */
 	bool expect_continue;

@@ -214,9 +214,10 @@ static struct http_head parsed(const char *text)
 
 static void gives_its_parts(void **state)
 {
-	struct http_head h = parsed("POST /acme/new-order?a=b?c HTTP/1.1\r\nhOST: ca.example:14000\r\nUser-Agent: \t x/1 (y) \r\n"
-				    "Accept: a/b\r\nAccept: c/d\r\nOrigin: https://o\r\nContent-Type: application/jose+json\r\n"
-				    "Content-Length: 12\r\nExpect: 100-continue\r\n\r\n");
+	struct http_head h =
+	    parsed("POST /acme/new-order?a=b?c HTTP/1.1\r\nhOST: ca.example:14000\r\nUser-Agent: \t x/1 (y) \r\n"
+		   "Accept: a/b\r\nAccept: c/d\r\nIf-None-Match: \"x\"\r\nOrigin: https://o\r\nContent-Type: application/jose+json\r\n"
+		   "Content-Length: 12\r\nExpect: 100-continue\r\n\r\n");
 
 	(void)state;
 	assert_int_equal(h.method, HTTP_POST);
@@ -226,6 +227,7 @@ static void gives_its_parts(void **state)
 	assert_true(bytes_eq_str(h.host, "ca.example:14000"));
 	assert_true(bytes_eq_str(h.user_agent, "x/1 (y)"));
 	assert_true(bytes_eq_str(h.accept, "a/b"));
+	assert_true(bytes_eq_str(h.if_none_match, "\"x\""));
 	assert_true(bytes_eq_str(h.origin, "https://o"));
 	assert_true(bytes_eq_str(h.content_type, "application/jose+json"));
 	assert_true(h.has_length && h.content_length == 12 && h.expect_continue && !h.chunked && !h.close && !h.http10);

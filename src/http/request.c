@@ -110,6 +110,7 @@ bool request_dispatch(struct request *r)
 		.user_agent = h->user_agent,
 		.origin = h->origin,
 		.accept = h->accept,
+		.if_none_match = h->if_none_match,
 		.body = r->body.len > 0 ? buf_bytes(&r->body) : BYTES_LIT(""),
 		.server_ctx = s->ctx,
 	};

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define DATE_SIZE 30 /* "Sun, 06 Nov 1994 08:49:37 GMT" and a NUL */
-
 static const char *reason_of(int status)
 {
 	static const struct {
@@ -52,28 +50,57 @@ static const char *reason_of(int status)
 	return ""; /* the reason may be empty: RFC 9112 §4 */
 }
 
-/* IMF-fixdate (RFC 9110 §5.6.7), made once a second in each thread. */
-static const char *date_now(void)
+void http_date(int64_t unix_s, char out[HTTP_DATE_SIZE])
 {
 	static const char days[7][4] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" }; /* 1970-01-01 was a Thursday */
 	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-	static _Thread_local char text[DATE_SIZE];
+
+	out[0] = 0;
+	if (unix_s < 0)
+		return;
+	struct civil c = civil_from_unix(unix_s);
+	struct buf b = buf_new(HTTP_DATE_SIZE);
+	buf_add_fmt(&b, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[unix_s / 86400 % 7], c.day, months[(c.month - 1) % 12], c.year, c.hour,
+	    c.minute, c.second);
+	if (buf_ok(&b) && b.len < HTTP_DATE_SIZE) {
+		memcpy(out, b.ptr, b.len);
+		out[b.len] = '\0';
+	}
+	buf_free(&b);
+}
+
+/* Made once a second in each thread. */
+static const char *date_now(void)
+{
+	static _Thread_local char text[HTTP_DATE_SIZE];
 	static _Thread_local int64_t text_of = -1;
 	int64_t now = clock_wall_ms() / 1000;
 
-	if (now == text_of || now < 0)
-		return text;
-	struct civil c = civil_from_unix(now);
-	struct buf b = buf_new(DATE_SIZE);
-	buf_add_fmt(&b, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[now / 86400 % 7], c.day, months[(c.month - 1) % 12], c.year, c.hour,
-	    c.minute, c.second);
-	if (buf_ok(&b) && b.len < DATE_SIZE) {
-		memcpy(text, b.ptr, b.len);
-		text[b.len] = '\0';
-		text_of = now;
-	}
-	buf_free(&b);
+	if (now != text_of)
+		http_date(now, text);
+	text_of = now;
 	return text;
+}
+
+bool http_etag_matches(struct bytes field, const char *etag)
+{
+	struct bytes one, rest = field;
+
+	while (rest.ptr) {
+		struct bytes tail = BYTES_NONE;
+		if (!bytes_split(rest, ',', &one, &tail))
+			one = rest;
+		rest = tail;
+		while (one.len > 0 && *one.ptr == ' ')
+			one = bytes_slice(one, 1, one.len);
+		while (one.len > 0 && one.ptr[one.len - 1] == ' ')
+			one.len--;
+		if (bytes_starts_with(one, BYTES_LIT("W/")))
+			one = bytes_slice(one, 2, one.len);
+		if (bytes_eq_str(one, "*") || bytes_eq_str(one, etag))
+			return true;
+	}
+	return false;
 }
 
 static bool name_is_ours(const char *name)

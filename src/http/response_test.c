@@ -40,6 +40,32 @@ static void writes(const struct http_response *res, struct http_framing framing,
 
 #define TOP(status) "HTTP/1.1 " status "\r\nServer: chancery\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
+static void entity_tags_match(void **state)
+{
+	static const struct {
+		const char *field;
+		bool matches;
+	} fields[] = { { "\"a\"", true }, { "*", true }, { "W/\"a\"", true }, { "\"b\", \"a\"", true }, { "\"b\",W/\"a\" ", true },
+		{ "\"b\"", false }, { "a", false }, { "", false }, { ",", false }, { "\"a", false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+		assert_int_equal(http_etag_matches(bytes_str(fields[i].field), "\"a\""), fields[i].matches);
+}
+
+static void dates_are_written(void **state)
+{
+	char text[HTTP_DATE_SIZE];
+
+	(void)state;
+	http_date(784111777, text);
+	assert_string_equal(text, "Sun, 06 Nov 1994 08:49:37 GMT");
+	http_date(0, text);
+	assert_string_equal(text, "Thu, 01 Jan 1970 00:00:00 GMT");
+	http_date(-1, text);
+	assert_string_equal(text, "");
+}
+
 static void writes_messages(void **state)
 {
 	struct http_response res = {
@@ -109,6 +135,8 @@ static void refuses_what_must_not_be_sent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entity_tags_match),
+		cmocka_unit_test(dates_are_written),
 		cmocka_unit_test(writes_messages),
 		cmocka_unit_test(dates_follow_the_clock),
 		cmocka_unit_test(refuses_what_must_not_be_sent),

@@ -14,13 +14,14 @@ struct http_request {
 	struct arena *arena; /* of this request; bounded */
 	enum http_method method;
 	struct bytes method_name;
-	struct bytes path;         /* origin-form target without the query: begins with '/', only characters RFC 3986 allows */
-	struct bytes query;        /* ptr NULL when there is no '?' */
-	struct bytes host;         /* the Host field */
-	struct bytes content_type; /* ptr NULL when absent */
-	struct bytes user_agent;   /* ptr NULL when absent */
-	struct bytes origin;       /* ptr NULL when absent */
-	struct bytes accept;       /* ptr NULL when absent */
+	struct bytes path;          /* origin-form target without the query: begins with '/', only characters RFC 3986 allows */
+	struct bytes query;         /* ptr NULL when there is no '?' */
+	struct bytes host;          /* the Host field */
+	struct bytes content_type;  /* ptr NULL when absent */
+	struct bytes user_agent;    /* ptr NULL when absent */
+	struct bytes origin;        /* ptr NULL when absent */
+	struct bytes accept;        /* ptr NULL when absent */
+	struct bytes if_none_match; /* ptr NULL when absent */
 	struct bytes body;
 	uint8_t address[16]; /* the client's; IPv4 in its mapped form */
 	char id[24];         /* request id for logs and for our log fields in other processes */

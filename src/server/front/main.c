@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/json.h"
 #include "server/front/finalize.h"
+#include "server/front/publish.h"
 #include "server/front/request.h"
 #include "server/front/tls.h"
 #include "server/front/validations.h"
@@ -38,8 +39,8 @@ struct control {
 	struct front f;
 	struct retired *retired;
 	int wake;
-	int listeners[LISTENERS_MAX];
-	size_t n_listeners;
+	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX];
+	size_t n_listeners, n_publish;
 	int64_t tls_looked_ms;
 	bool started, stopping;
 	atomic_bool http_stopped;
@@ -88,9 +89,25 @@ static void store_checkpoint(void *ctx)
 	free(job);
 }
 
+static void new_list(struct control *c, const struct message *m)
+{
+	struct crl_new n;
+	struct err e = { 0 };
+
+	if (crl_new_read(m->body, &n, &e) != ERR_OK)
+		event_error(EVENT_ERROR, "crl.bad_notice", &e);
+	else if (c->f.publish)
+		publish_list_is_new(c->f.publish, &n);
+}
+
 static void signer_notice(void *ctx, const struct message *m)
 {
 	struct control *c = ctx;
+
+	if (m->type == MESSAGE_CRL_NEW) {
+		new_list(c, m);
+		return;
+	}
 	struct checkpoint_job *job = m->type == MESSAGE_CHECKPOINT ? calloc(1, sizeof *job) : NULL;
 
 	if (!job)
@@ -187,16 +204,25 @@ static enum err_code connect_peer(struct control *c, const struct message *m, st
 	return c->started ? say_hello(&c->f, e) : ERR_OK;
 }
 
+static enum err_code take_listener(int *listeners, size_t *n, int fd, struct err *e)
+{
+	if (*n == LISTENERS_MAX) {
+		close(fd);
+		FAIL(e, CONFIG, "at most %d addresses to listen on", LISTENERS_MAX);
+	}
+	listeners[(*n)++] = fd;
+	return ERR_OK;
+}
+
 static enum err_code parent_message(struct control *c, const struct message *m, struct err *e)
 {
 	struct err failed = { 0 };
 
 	switch (m->type) {
 	case MESSAGE_LISTENER:
-		if (c->n_listeners == LISTENERS_MAX)
-			FAIL(e, CONFIG, "at most %d addresses to listen on", LISTENERS_MAX);
-		c->listeners[c->n_listeners++] = m->fd;
-		return ERR_OK;
+		return take_listener(c->listeners, &c->n_listeners, m->fd, e);
+	case MESSAGE_LISTENER_PUBLISH:
+		return take_listener(c->publish_listeners, &c->n_publish, m->fd, e);
 	case MESSAGE_PEER_FRONT:
 		return connect_peer(c, m, e);
 	case MESSAGE_SETTINGS_FRONT:
@@ -255,6 +281,8 @@ static int run_timers(struct control *c)
 	int wait_ms = validations_tick(c->f.validations);
 
 	tokens_refill(c->f.tokens);
+	if (c->f.publish)
+		publish_tick(c->f.publish);
 	if (atomic_load(&c->f.signer_hello) && now_ms - c->tls_looked_ms >= TLS_EVERY_MS && tls_due(&c->f, clock_wall_ms() / 1000) &&
 	    http_server_run(c->f.http, tls_renew, &c->f, NULL) == ERR_OK)
 		c->tls_looked_ms = now_ms;
@@ -294,6 +322,16 @@ static enum err_code prepare(struct control *c, struct err *e)
 	return child_jail(&f->child, e);
 }
 
+static enum err_code start_publish(struct control *c, struct err *e)
+{
+	if (c->n_publish == 0)
+		return ERR_OK;
+	TRY(publish_new(&c->f, &c->f.publish, e));
+	for (size_t i = 0; i < c->n_publish; i++)
+		TRY(publish_listen(c->f.publish, c->publish_listeners[i], e));
+	return publish_start(c->f.publish, e);
+}
+
 static enum err_code start(struct control *c, struct err *e)
 {
 	struct front *f = &c->f;
@@ -301,12 +339,13 @@ static enum err_code start(struct control *c, struct err *e)
 
 	TRY(store_open(".", &f->store, e));
 	TRY(http_server_new(&limits, front_handle, front_server_problem, f, &f->http, e));
-	while (c->n_listeners < f->settings->listen.n)
+	while (c->n_listeners < f->settings->listen.n || c->n_publish < f->settings->publish_listen.n)
 		TRY(loop_once(c, TICK_MS, e));
 	for (size_t i = 0; i < c->n_listeners; i++)
 		TRY(http_server_listen(f->http, c->listeners[i], true, e));
 	TRY(tls_load(f, e));
 	TRY(http_server_start(f->http, e));
+	TRY(start_publish(c, e));
 	c->started = true;
 	c->tls_looked_ms = clock_monotonic_ms() - TLS_EVERY_MS;
 	bool unused;
@@ -319,6 +358,7 @@ static void *stop_http(void *ctx)
 {
 	struct control *c = ctx;
 
+	publish_stop(c->f.publish, STOP_GRACE_MS);
 	http_server_stop(c->f.http, STOP_GRACE_MS);
 	atomic_store(&c->http_stopped, true);
 	if (write(c->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
@@ -334,6 +374,7 @@ static void end_http(struct control *c)
 
 	http_server_hold(c->f.http);
 	if (pthread_create(&stopper, NULL, stop_http, c) != 0) {
+		publish_stop(c->f.publish, STOP_GRACE_MS);
 		http_server_stop(c->f.http, STOP_GRACE_MS);
 		http_server_drop(c->f.http);
 		return;
@@ -351,6 +392,7 @@ static void end(struct control *c)
 {
 	if (c->f.http)
 		end_http(c);
+	publish_free(c->f.publish);
 	peer_free(c->f.validator);
 	peer_free(c->f.signer);
 	if (c->f.store)

@@ -114,25 +114,34 @@ static enum err_code listen_on(const char *address, int *ret, struct err *e)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, BACKLOG) != 0)
 		FAIL(e, CONFIG, "cannot listen on %s: %s%s", address, strerror(errno),
-		    errno == EADDRINUSE ? "; another program has this port: stop it, or choose another port (front.listen)" : "");
+		    errno == EADDRINUSE ? "; another program has this port: stop it, or choose another port (front.listen, publish.listen)"
+					: "");
 	*ret = fd;
 	fd = -1;
 	return ERR_OK;
 }
 
-static enum err_code prepare_listeners(struct family *f, struct err *e)
+static enum err_code listen_on_all(
+    const struct settings_list *listen, const char *option, int sockets[LISTENERS_MAX], size_t *n, struct err *e)
 {
-	const struct settings_list *listen = &f->settings->listen;
 	char address[80];
 
-	if (listen->n == 0 || listen->n > LISTENERS_MAX)
-		FAIL(e, CONFIG, "front.listen names %zu addresses, 1 to %d are allowed", listen->n, LISTENERS_MAX);
+	if (listen->n > LISTENERS_MAX)
+		FAIL(e, CONFIG, "%s names %zu addresses, at most %d are allowed", option, listen->n, LISTENERS_MAX);
 	for (size_t i = 0; i < listen->n; i++) {
 		(void)snprintf(address, sizeof address, "%.*s", BYTES_FMT(listen->v[i]));
-		TRY(listen_on(address, &f->listeners[f->n_listeners], e));
-		f->n_listeners++;
+		TRY(listen_on(address, &sockets[*n], e));
+		(*n)++;
 	}
 	return ERR_OK;
+}
+
+static enum err_code prepare_listeners(struct family *f, struct err *e)
+{
+	if (f->settings->listen.n == 0)
+		FAIL(e, CONFIG, "front.listen names no address, 1 to %d are allowed", LISTENERS_MAX);
+	TRY(listen_on_all(&f->settings->listen, "front.listen", f->listeners, &f->n_listeners, e));
+	return listen_on_all(&f->settings->publish_listen, "publish.listen", f->publish, &f->n_publish, e);
 }
 
 enum err_code family_prepare(struct family *f, const struct settings *s, struct err *e)
@@ -150,6 +159,8 @@ void family_free(struct family *f)
 {
 	for (size_t i = 0; i < f->n_listeners; i++)
 		close(f->listeners[i]);
+	for (size_t i = 0; i < f->n_publish; i++)
+		close(f->publish[i]);
 	for (unsigned i = 0; i < PROCESS__MAX; i++) {
 		struct member *m = &f->members[i];
 		if (m->channel)
@@ -177,8 +188,12 @@ enum err_code member_settings(struct family *f, enum process who, struct err *e)
 
 static enum err_code send_listeners(struct family *f, struct err *e)
 {
+	struct channel *front = f->members[PROCESS_FRONT].channel;
+
 	for (size_t i = 0; i < f->n_listeners; i++)
-		TRY(channel_send_fd(f->members[PROCESS_FRONT].channel, MESSAGE_LISTENER, 0, f->settings->listen.v[i], f->listeners[i], e));
+		TRY(channel_send_fd(front, MESSAGE_LISTENER, 0, f->settings->listen.v[i], f->listeners[i], e));
+	for (size_t i = 0; i < f->n_publish; i++)
+		TRY(channel_send_fd(front, MESSAGE_LISTENER_PUBLISH, 0, f->settings->publish_listen.v[i], f->publish[i], e));
 	return ERR_OK;
 }
 

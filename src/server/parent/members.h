@@ -29,9 +29,9 @@ struct member {
 
 struct family {
 	const struct settings *settings;
-	struct member members[PROCESS__MAX]; /* PROCESS_PARENT's is unused */
-	int listeners[LISTENERS_MAX];
-	size_t n_listeners;
+	struct member members[PROCESS__MAX];                  /* PROCESS_PARENT's is unused */
+	int listeners[LISTENERS_MAX], publish[LISTENERS_MAX]; /* of front.listen and publish.listen, in their order */
+	size_t n_listeners, n_publish;
 };
 
 /* Opens executables, folders, users and listening sockets: whatever is missing is said here, before anything runs. */

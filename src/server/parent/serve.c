@@ -64,6 +64,7 @@ static void tell_restart(const struct settings *was, const struct settings *is)
 		bool same;
 	} fixed[] = {
 		{ "front.listen", same_list(&was->listen, &is->listen) },
+		{ "publish.listen", same_list(&was->publish_listen, &is->publish_listen) },
 		{ "front.workers", was->workers == is->workers },
 		{ "front.connections-max", was->connections_max == is->connections_max },
 		{ "front.connections-per-address", was->connections_per_address == is->connections_per_address },
@@ -80,18 +81,18 @@ static void tell_restart(const struct settings *was, const struct settings *is)
 }
 
 /* The addresses that are bound stay in force: a front that is started again is given these sockets and no others. */
-static enum err_code keep_listen(struct arena *a, const struct settings *was, struct settings *is, struct err *e)
+static enum err_code keep_list(struct arena *a, const struct settings_list *was, struct settings_list *is, struct err *e)
 {
-	struct settings_list keep = { arena_array(a, was->listen.n, sizeof *keep.v), was->listen.n };
+	struct settings_list keep = { arena_array(a, was->n + 1, sizeof *keep.v), was->n };
 
 	for (size_t i = 0; keep.v && i < keep.n; i++) {
-		keep.v[i] = arena_copy(a, was->listen.v[i]);
+		keep.v[i] = arena_copy(a, was->v[i]);
 		if (!keep.v[i].ptr)
 			keep.v = NULL;
 	}
 	if (!keep.v)
 		FAIL(e, NOMEM, "no memory for the configuration");
-	is->listen = keep;
+	*is = keep;
 	return ERR_OK;
 }
 
@@ -110,7 +111,8 @@ static enum err_code read_config(struct parent *p, struct err *e)
 	}
 	if (p->arena) {
 		tell_restart(&p->settings, &s);
-		TRY(keep_listen(a, &p->settings, &s, e));
+		TRY(keep_list(a, &p->settings.listen, &s.listen, e));
+		TRY(keep_list(a, &p->settings.publish_listen, &s.publish_listen, e));
 	}
 	arena_swap(p, TAKE(a), s);
 	return ERR_OK;
