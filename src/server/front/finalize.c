@@ -1,9 +1,11 @@
 #include "server/front/finalize.h"
 
+#include "base/clock.h"
 #include "base/codec.h"
 #include "base/event.h"
 #include "base/json.h"
 #include "pki/csr.h"
+#include "server/front/charges.h"
 #include "server/front/objects.h"
 
 #include <string.h>
@@ -167,17 +169,22 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 		return ERR_OK;
 	}
 	TRY(check_csr(r, &order, e));
+	TRY(charge_certificate(r->front, r->http->arena, &order, false, r->now_ms, e));
 	enum err_code rc = finalize_order(r->front, r->http->arena, &order, r->http->body, e);
 	if (signer_unreachable(rc)) {
 		enum err_code stored = store_begin_finalize(r->front->store, order.id, r->http->body, e);
+		if (stored != ERR_OK) /* else it is given back by whoever drives the order on, when no certificate comes */
+			refund_certificate(r->front, r->http->arena, &order, false, r->now_ms);
 		if (stored != ERR_OK && stored != ERR_CONFLICT)
 			return stored;
 		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
 		rc = check_same_csr(r, &order, e);
-	} else if (rc == ERR_CONFLICT) { /* another finalize of this moment was faster */
+	} else if (rc == ERR_CONFLICT) { /* another finalize of this moment was faster, and was charged */
+		refund_certificate(r->front, r->http->arena, &order, false, r->now_ms);
 		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
 		rc = check_same_csr(r, &order, e);
 	} else if (rc != ERR_OK) {
+		refund_certificate(r->front, r->http->arena, &order, false, r->now_ms);
 		keep_refusal(r->front, &order, e);
 	}
 	TRY(rc);
@@ -187,7 +194,7 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 
 static void drive_on(struct front *f, struct arena *a, const uint8_t *id)
 {
-	struct store_order order;
+	struct store_order order = { .state = ORDER_PENDING };
 	struct err e = { 0 };
 
 	enum err_code rc = store_get_order(f->store, a, id, &order, &e);
@@ -196,6 +203,8 @@ static void drive_on(struct front *f, struct arena *a, const uint8_t *id)
 	if (rc == ERR_OK || rc == ERR_CONFLICT || signer_unreachable(rc))
 		return; /* done, done by another, or for the next time that the signer comes */
 	event_error(EVENT_WARNING, "finalize.refused", &e);
+	if (order.state == ORDER_PROCESSING)
+		refund_certificate(f, a, &order, false, clock_wall_ms());
 	keep_refusal(f, &order, &e);
 }
 

@@ -4,8 +4,10 @@
 #define CHANCERY_SERVER_FRONT_H
 
 #include "http/server.h"
+#include "names/judge.h"
 #include "server/child.h"
 #include "server/front/keys.h"
+#include "server/front/limits.h"
 #include "server/front/nonce.h"
 #include "server/front/peer.h"
 #include "server/front/tokens.h"
@@ -16,6 +18,10 @@
 struct front {
 	struct child child;
 	_Atomic(struct settings *) settings; /* the ones in force; the control loop changes them */
+	struct suffixes *suffixes;
+	_Atomic(const struct names_policy *) names; /* of the settings in force */
+	struct limits *limits;
+	atomic_bool limits_saving;
 	struct store *store;
 	struct http_server *http;
 	struct nonces *nonces;

@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/json.h"
 #include "server/front/finalize.h"
+#include "server/front/limits_state.h"
 #include "server/front/publish.h"
 #include "server/front/request.h"
 #include "server/front/tls.h"
@@ -41,7 +42,7 @@ struct control {
 	int wake;
 	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX];
 	size_t n_listeners, n_publish;
-	int64_t tls_looked_ms;
+	int64_t tls_looked_ms, limits_saved_ms;
 	bool started, stopping;
 	atomic_bool http_stopped;
 };
@@ -152,6 +153,7 @@ static void put_status(struct control *c, struct buf *out)
 	for (unsigned i = 0; i < ERR__MAX; i++)
 		problems[i] = atomic_load(&c->f.problems[i]);
 	status_put_errors(&w, "problems", problems);
+	limits_state_put(&c->f, &w);
 	json_end_object(&w);
 }
 
@@ -164,6 +166,21 @@ static void answer_status(struct control *c, uint32_t id)
 		event(EVENT_WARNING, "status.not_sent", EVENT_STR("to", "parent"));
 }
 
+/* Which identifiers may be asked for; lies with the settings, in their arena. */
+static enum err_code make_names(
+    const struct front *f, struct arena *a, const struct settings *s, const struct names_policy **ret, struct err *e)
+{
+	struct names_policy *p = arena_new_obj(a, struct names_policy);
+
+	if (!p)
+		FAIL(e, NOMEM, "no memory for settings");
+	p->suffixes = f->suffixes;
+	p->private = (struct private_suffixes){ s->policy_private_suffixes.v, s->policy_private_suffixes.n };
+	TRY(settings_name_policy(a, s, &p->rules, e));
+	*ret = p;
+	return ERR_OK;
+}
+
 /* New settings come into force between requests only where they are read anew; those that shape the server itself (limits, listening
  * addresses, workers) take a restart, which the parent says. Old settings stay in memory: requests under way may still read them. */
 static enum err_code take_settings(struct control *c, const struct message *m, struct err *e)
@@ -171,11 +188,16 @@ static enum err_code take_settings(struct control *c, const struct message *m, s
 	struct child next = c->f.child;
 	struct settings *s = malloc(sizeof *s);
 	struct retired *old = malloc(sizeof *old);
+	const struct names_policy *names;
 
 	c->f.child.settings_id = m->id;
 	next.arena = NULL;
 	enum err_code rc = s && old ? child_settings(&next, m, e) : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory for settings");
+	if (rc == ERR_OK)
+		rc = make_names(&c->f, next.arena, &next.settings, &names, e);
 	if (rc != ERR_OK) {
+		if (next.arena)
+			arena_free(next.arena);
 		free(s);
 		free(old);
 		return rc;
@@ -185,6 +207,7 @@ static enum err_code take_settings(struct control *c, const struct message *m, s
 	*s = next.settings;
 	c->f.child = next;
 	c->f.settings = s;
+	c->f.names = names;
 	rc = tls_load(&c->f, e);
 	return rc == ERR_NOT_FOUND ? ERR_OK : rc;
 }
@@ -280,6 +303,8 @@ static int run_timers(struct control *c)
 	int64_t now_ms = clock_monotonic_ms();
 	int wait_ms = validations_tick(c->f.validations);
 
+	if (now_ms - c->limits_saved_ms >= LIMITS_STATE_EVERY_MS && http_server_run(c->f.http, limits_state_save, &c->f, NULL) == ERR_OK)
+		c->limits_saved_ms = now_ms;
 	tokens_refill(c->f.tokens);
 	if (c->f.publish)
 		publish_tick(c->f.publish);
@@ -305,6 +330,7 @@ static struct http_limits limits_of(const struct settings *s)
 static enum err_code prepare(struct control *c, struct err *e)
 {
 	struct front *f = &c->f;
+	const struct names_policy *names;
 
 	TRY(child_start(PROCESS_FRONT, &f->child, e));
 	struct settings *s = malloc(sizeof *s);
@@ -313,6 +339,10 @@ static enum err_code prepare(struct control *c, struct err *e)
 	if (!s || c->wake < 0)
 		FAIL(e, NOMEM, "no memory for the front");
 	*s = f->child.settings;
+	TRY(suffixes_open(&f->suffixes, e));
+	TRY(make_names(f, f->child.arena, s, &names, e));
+	f->names = names;
+	TRY(limits_new(LIMITS_ENTRIES_MAX, &f->limits, e));
 	TRY(nonces_new(&f->nonces, e));
 	TRY(keys_new(&f->keys, e));
 	TRY(peer_new(PROCESS_VALIDATOR, c->wake, &f->validator, e));
@@ -338,6 +368,7 @@ static enum err_code start(struct control *c, struct err *e)
 	struct http_limits limits = limits_of(f->settings);
 
 	TRY(store_open(".", &f->store, e));
+	TRY(limits_state_load(f, e));
 	TRY(http_server_new(&limits, front_handle, front_server_problem, f, &f->http, e));
 	while (c->n_listeners < f->settings->listen.n || c->n_publish < f->settings->publish_listen.n)
 		TRY(loop_once(c, TICK_MS, e));
@@ -347,7 +378,8 @@ static enum err_code start(struct control *c, struct err *e)
 	TRY(http_server_start(f->http, e));
 	TRY(start_publish(c, e));
 	c->started = true;
-	c->tls_looked_ms = clock_monotonic_ms() - TLS_EVERY_MS;
+	c->limits_saved_ms = clock_monotonic_ms();
+	c->tls_looked_ms = c->limits_saved_ms - TLS_EVERY_MS;
 	bool unused;
 	if (peer_fd(f->signer, &unused) >= 0)
 		TRY(say_hello(f, e));
@@ -395,8 +427,13 @@ static void end(struct control *c)
 	publish_free(c->f.publish);
 	peer_free(c->f.validator);
 	peer_free(c->f.signer);
-	if (c->f.store)
+	if (c->f.store) {
+		if (c->started)
+			limits_state_save(&c->f);
 		store_close(c->f.store);
+	}
+	limits_free(c->f.limits);
+	suffixes_free(c->f.suffixes);
 	tokens_free(c->f.tokens);
 	validations_free(c->f.validations);
 	keys_free(c->f.keys);

@@ -1,3 +1,4 @@
+#include "server/front/charges.h"
 #include "server/front/objects.h"
 
 #include "base/json.h"
@@ -84,7 +85,11 @@ enum err_code new_account(struct acme_request *r, struct reply *ret, struct err 
 	account.jwk = buf_bytes(&jwk);
 	account.contacts = buf_bytes(&contacts);
 	account.terms_agreed = body.terms.value;
-	TRY(store_add_account(r->front->store, &account, &made, e));
+	TRY(charge_new_account(r->front, r->http->address, r->now_ms, e));
+	rc = store_add_account(r->front->store, &account, &made, e);
+	if (rc != ERR_OK || !made)
+		refund_new_account(r->front, r->http->address, r->now_ms);
+	TRY(rc);
 	answer_account(r, ret, &account, made ? 201 : 200);
 	return ERR_OK;
 }

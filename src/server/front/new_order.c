@@ -1,3 +1,4 @@
+#include "server/front/charges.h"
 #include "server/front/objects.h"
 
 #include "base/codec.h"
@@ -36,6 +37,8 @@ static enum err_code read_identifier(struct acme_request *r, struct bytes text, 
 	if (rc == ERR_OK && ret->wildcard)
 		rc = err_set(e, ERR_REJECTED_IDENTIFIER, __FILE__, __LINE__,
 		    "a wildcard needs a DNS challenge (RFC 8555 section 7.1.3), and none is offered here: ask for each name by itself");
+	if (rc == ERR_OK)
+		rc = names_judge(r->front->names, ret, e);
 	if (rc != ERR_OK)
 		*sub = (struct err_sub){ rc, body.type, body.value, arena_copy(r->http->arena, bytes_str(e->detail)) };
 	return rc;
@@ -122,8 +125,13 @@ enum err_code new_order(struct acme_request *r, struct reply *ret, struct err *e
 	order_id_make(r->now_ms, r->http->body, order.id);
 	memcpy(order.account, r->account, sizeof order.account);
 	order.expires_s = order.created_s + (int64_t)s->order_lifetime;
-	TRY(make_authz(r, &order, &authz, e));
-	TRY(store_add_order(r->front->store, &order, authz, e));
+	TRY(charge_new_order(r->front, r->http->arena, &order, false, r->now_ms, e));
+	enum err_code rc = make_authz(r, &order, &authz, e);
+	if (rc == ERR_OK)
+		rc = store_add_order(r->front->store, &order, authz, e);
+	if (rc != ERR_OK)
+		refund_new_order(r->front, &order, false, r->now_ms);
+	TRY(rc);
 
 	put_order(r, &order, &ret->body);
 	reply_json(ret, 201);

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "server/front/charges.h"
 #include "server/front/objects.h"
-#include "server/front/validations.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -25,6 +25,9 @@ struct validation {
 	struct http_request *waiting; /* whose answer is held; NULL when it was given */
 	int64_t hold_until_ms;
 	int64_t ask_again_ms; /* 0: asked */
+	bool failed;          /* for a reason on the applicant's side: it counts against the limit */
+	struct identifier identifier;
+	uint8_t account[STORE_ACCOUNT_ID], name[DNS_NAME_MAX];
 };
 
 struct validations {
@@ -123,6 +126,8 @@ static void store_result(void *ctx)
 	if (store_end_challenge(f->store, &one->result, &e) != ERR_OK) {
 		event_error(EVENT_ERROR, "validation.not_stored", &e);
 		store_abandon_challenge(f->store, one->result.authz, one->result.type); /* pending again: the client may ask anew */
+	} else if (one->failed) {
+		charge_failed_validation(f, one->account, &one->identifier, clock_wall_ms());
 	}
 	struct http_request *http = take_waiting(one);
 	unlink_validation(one);
@@ -142,6 +147,7 @@ static void keep_result(struct validation *one, const struct message *answer)
 		v = (struct validated){ .code = ERR_SERVER_INTERNAL };
 	}
 	one->result.valid = v.code == ERR_OK;
+	one->failed = err_is_peers(v.code);
 	if (one->result.valid) {
 		buf_add(&one->control, v.control);
 		buf_add(&one->caa, v.caa);
@@ -196,6 +202,17 @@ static enum err_code link_validation(struct validations *v, struct validation *o
 	return ERR_OK;
 }
 
+/* Who is validated for what, longer than the request's arena lives. */
+static void keep_subject(struct validation *one, const struct store_authz *authz)
+{
+	size_t n = authz->identifier.value.len < sizeof one->name ? authz->identifier.value.len : sizeof one->name;
+
+	memcpy(one->account, authz->account, sizeof one->account);
+	memcpy(one->name, authz->identifier.value.ptr, n);
+	one->identifier = authz->identifier;
+	one->identifier.value = (struct bytes){ one->name, n };
+}
+
 enum err_code validations_begin(
     struct validations *v, struct http_request *http, const struct store_authz *authz, enum challenge_type type, struct err *e)
 {
@@ -204,6 +221,7 @@ enum err_code validations_begin(
 
 	if (!c)
 		FAIL(e, NOT_FOUND, "the authorization has no such challenge");
+	TRY(charge_validation(v->front, authz->account, &authz->identifier, clock_wall_ms(), e));
 	TRY(write_request(v->front, http, authz, c, &request, e));
 	struct validation *one = calloc(1, sizeof *one);
 	if (!one)
@@ -218,6 +236,7 @@ enum err_code validations_begin(
 		.result.type = type };
 	request = buf_new(0);
 	memcpy(one->result.authz, authz->id, sizeof one->result.authz);
+	keep_subject(one, authz);
 	enum err_code rc = store_begin_challenge(v->front->store, authz->id, type, e);
 	if (rc == ERR_OK && (rc = link_validation(v, one, e)) != ERR_OK)
 		store_abandon_challenge(v->front->store, authz->id, type);

@@ -133,6 +133,15 @@ enum err_code store_fail_finalize(
 enum err_code store_list_processing(
     struct store *s, struct arena *a, size_t max, uint8_t (**ret_ids)[STORE_ORDER_ID], size_t *ret_n, struct err *e) MUST_USE;
 
+/* A part of the rate limits' state in place of the one of its number; an empty one takes it away. */
+enum err_code store_put_limits(struct store *s, uint32_t number, struct bytes part, struct err *e) MUST_USE;
+/* The part with the next number after this one (-1: the first); NOT_FOUND behind the last. */
+struct store_limits {
+	uint32_t number;
+	struct bytes part;
+};
+enum err_code store_next_limits(struct store *s, struct arena *a, int64_t after, struct store_limits *ret, struct err *e) MUST_USE;
+
 enum err_code store_add_checkpoint(struct store *s, struct bytes checkpoint, struct err *e) MUST_USE;
 
 #endif

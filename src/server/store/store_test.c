@@ -413,6 +413,29 @@ static void processing_orders_are_listed(void **state)
 	assert_int_equal(n, 0);
 }
 
+static void parts_of_the_limits(void **state)
+{
+	static const uint32_t numbers[] = { 7, 0, 4000000000 };
+	struct store_limits l = { .number = 5 };
+
+	(void)state;
+	FAILS(NOT_FOUND, store_next_limits(store, arena, -1, &l, NULL));
+	assert_int_equal(l.number, 5);
+	for (size_t i = 0; i < 3; i++)
+		OK(store_put_limits(store, numbers[i], bytes_str("first"), NULL));
+	OK(store_put_limits(store, 7, bytes_str("second"), NULL));
+	reopen();
+	OK(store_next_limits(store, arena, -1, &l, NULL));
+	assert_true(l.number == 0 && bytes_eq_str(l.part, "first"));
+	OK(store_next_limits(store, arena, 0, &l, NULL));
+	assert_true(l.number == 7 && bytes_eq_str(l.part, "second"));
+	OK(store_put_limits(store, 7, BYTES_LIT(""), NULL));
+	OK(store_put_limits(store, 8, BYTES_LIT(""), NULL)); /* that is not there */
+	OK(store_next_limits(store, arena, 0, &l, NULL));
+	assert_int_equal(l.number, 4000000000);
+	FAILS(NOT_FOUND, store_next_limits(store, arena, l.number, &l, NULL));
+}
+
 static void checkpoints(void **state)
 {
 	struct bytes got = BYTES_LIT("x");
@@ -484,6 +507,7 @@ int main(void)
 		T(finalize_fails),
 		T(processing_orders_are_listed),
 		T(checkpoints),
+		T(parts_of_the_limits),
 		T(small_arena_is_no_memory),
 		T(folders),
 	};
