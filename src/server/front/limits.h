@@ -1,5 +1,5 @@
-/* Rate limits by GCRA (the leaky bucket as a meter, ITU-T I.371): "50/7d" lets 50 through at once and then one more each seventh of
- * fifty days. Each counted key has one number, the time at which its bucket will be empty; where that is past there is nothing to keep.
+/* Rate limits by GCRA (the leaky bucket as a meter, ITU-T I.371): "50/7d" lets 50 through at once and then one more each fiftieth of
+ * seven days. Each counted key has one number, the time at which its bucket will be empty; where that is past there is nothing to keep.
  * All is in memory, for many threads; the front stores it now and then, so that a restart forgives nobody.
  *
  * Memory is bounded: LIMITS_ENTRIES_MAX places of 24 bytes, taken as they are needed. A key may lie in sixteen of them; when all of those
