@@ -461,6 +461,16 @@ static enum err_code load_header(struct limits *l, struct bytes part, struct err
 	return ERR_OK;
 }
 
+/* The table has another size than when it was stored: each part is to be stored anew, in place of what is there, good or not. */
+static void mark_stored(struct limits *l, uint32_t number)
+{
+	pthread_mutex_lock(&l->lock);
+	memset(l->dirty, true, l->n_slots / PART);
+	if (number <= PARTS_MOST && number > l->stored)
+		l->stored = number;
+	pthread_mutex_unlock(&l->lock);
+}
+
 enum err_code limits_load(struct limits *l, uint32_t number, struct bytes part, int64_t now_ms, struct err *e)
 {
 	struct wire w = wire_of(part);
@@ -469,6 +479,7 @@ enum err_code limits_load(struct limits *l, uint32_t number, struct bytes part, 
 	errno = 0;
 	if (number == HEADER)
 		return load_header(l, part, e);
+	mark_stored(l, number);
 	if (!l->keyed)
 		FAIL(e, MALFORMED, "part %u of the rate limits' state came without the key that its entries are by", number);
 	if (number > PARTS_MOST || part.len > PART * ENTRY_SIZE || part.len % ENTRY_SIZE != 0)
@@ -483,9 +494,7 @@ enum err_code limits_load(struct limits *l, uint32_t number, struct bytes part, 
 		struct slot *s = place(l, id.ptr, now_ns);
 		s->empty_ns = empty_ns > s->empty_ns ? empty_ns : s->empty_ns;
 	}
-	/* The table has another size than when it was stored: each part is to be stored anew, in place of what is there. */
-	memset(l->dirty, true, l->n_slots / PART);
-	l->stored = number > l->stored ? number : l->stored;
+	memset(l->dirty, true, l->n_slots / PART); /* of what has grown meanwhile, too */
 	pthread_mutex_unlock(&l->lock);
 	return ERR_OK;
 }
