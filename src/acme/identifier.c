@@ -3,6 +3,7 @@
 #include "acme/ip_range.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,4 +193,20 @@ size_t identifier_sort(struct identifier *v, size_t n)
 struct bytes identifier_display(struct arena *a, const struct identifier *id)
 {
 	return id->wildcard ? arena_fmt(a, "*.%.*s", BYTES_FMT(id->value)) : id->value;
+}
+
+enum err_code identifier_san(struct arena *a, const struct identifier *id, struct san *ret, struct err *e)
+{
+	uint8_t ip[16];
+	struct san san = { .type = SAN_DNS };
+
+	if (id->type == IDENTIFIER_IP)
+		san = (struct san){ SAN_IP, arena_copy(a, (struct bytes){ ip, identifier_ip_bytes(id, ip) }) };
+	else
+		san.value = identifier_display(a, id);
+	errno = 0;
+	if (!san.value.ptr)
+		FAIL(e, NOMEM, "no memory for a name");
+	*ret = san;
+	return ERR_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "pki/name.h"
 
 #define DNS_NAME_MAX 253
 #define IP_TEXT_MAX  39
@@ -37,6 +38,8 @@ int identifier_cmp(const struct identifier *a, const struct identifier *b);
 size_t identifier_sort(struct identifier *v, size_t n);
 /* An address as 4 or 16 bytes, returns how many; 0 for another type. */
 size_t identifier_ip_bytes(const struct identifier *id, uint8_t out[16]);
+/* As it stands in a certificate; the value is in the arena, or the identifier's own. */
+enum err_code identifier_san(struct arena *a, const struct identifier *id, struct san *ret, struct err *e) MUST_USE;
 /* "*.example.org" for a wildcard, else the value. */
 struct bytes identifier_display(struct arena *a, const struct identifier *id);
 

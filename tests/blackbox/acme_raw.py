@@ -1,6 +1,7 @@
 """A small ACME client for tests: it can do everything right, and each thing wrong."""
 import base64
 import hashlib
+import ipaddress
 import json
 import ssl
 import http.client
@@ -98,6 +99,12 @@ class Answer:
         return kind.rsplit(":", 1)[1]
 
 
+def challenge_of(authz, kind="http-01"):
+    """The authorization's challenge of this type."""
+    (found,) = [c for c in authz["challenges"] if c["type"] == kind]
+    return found
+
+
 class Client:
     def __init__(self, ca, key=None):
         self.ca = ca
@@ -166,8 +173,10 @@ class Client:
             self.kid = answer.headers["Location"]
         return answer
 
-    def order(self, *names):
-        return self.post(self.ca.base + "/acme/new-order", {"identifiers": [{"type": "dns", "value": n} for n in names]})
+    def order(self, *names, **more):
+        """Names, or (type, value); more: further members of newOrder."""
+        identifiers = [{"type": n[0], "value": n[1]} if isinstance(n, tuple) else {"type": "dns", "value": n} for n in names]
+        return self.post(self.ca.base + "/acme/new-order", {"identifiers": identifiers, **more})
 
     def solve(self, authz_url):
         """Answers http-01 and polls until the authorization is decided; returns it."""
@@ -192,7 +201,8 @@ class Client:
         subject = [x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)] if common_name else []
         builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+            sans = [x509.IPAddress(ipaddress.ip_address(n[1])) if isinstance(n, tuple) else x509.DNSName(n) for n in names]
+            builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
         for extension in extra:
             builder = builder.add_extension(extension, critical=False)
         return builder.sign(self.certificate_key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)

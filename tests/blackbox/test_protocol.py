@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from acme_raw import Answer, Client, Key, b64, certificates, check_signed, number
+from acme_raw import Answer, Client, Key, b64, certificates, challenge_of, check_signed, number
 from dns_responder import caa
 from harness import running_ca
 
@@ -164,8 +164,8 @@ def test_post_as_get_of_everything(ca, client):
     authz = client.post(authz_url)
     assert authz.status == 200 and authz.json["status"] == "pending" and authz.json["identifier"] == {"type": "dns", "value": host}
     assert "wildcard" not in authz.json
-    (challenge,) = authz.json["challenges"]
-    assert challenge["type"] == "http-01" and challenge["status"] == "pending" and len(challenge["token"]) >= 22
+    challenge = challenge_of(authz.json)
+    assert challenge["status"] == "pending" and len(challenge["token"]) >= 22
     client.ca.web.challenge(challenge["token"], challenge["token"] + "." + client.key.thumbprint())
     read = client.post(challenge["url"])
     assert read.status == 200 and read.json == challenge
@@ -269,7 +269,6 @@ def test_identifiers(ca, client):
     made = client.order(host, host.upper(), host)
     assert made.status == 201
     assert made.json["identifiers"] == [{"type": "dns", "value": host}] and len(made.json["authorizations"]) == 1
-    refused(client.order("*." + name()), 400, "rejectedIdentifier", "wildcard")
     new = lambda payload: client.post(ca.base + "/acme/new-order", payload)
     refused(new({"identifiers": [{"type": "ip", "value": "127.0.0.1"}]}), 400, "unsupportedIdentifier", "dns")
     refused(client.order("127.0.0.1"), 400, "malformed")
@@ -280,20 +279,20 @@ def test_identifiers(ca, client):
     for bad in ("", ".", "a..example", ".a.example", "a.example.", "a b.example", "a_b.example", "-a.example", "a-.example", "x" * 64 + ".example",
                 "a." * 127 + "toolong", "b\u00fccher.example", "*", "*.*.example", "a.*.example", "a.example\n", "http://a.example", "a.example:80"):
         refused(client.order(bad), 400, "malformed")
-    refused(new({"identifiers": [{"type": "dns", "value": name()}], "notAfter": "2030-01-01T00:00:00Z"}), 400, "malformed", "notAfter")
+    refused(new({"identifiers": [{"type": "dns", "value": name()}], "notAfter": "2040-01-01T00:00:00Z"}), 400, "malformed", "notAfter")
     refused(new({"identifiers": [{"type": "dns", "value": name()}], "profile": "nobody"}), 400, "invalidProfile", "tls-server")
     assert new({"identifiers": [{"type": "dns", "value": name()}], "profile": "tls-server", "unknown": [{}]}).status == 201
 
 
 def test_subproblems(ca, client):
-    good, wild = name(), "*." + name()
+    good, long = name(), "x" * 64 + ".example"
     problem = refused(client.post(ca.base + "/acme/new-order", {"identifiers": [
-        {"type": "dns", "value": wild}, {"type": "dns", "value": good}, {"type": "ip", "value": "127.0.0.1"}, {"type": "dns", "value": "a_b.example"}]}), 400, "compound")
+        {"type": "dns", "value": long}, {"type": "dns", "value": good}, {"type": "ip", "value": "127.0.0.1"}, {"type": "dns", "value": "a_b.example"}]}), 400, "compound")
     found = {s["identifier"]["value"]: (s["identifier"]["type"], s["type"].rsplit(":", 1)[1]) for s in problem["subproblems"]}
-    assert found == {wild: ("dns", "rejectedIdentifier"), "127.0.0.1": ("ip", "unsupportedIdentifier"), "a_b.example": ("dns", "malformed")}
+    assert found == {long: ("dns", "malformed"), "127.0.0.1": ("ip", "unsupportedIdentifier"), "a_b.example": ("dns", "malformed")}
     assert all(s["detail"] for s in problem["subproblems"])
-    problem = refused(client.order(good, wild), 400, "rejectedIdentifier")
-    assert [s["identifier"]["value"] for s in problem["subproblems"]] == [wild]
+    problem = refused(client.order(good, long), 400, "malformed")
+    assert [s["identifier"]["value"] for s in problem["subproblems"]] == [long]
 
 
 def test_finalize(ca, client):
@@ -414,7 +413,7 @@ def validate(client, host, answer=None):
     made = client.order(host)
     assert made.status == 201, made.body
     url = made.json["authorizations"][0]
-    (challenge,) = client.post(url).json["challenges"]
+    challenge = challenge_of(client.post(url).json)
     path, authorization = "/.well-known/acme-challenge/" + challenge["token"], challenge["token"] + "." + client.key.thumbprint()
     if answer:
         answer(path, authorization)

@@ -2,6 +2,20 @@
 
 #include "base/json.h"
 
+/* draft-ietf-acme-profiles: each with a sentence, or a URL, for people. */
+static void put_profiles(struct json_out *w, struct arena *a, const struct settings *s)
+{
+	json_put_key(w, "profiles");
+	json_put_object(w);
+	for (size_t i = 0; i < s->n_profiles; i++) {
+		const struct profile *p = &s->profiles[i];
+		const char *name = arena_str(a, p->name);
+		if (name)
+			json_put_member(w, name, p->doc.len ? p->doc : p->name);
+	}
+	json_end_object(w);
+}
+
 /* RFC 8555 §7.1.1. */
 enum err_code get_directory(struct acme_request *r, struct reply *ret, struct err *e)
 {
@@ -24,6 +38,7 @@ enum err_code get_directory(struct acme_request *r, struct reply *ret, struct er
 	json_put_array(&w);
 	json_put_string(&w, s->caa_identity);
 	json_end_array(&w);
+	put_profiles(&w, r->http->arena, s);
 	json_end_object(&w);
 	json_end_object(&w);
 	reply_json(ret, 200);

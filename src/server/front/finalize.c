@@ -20,8 +20,25 @@ static const struct json_field body_fields[] = {
 	JSON_FIELD(struct finalize_body, csr, "csr", JSON_STRING, true, BASE64URL_LEN(CSR_SIZE_MAX)),
 };
 
-/* The names of the CSR must be those of the order, no more and no fewer (RFC 8555 §7.4). The signature on it is the signer's to
- * verify, which believes nobody. */
+/* The names of the CSR must be those of the order, no more and no fewer (RFC 8555 §7.4). Both are sorted and without duplicates. */
+static enum err_code check_names(struct arena *a, const struct store_order *order, const struct csr *csr, struct err *e)
+{
+	struct san *ordered = arena_array(a, order->n_identifiers, sizeof *ordered);
+
+	if (!ordered)
+		FAIL(e, NOMEM, "no memory for names");
+	for (size_t i = 0; i < order->n_identifiers; i++)
+		TRY(identifier_san(a, &order->identifiers[i], &ordered[i], e));
+	size_t n = san_sort(ordered, order->n_identifiers);
+	bool same = n == csr->n_names;
+	for (size_t i = 0; same && i < n; i++)
+		same = san_cmp(&ordered[i], &csr->names[i]) == 0;
+	if (!same)
+		FAIL(e, BAD_CSR, "the names in the CSR are not those of the order: it must have exactly the order's identifiers");
+	return ERR_OK;
+}
+
+/* The signature on it is the signer's to verify, which believes nobody. */
 static enum err_code check_csr(struct acme_request *r, const struct store_order *order, struct err *e)
 {
 	struct finalize_body body = { 0 };
@@ -32,17 +49,7 @@ static enum err_code check_csr(struct acme_request *r, const struct store_order 
 	if (base64url_decode(r->http->arena, body.csr, &der, NULL) != ERR_OK)
 		FAIL(e, BAD_CSR, "\"csr\" is not the base64url form of a DER request (RFC 8555 section 7.4)");
 	TRY(csr_parse(r->http->arena, der, &csr, e));
-	bool same = csr.n_names == order->n_identifiers;
-	for (size_t i = 0; same && i < csr.n_names; i++) {
-		struct bytes name = identifier_display(r->http->arena, &order->identifiers[i]);
-		bool found = false;
-		for (size_t k = 0; k < csr.n_names && !found; k++)
-			found = csr.names[k].type == SAN_DNS && bytes_eq(csr.names[k].value, name);
-		same = found;
-	}
-	if (!same)
-		FAIL(e, BAD_CSR, "the names in the CSR are not those of the order: it must have exactly the order's identifiers");
-	return ERR_OK;
+	return check_names(r->http->arena, order, &csr, e);
 }
 
 static enum err_code gather_evidence(
@@ -129,15 +136,6 @@ static enum err_code check_state(const struct store_order *order, int64_t now_s,
 	return ERR_OK;
 }
 
-static void reply_order(struct acme_request *r, struct reply *ret, const struct store_order *order)
-{
-	put_order(r, order, &ret->body);
-	reply_json(ret, 200);
-	reply_field(ret, "Location", front_url(r, ORDER_PATH "%.*s", BYTES_FMT(r->id)));
-	if (order->state == ORDER_PROCESSING)
-		reply_field(ret, "Retry-After", BYTES_LIT("1"));
-}
-
 /* RFC 8555 §7.4 wants orderNotReady for every finalize of an order that is not ready. The one that was taken may be sent again, as
  * its answer may have been lost; another CSR must not look as if it had been certified. */
 static enum err_code check_same_csr(struct acme_request *r, const struct store_order *order, struct err *e)
@@ -165,7 +163,7 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 	TRY(check_state(&order, r->now_ms / 1000, e));
 	if (order.state != ORDER_READY) {
 		TRY(check_same_csr(r, &order, e));
-		reply_order(r, ret, &order);
+		reply_order(r, &order, ret);
 		return ERR_OK;
 	}
 	TRY(check_csr(r, &order, e));
@@ -188,7 +186,7 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 		keep_refusal(r->front, &order, e);
 	}
 	TRY(rc);
-	reply_order(r, ret, &order);
+	reply_order(r, &order, ret);
 	return ERR_OK;
 }
 

@@ -74,6 +74,12 @@ void put_order(struct acme_request *r, const struct store_order *order, struct b
 	json_put_object(&w);
 	json_put_member_str(&w, "status", order_state_name(order_state_now(order, r->now_ms / 1000)));
 	put_time(&w, "expires", order->expires_s);
+	if (order->not_before_s)
+		put_time(&w, "notBefore", order->not_before_s);
+	if (order->not_after_s)
+		put_time(&w, "notAfter", order->not_after_s);
+	if (order->profile.len)
+		json_put_member(&w, "profile", order->profile);
 	json_put_key(&w, "identifiers");
 	json_put_array(&w);
 	for (size_t i = 0; i < order->n_identifiers; i++)
@@ -95,6 +101,29 @@ void put_order(struct acme_request *r, const struct store_order *order, struct b
 		json_put_member(&w, "certificate", front_url(r, "/acme/cert/%s", serial));
 	}
 	json_end_object(&w);
+}
+
+/* What goes on without the client: the signer's answer is awaited, or one of its authorizations is being validated. */
+static bool order_in_progress(struct store *s, const struct store_order *order)
+{
+	if (order->state != ORDER_PENDING)
+		return order->state == ORDER_PROCESSING;
+	for (size_t i = 0; i < order->n_identifiers; i++)
+		if (store_is_processing(s, order->authz[i]))
+			return true;
+	return false;
+}
+
+void reply_order(struct acme_request *r, const struct store_order *order, struct reply *ret)
+{
+	char id[ORDER_ID_LEN + 1];
+
+	put_order(r, order, &ret->body);
+	reply_json(ret, 200);
+	base64url_encode(BYTES_ARRAY(order->id), id);
+	reply_field(ret, "Location", front_url(r, ORDER_PATH "%s", id));
+	if (order_in_progress(r->front->store, order))
+		reply_field(ret, "Retry-After", BYTES_LIT("1"));
 }
 
 static void put_challenge_members(struct json_out *w, struct front *f, const struct store_authz *authz, const struct store_challenge *c)

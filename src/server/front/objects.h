@@ -6,6 +6,8 @@
 
 void put_account(struct acme_request *r, const struct store_account *account, struct buf *out);
 void put_order(struct acme_request *r, const struct store_order *order, struct buf *out);
+/* The answer to whoever asked for an order: 200, its URL, and when to ask again where something is in progress (RFC 8555 §7.4). */
+void reply_order(struct acme_request *r, const struct store_order *order, struct reply *ret);
 void put_authz(struct front *f, const struct store_authz *authz, int64_t now_s, struct buf *out);
 void put_challenge(struct front *f, const struct store_authz *authz, const struct store_challenge *c, struct buf *out);
 

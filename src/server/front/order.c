@@ -6,9 +6,6 @@ enum err_code post_order(struct acme_request *r, struct reply *ret, struct err *
 	struct store_order order;
 
 	TRY(load_order(r, &order, e));
-	put_order(r, &order, &ret->body);
-	reply_json(ret, 200);
-	if (order.state == ORDER_PROCESSING)
-		reply_field(ret, "Retry-After", BYTES_LIT("1"));
+	reply_order(r, &order, ret);
 	return ERR_OK;
 }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STOCK_MAX 1024
-#define STOCK_LOW 512
+#define STOCK_MAX 4096 /* an order of a hundred names takes three hundred: one for each challenge */
+#define STOCK_LOW 2048
 #define FRESH_MS  (86400 * INT64_C(1000)) /* a token is accepted for seven days; ours go to an order that lives for hours */
 #define ASK_MS    5000
 
@@ -41,9 +41,11 @@ void tokens_free(struct tokens *t)
 	free(t);
 }
 
+/* On the control thread. */
 static void stock_arrived(void *ctx, enum err_code code, const struct message *answer)
 {
 	struct tokens *t = ctx;
+	bool some = false;
 
 	pthread_mutex_lock(&t->lock);
 	t->asking = false;
@@ -51,10 +53,14 @@ static void stock_arrived(void *ctx, enum err_code code, const struct message *a
 		if (t->n == 0)
 			t->oldest_ms = clock_wall_ms();
 		for (size_t i = 0; i + TOKEN_LEN <= answer->body.len && t->n < STOCK_MAX; i += TOKEN_LEN)
-			if (base64url_is(bytes_slice(answer->body, i, i + TOKEN_LEN)))
+			if (base64url_is(bytes_slice(answer->body, i, i + TOKEN_LEN))) {
 				memcpy(t->stock[t->n++], answer->body.ptr + i, TOKEN_LEN);
+				some = true;
+			}
 	}
 	pthread_mutex_unlock(&t->lock);
+	if (some) /* else the next tick asks: a validator that gives none is not asked in a circle */
+		tokens_refill(t);
 }
 
 void tokens_refill(struct tokens *t)

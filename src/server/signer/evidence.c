@@ -2,17 +2,15 @@
  * both as they came from the client and believes nothing that the front says about them (DESIGN §2, points 1 and 2). */
 #include "server/signer/state.h"
 
-#include "base/clock.h"
 #include "base/codec.h"
 #include "base/json.h"
+#include "pki/validity.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #define NEW_ORDER_PATH "/acme/new-order"
 #define NAMES_MAX      100
-#define FORWARD_MAX_S  (48 * 3600) /* notBefore lies within 48 hours of the signing (Baseline Requirements §7.1.2.7) */
 
 struct finalize_payload {
 	struct bytes csr;
@@ -115,14 +113,7 @@ static enum err_code identifier_name(struct arena *a, struct bytes text, struct 
 
 	TRY(json_read(a, text, "an identifier", FIELDS(identifier_fields), &p, e));
 	TRY(identifier_parse(a, p.type, p.value, &id, e));
-	*ret = (struct san){ .type = SAN_DNS, .value = identifier_display(a, &id) };
-	if (id.type == IDENTIFIER_IP) {
-		uint8_t ip[16];
-		*ret = (struct san){ .type = SAN_IP, .value = arena_copy(a, (struct bytes){ ip, identifier_ip_bytes(&id, ip) }) };
-	}
-	if (!ret->value.ptr)
-		FAIL(e, NOMEM, "no memory for an identifier");
-	return ERR_OK;
+	return identifier_san(a, &id, ret, e);
 }
 
 static enum err_code ordered_names(struct arena *a, const struct order_payload *p, struct evidence *v, struct err *e)
@@ -153,21 +144,14 @@ static enum err_code find_profile(const struct signer *s, struct bytes name, con
 enum err_code validity_decide(const struct signer *s, const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before,
     int64_t before_s, bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e)
 {
-	int64_t now_s = now_ms / 1000, from_s = order_ms < now_ms ? order_ms / 1000 : now_s;
-	int64_t begin = wants_before ? before_s : now_s - p->backdate_s;
-	int64_t end = wants_after ? after_s : begin + p->lifetime_s - 1;
+	const struct validity_wish wish = { wants_before, wants_after, before_s, after_s };
+	struct validity v;
 
-	/* Measured from the order: what was asked for then is not wrong a little later. */
-	if (begin < from_s - p->backdate_s || begin > now_s + FORWARD_MAX_S)
-		FAIL(e, MALFORMED, "notBefore must lie between %" PRIu32 " s before the order and 48 h from now", p->backdate_s);
-	if (end <= now_s || end <= begin)
-		FAIL(e, MALFORMED, "notAfter is over already");
-	if (end > begin + p->lifetime_s - 1)
-		FAIL(e, MALFORMED, "notAfter must lie within %" PRIu32 " s of notBefore", p->lifetime_s);
-	if (end > s->issuer->not_after_s)
+	TRY(profile_validity(p, order_ms, now_ms, &wish, &v, e));
+	if (v.not_after_s > s->issuer->not_after_s)
 		FAIL(e, CONFIG, "the issuer's own certificate ends before this certificate would: the CA needs a new issuer");
-	*ret_before_s = begin;
-	*ret_after_s = end;
+	*ret_before_s = v.not_before_s;
+	*ret_after_s = v.not_after_s;
 	return ERR_OK;
 }
 
@@ -178,19 +162,16 @@ static enum err_code read_wishes(
     const struct signer *s, struct arena *a, const struct jws *new_order, int64_t now_ms, struct evidence *v, struct err *e)
 {
 	struct order_payload p = { 0 };
-	int64_t before_s = 0, after_s = 0;
+	struct validity_wish wish;
 
 	TRY(json_read(a, new_order->payload, "the newOrder payload", FIELDS(order_fields), &p, e));
 	if (p.profile.ptr || p.not_before.ptr || p.not_after.ptr)
 		TRY(jws_verify(new_order, v->account, e));
 	TRY(ordered_names(a, &p, v, e));
 	TRY(find_profile(s, p.profile, &v->profile, e));
-	if (p.not_before.ptr)
-		TRY(rfc3339_parse(p.not_before, &before_s, e));
-	if (p.not_after.ptr)
-		TRY(rfc3339_parse(p.not_after, &after_s, e));
-	return validity_decide(s, v->profile, order_id_time_ms(v->order), now_ms, p.not_before.ptr != NULL, before_s,
-	    p.not_after.ptr != NULL, after_s, &v->not_before_s, &v->not_after_s, e);
+	TRY(validity_wish_read(p.not_before, p.not_after, &wish, e));
+	return validity_decide(s, v->profile, order_id_time_ms(v->order), now_ms, wish.has_before, wish.before_s, wish.has_after,
+	    wish.after_s, &v->not_before_s, &v->not_after_s, e);
 }
 
 /* Cheap checks first: what is old or of another CA costs no arithmetic. */

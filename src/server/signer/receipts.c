@@ -75,23 +75,10 @@ static enum err_code check_kind(const struct check *k, const struct receipt *r, 
 /* The name in the certificate that a receipt speaks for: the exact one, or the wildcard directly below it. */
 static enum err_code receipt_name(struct arena *a, const struct receipt *r, struct san *ret, struct err *e)
 {
-	struct bytes value = r->identifier.value;
-	uint8_t ip[16];
+	struct identifier id = r->identifier;
 
-	if (r->identifier.type == IDENTIFIER_IP) {
-		*ret =
-		    (struct san){ .type = SAN_IP, .value = arena_copy(a, (struct bytes){ ip, identifier_ip_bytes(&r->identifier, ip) }) };
-		if (!ret->value.ptr)
-			FAIL(e, NOMEM, "no memory for a name");
-		return ERR_OK;
-	}
-	if (r->scope == SCOPE_WILDCARD) {
-		value = arena_fmt(a, "*.%.*s", BYTES_FMT(r->identifier.value));
-		if (!value.ptr)
-			FAIL(e, NOMEM, "no memory for a name");
-	}
-	*ret = (struct san){ .type = SAN_DNS, .value = value };
-	return ERR_OK;
+	id.wildcard = r->scope == SCOPE_WILDCARD;
+	return identifier_san(a, &id, ret, e);
 }
 
 /* Every receipt given must hold and be of use: an honest front sends no other. */

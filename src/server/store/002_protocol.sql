@@ -13,7 +13,7 @@ CREATE TABLE account_keys (
 
 ALTER TABLE orders ADD COLUMN not_before_s INTEGER; -- as the order asked, NULL: it did not
 ALTER TABLE orders ADD COLUMN not_after_s INTEGER;
-ALTER TABLE orders ADD COLUMN profile TEXT;
+ALTER TABLE orders ADD COLUMN profile BLOB;
 ALTER TABLE orders ADD COLUMN replaces BLOB; -- serial
 
 -- An account's list of orders (state 4: invalid), in the order of their making.

@@ -153,6 +153,11 @@ void store_abandon_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID
 	inflight_abandon(s->inflight, authz, type);
 }
 
+bool store_is_processing(struct store *s, const uint8_t authz[STORE_AUTHZ_ID])
+{
+	return inflight_types(s->inflight, authz) != 0;
+}
+
 enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err *e)
 {
 	(void)e;

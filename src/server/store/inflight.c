@@ -7,11 +7,11 @@
 
 #define SLOTS (2 * INFLIGHT_MAX) /* a power of two; never more than half of them used */
 _Static_assert((SLOTS & (SLOTS - 1)) == 0, "a mask stands for the remainder");
-_Static_assert(CHALLENGE_TYPE__MAX <= 32, "the types of one authorization are the bits of a word");
 
 struct slot {
 	uint8_t authz[STORE_AUTHZ_ID];
-	uint32_t claimed, ending; /* a bit for each type; ending is a part of claimed; claimed 0: the slot is free */
+	bool claimed, ending; /* not claimed: the slot is free */
+	enum challenge_type type;
 };
 
 /* Open addressing with linear probing. */
@@ -76,40 +76,38 @@ static void remove_slot(struct inflight *f, struct slot *s)
 	f->n--;
 }
 
-static void unclaim(struct inflight *f, struct slot *s, uint32_t bits)
-{
-	s->claimed &= ~bits;
-	s->ending &= ~bits;
-	if (!s->claimed)
-		remove_slot(f, s);
-}
-
 enum claim_result { CLAIMED, TAKEN, FULL };
 
-static enum claim_result claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], uint32_t bit)
+static enum claim_result claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
 {
 	struct slot *s = find(f, authz);
 
-	if (s->claimed & bit)
+	if (s->claimed)
 		return TAKEN;
-	if (!s->claimed) {
-		if (f->n == INFLIGHT_MAX)
-			return FULL;
-		f->n++;
-		memcpy(s->authz, authz, STORE_AUTHZ_ID);
-	}
-	s->claimed |= bit;
+	if (f->n == INFLIGHT_MAX)
+		return FULL;
+	f->n++;
+	*s = (struct slot){ .claimed = true, .type = type };
+	memcpy(s->authz, authz, STORE_AUTHZ_ID);
 	return CLAIMED;
+}
+
+/* The slot of this very claim; NULL when there is none. */
+static struct slot *find_claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
+{
+	struct slot *s = find(f, authz);
+
+	return s->claimed && s->type == type ? s : NULL;
 }
 
 enum err_code inflight_claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e)
 {
 	pthread_mutex_lock(&f->lock);
-	enum claim_result r = claim(f, authz, 1u << type);
+	enum claim_result r = claim(f, authz, type);
 	pthread_mutex_unlock(&f->lock);
 	errno = 0;
 	if (r == TAKEN)
-		FAIL(e, CONFLICT, "the challenge is being validated already");
+		FAIL(e, CONFLICT, "a challenge of the authorization is being validated already");
 	if (r == FULL)
 		FAIL(e, BUSY, "%d validations are under way already", INFLIGHT_MAX);
 	return ERR_OK;
@@ -117,13 +115,11 @@ enum err_code inflight_claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ
 
 enum err_code inflight_begin_end(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e)
 {
-	uint32_t bit = 1u << type;
-
 	pthread_mutex_lock(&f->lock);
-	struct slot *s = find(f, authz);
-	bool ours = (s->claimed & bit) && !(s->ending & bit);
+	struct slot *s = find_claim(f, authz, type);
+	bool ours = s && !s->ending;
 	if (ours)
-		s->ending |= bit;
+		s->ending = true;
 	pthread_mutex_unlock(&f->lock);
 	errno = 0;
 	if (!ours)
@@ -134,25 +130,27 @@ enum err_code inflight_begin_end(struct inflight *f, const uint8_t authz[STORE_A
 void inflight_cancel_end(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
 {
 	pthread_mutex_lock(&f->lock);
-	find(f, authz)->ending &= ~(1u << type);
+	struct slot *s = find_claim(f, authz, type);
+	if (s)
+		s->ending = false;
 	pthread_mutex_unlock(&f->lock);
 }
 
 void inflight_end(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
 {
 	pthread_mutex_lock(&f->lock);
-	struct slot *s = find(f, authz);
-	if (s->claimed)
-		unclaim(f, s, 1u << type);
+	struct slot *s = find_claim(f, authz, type);
+	if (s)
+		remove_slot(f, s);
 	pthread_mutex_unlock(&f->lock);
 }
 
 void inflight_abandon(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type)
 {
 	pthread_mutex_lock(&f->lock);
-	struct slot *s = find(f, authz);
-	if (s->claimed)
-		unclaim(f, s, (1u << type) & ~s->ending);
+	struct slot *s = find_claim(f, authz, type);
+	if (s && !s->ending)
+		remove_slot(f, s);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -164,10 +162,9 @@ size_t inflight_reset(struct inflight *f)
 	/* A removal moves others only towards this slot from behind, or, around the table's end, from its front to its back:
 	 * those have been here before and keep only what is ending. So each slot is looked at until nothing is left to drop. */
 	for (size_t i = 0; i < SLOTS; i++)
-		while (f->slots[i].claimed & ~f->slots[i].ending) {
-			uint32_t bits = f->slots[i].claimed & ~f->slots[i].ending;
-			n += (size_t)__builtin_popcount(bits);
-			unclaim(f, &f->slots[i], bits);
+		while (f->slots[i].claimed && !f->slots[i].ending) {
+			n++;
+			remove_slot(f, &f->slots[i]);
 		}
 	pthread_mutex_unlock(&f->lock);
 	return n;
@@ -176,7 +173,8 @@ size_t inflight_reset(struct inflight *f)
 uint32_t inflight_types(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID])
 {
 	pthread_mutex_lock(&f->lock);
-	uint32_t types = find(f, authz)->claimed;
+	const struct slot *s = find(f, authz);
+	uint32_t types = s->claimed ? 1u << s->type : 0;
 	pthread_mutex_unlock(&f->lock);
 	return types;
 }

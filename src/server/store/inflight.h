@@ -12,7 +12,8 @@ struct inflight;
 struct inflight *inflight_new(void) MUST_USE; /* NULL without memory */
 void inflight_free(struct inflight *f);
 
-/* A claim on one challenge. CONFLICT when there is one already, BUSY when there are INFLIGHT_MAX. */
+/* A claim on one challenge of an authorization. CONFLICT when this or another one of it is claimed: of several challenges answered at the
+ * same time one is validated, and the result is the authorization's (RFC 8555 §7.1.6). BUSY when there are INFLIGHT_MAX. */
 enum err_code inflight_claim(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e) MUST_USE;
 /* From now on the claim's end is being stored: no reset takes it away, nobody else ends it. CONFLICT when there is no claim or
  * its end is being stored already. */
@@ -26,7 +27,7 @@ void inflight_abandon(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], e
 /* Removes all but those whose end is being stored; returns their number. */
 size_t inflight_reset(struct inflight *f);
 
-/* The challenge types of this authorization that are claimed, a bit each (1u << type). */
+/* The challenge type of this authorization that is claimed, as a bit (1u << type); 0: none. */
 uint32_t inflight_types(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID]);
 
 #endif

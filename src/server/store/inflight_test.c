@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #define T0 CHALLENGE_TYPE_HTTP_01
+#define T1 CHALLENGE_TYPE_DNS_01
 
 static struct inflight *f;
 
@@ -49,6 +50,21 @@ static void claims(void **state)
 	inflight_abandon(f, id(1, 1), T0);
 	assert_int_equal(inflight_types(f, id(1, 1)), 0);
 	assert_int_equal(inflight_types(f, id(1, 2)), 1u << T0);
+}
+
+/* One authorization has one validation at a time, of whichever type; an end of another type does not touch it. */
+static void one_type_at_a_time(void **state)
+{
+	(void)state;
+	assert_int_equal(inflight_claim(f, id(1, 1), T1, NULL), ERR_OK);
+	assert_int_equal(inflight_claim(f, id(1, 1), T0, NULL), ERR_CONFLICT);
+	assert_int_equal(inflight_begin_end(f, id(1, 1), T0, NULL), ERR_CONFLICT);
+	inflight_abandon(f, id(1, 1), T0);
+	inflight_end(f, id(1, 1), T0);
+	assert_int_equal(inflight_types(f, id(1, 1)), 1u << T1);
+	inflight_abandon(f, id(1, 1), T1);
+	assert_int_equal(inflight_claim(f, id(1, 1), T0, NULL), ERR_OK);
+	assert_int_equal(inflight_types(f, id(1, 1)), 1u << T0);
 }
 
 static void ends(void **state)
@@ -125,6 +141,7 @@ static void full_is_busy(void **state)
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, make, unmake)
-	const struct CMUnitTest tests[] = { T(claims), T(ends), T(holes_close), T(reset_spares_the_ending), T(full_is_busy) };
+	const struct CMUnitTest tests[] = { T(claims), T(one_type_at_a_time), T(ends), T(holes_close), T(reset_spares_the_ending),
+		T(full_is_busy) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

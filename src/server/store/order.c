@@ -38,7 +38,10 @@ static enum err_code read_order(struct db_stmt *st, struct arena *a, struct stor
 	TRY(read_identifiers(st, 5, 6, a, v, e));
 	TRY(db_copy(st, 7, a, &v->problem, e));
 	TRY(db_copy(st, 8, a, &v->new_order, e));
-	return db_copy(st, 9, a, &v->finalize, e);
+	TRY(db_copy(st, 9, a, &v->finalize, e));
+	v->not_before_s = db_int(st, 10);
+	v->not_after_s = db_int(st, 11);
+	return db_copy(st, 12, a, &v->profile, e);
 }
 
 static enum err_code get_order(struct db *db, void *ctx, struct err *e)
@@ -49,8 +52,8 @@ static enum err_code get_order(struct db *db, void *ctx, struct err *e)
 	bool row;
 
 	TRY(db_prepare(db,
-	    "SELECT state, serial, account, created_s, expires_s, authzs, identifiers, problem, new_order, finalize"
-	    " FROM orders WHERE id = $1",
+	    "SELECT state, serial, account, created_s, expires_s, authzs, identifiers, problem, new_order, finalize,"
+	    " not_before_s, not_after_s, profile FROM orders WHERE id = $1",
 	    &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.id));
 	TRY(db_step(st, &row, e));
@@ -90,6 +93,14 @@ static bool add_valid(const struct add *add)
 	return true;
 }
 
+static void bind_wish(struct db_stmt *st, unsigned n, int64_t v)
+{
+	if (v)
+		db_bind_int(st, n, v);
+	else
+		db_bind_bytes(st, n, BYTES_NONE);
+}
+
 static enum err_code insert_order(struct db *db, const struct store_order *v, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf identifiers = buf_new(STORE_BLOB_MAX);
@@ -102,7 +113,7 @@ static enum err_code insert_order(struct db *db, const struct store_order *v, st
 		FAIL(e, NOMEM, "no room for an order");
 	TRY(db_prepare(db,
 	    "INSERT INTO orders (id, state, account, created_s, expires_s, authzs, identifiers, problem, new_order,"
-	    " finalize) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	    " finalize, not_before_s, not_after_s, profile) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 	    &st, e));
 	db_bind_bytes(st, 1, span(v->id, sizeof v->id));
 	db_bind_int(st, 2, v->state);
@@ -114,6 +125,9 @@ static enum err_code insert_order(struct db *db, const struct store_order *v, st
 	db_bind_bytes(st, 8, v->problem);
 	db_bind_bytes(st, 9, v->new_order);
 	db_bind_bytes(st, 10, v->finalize);
+	bind_wish(st, 11, v->not_before_s);
+	bind_wish(st, 12, v->not_after_s);
+	db_bind_bytes(st, 13, v->profile);
 	return db_run(st, &n, e);
 }
 

@@ -52,6 +52,8 @@ struct store_order {
 	uint8_t account[STORE_ACCOUNT_ID];
 	enum order_state state;
 	int64_t created_s, expires_s;
+	int64_t not_before_s, not_after_s; /* as the order asks; 0: it does not */
+	struct bytes profile;              /* the name; empty in orders of before profiles were stored */
 	struct identifier *identifiers;
 	size_t n_identifiers;
 	uint8_t (*authz)[STORE_AUTHZ_ID]; /* as many as identifiers, in their order */
@@ -98,12 +100,14 @@ enum err_code store_add_account(struct store *s, const struct store_account *acc
 /* The order and its authorizations in one step. */
 enum err_code store_add_order(struct store *s, const struct store_order *order, const struct store_authz *authz, struct err *e) MUST_USE;
 
-/* pending -> processing by compare-and-set: CONFLICT when the challenge is in any other state (somebody else began), BUSY when
- * very many are being validated. processing is held in memory and costs no durable write; a restart finds the challenge pending. */
+/* pending -> processing by compare-and-set: CONFLICT when the challenge is in any other state or another one of the authorization is
+ * processing (somebody else began), BUSY when very many are being validated. processing is held in memory and costs no durable write; a restart finds the challenge pending. */
 enum err_code store_begin_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e) MUST_USE;
 /* processing -> pending for a challenge whose validation will not end: nobody could be asked, or the end could not be stored.
  * Nothing when it is not processing. */
 void store_abandon_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type);
+/* Whether one of the authorization's challenges is processing. Costs no look at the database. */
+bool store_is_processing(struct store *s, const uint8_t authz[STORE_AUTHZ_ID]);
 /* The same for all, after the validator's restart lost their validations. *ret_n is their number. */
 enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err *e) MUST_USE;
 /* A validation's end: challenge processing -> valid (with receipts) or invalid (with the problem), the authorization with it, and

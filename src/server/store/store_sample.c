@@ -56,6 +56,9 @@ void sample_make(struct sample *s, uint32_t account, uint32_t n, size_t names)
 	s->order = (struct store_order){ .state = ORDER_PENDING,
 		.created_s = NOW_S,
 		.expires_s = NOW_S + 7200,
+		.not_before_s = n % 2 ? NOW_S + 60 : 0,
+		.not_after_s = n % 2 ? NOW_S + 600 : 0,
+		.profile = BYTES_LIT("short"),
 		.identifiers = s->identifiers,
 		.n_identifiers = names,
 		.authz = s->authz_ids,
@@ -163,6 +166,8 @@ static void dump_order(const struct store_order *o, struct buf *out)
 		dump_identifier(out, &o->identifiers[i]);
 		add_hash(out, "authz", o->authz[i], STORE_AUTHZ_ID);
 	}
+	buf_add_fmt(out, " wants %lld-%lld", (long long)o->not_before_s, (long long)o->not_after_s);
+	add_bytes(out, "profile", o->profile);
 	add_bytes(out, "new_order", o->new_order);
 	add_bytes(out, "finalize", o->finalize);
 	add_bytes(out, "problem", o->problem);

@@ -101,6 +101,8 @@ static void orders_come_back_as_they_were(void **state)
 	assert_int_equal(o.state, ORDER_PENDING);
 	assert_int_equal(o.created_s, b.order.created_s);
 	assert_int_equal(o.expires_s, b.order.expires_s);
+	assert_int_equal(o.not_before_s + o.not_after_s, 0);
+	assert_true(bytes_eq_str(o.profile, "short"));
 	assert_int_equal(o.n_identifiers, 3);
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(identifier_cmp(&o.identifiers[i], &b.identifiers[i]), 0);
@@ -109,6 +111,11 @@ static void orders_come_back_as_they_were(void **state)
 	assert_true(bytes_eq(o.new_order, b.order.new_order));
 	assert_int_equal(o.finalize.len, 0);
 	assert_int_equal(o.problem.len, 0);
+	OK(sample_add(store, &a, NULL));
+	OK(store_get_order(store, arena, a.order.id, &o, NULL));
+	assert_int_equal(o.not_before_s, a.order.not_before_s);
+	assert_int_equal(o.not_after_s, a.order.not_after_s);
+	assert_true(o.not_before_s > 0 && o.not_after_s > o.not_before_s);
 }
 
 static void authorizations_come_back_as_they_were(void **state)

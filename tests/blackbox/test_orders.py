@@ -1,0 +1,270 @@
+"""Orders and what belongs to them: challenge types, wildcards, addresses, profiles, wishes (RFC 8555 sections 7.4 and 7.5, RFC 8738)."""
+import datetime
+import itertools
+import threading
+
+import pytest
+from cryptography import x509
+
+from acme_raw import Client, certificates, challenge_of
+from harness import running_ca
+
+counter = itertools.count(1)
+
+# The first is the default. The other two differ in all that a profile may say of identifiers and challenges.
+PROFILES = """
+profile "short" {
+	lifetime = 2d
+	doc = "Two days."
+	identifiers = {"dns", "wildcard", "ip"}
+}
+profile "web" {
+	challenges = {"http-01", "tls-alpn-01"}
+	identifiers = {"dns", "wildcard"}
+	names = 2
+}
+profile "hosts" {
+	identifiers = {"ip"}
+}
+"""
+
+
+def name():
+    return f"o{next(counter)}.example.test"
+
+
+def with_profiles(text):
+    lines, kept, inside = text.split("\n"), [], False
+    for line in lines:
+        inside = inside or line.startswith("profile ")
+        if not inside:
+            kept.append(line)
+        inside = inside and line != "}"
+    return "\n".join(kept) + PROFILES
+
+
+@pytest.fixture(scope="module")
+def ca():
+    with running_ca(edit=with_profiles) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def client(ca):
+    one = Client(ca)
+    assert one.register().status == 201
+    return one
+
+
+def refused(answer, status, kind, *words):
+    assert (answer.status, answer.type) == (status, kind), answer.body
+    for word in words:
+        assert word in answer.json["detail"], answer.json["detail"]
+    return answer.json
+
+
+def offered(client, order):
+    return {client.post(url).json["identifier"]["value"]: sorted(c["type"] for c in client.post(url).json["challenges"])
+            for url in order["authorizations"]}
+
+
+# --- what is offered ---
+
+def test_the_directory_names_the_profiles(ca, client):
+    profiles = client.request("GET", ca.directory).json["meta"]["profiles"]
+    assert list(profiles) == ["short", "web", "hosts"]
+    assert profiles["short"] == "Two days." and all(isinstance(doc, str) and doc for doc in profiles.values())
+
+
+def test_every_challenge_that_covers_is_offered(ca, client):
+    host = name()
+    made = client.order(host, "*." + host, ("ip", "127.0.0.1"), ("ip", "2001:db8::1"))
+    assert made.status == 201, made.body
+    order = made.json
+    assert {(i["type"], i["value"]) for i in order["identifiers"]} == {("dns", host), ("dns", "*." + host), ("ip", "127.0.0.1"), ("ip", "2001:db8::1")}
+    seen, tokens = {}, []
+    for url in order["authorizations"]:
+        authz = client.post(url).json
+        assert authz["status"] == "pending"
+        seen[(authz["identifier"]["type"], authz["identifier"]["value"], authz.get("wildcard"))] = [c["type"] for c in authz["challenges"]]
+        tokens += [c["token"] for c in authz["challenges"]]
+    assert seen == {("dns", host, None): ["http-01", "dns-01", "tls-alpn-01"], ("dns", host, True): ["dns-01"],
+                    ("ip", "127.0.0.1", None): ["http-01", "tls-alpn-01"], ("ip", "2001:db8::1", None): ["http-01", "tls-alpn-01"]}
+    assert len(set(tokens)) == 8  # RFC 8555 section 8: a token identifies its challenge
+
+
+def test_a_profile_says_what_may_be_asked(ca, client):
+    host = name()
+    assert offered(client, client.order(host, profile="web").json) == {host: ["http-01", "tls-alpn-01"]}
+    refused(client.order("*." + host, profile="web"), 400, "rejectedIdentifier", "dns-01")
+    refused(client.order(("ip", "127.0.0.1"), profile="web"), 400, "unsupportedIdentifier", "web", "dns")
+    refused(client.order(host, profile="hosts"), 400, "unsupportedIdentifier", "IP addresses")
+    refused(client.order(name(), name(), name(), profile="web"), 400, "malformed", "1 to 2")
+    assert client.order(("ip", "127.0.0.1"), profile="hosts").status == 201
+
+
+def test_addresses_have_one_form(ca, client):
+    refused(client.order(("ip", "2001:DB8::1")), 400, "malformed", "2001:db8::1")
+    refused(client.order(("ip", "127.0.0.01")), 400, "malformed")
+    refused(client.order(("ip", "*.127.0.0.1")), 400, "malformed")
+
+
+def test_wildcards_have_one_star(ca, client):
+    for bad in ("*", "*.*.example.test", "a.*.example.test", "w*.example.test"):
+        refused(client.order(bad), 400, "malformed")
+
+
+# --- profile and wishes ---
+
+def test_the_order_names_its_profile(ca, client):
+    assert client.order(name()).json["profile"] == "short"
+    made = client.order(name(), profile="web")
+    assert made.json["profile"] == "web" and client.post(made.headers["Location"]).json["profile"] == "web"
+    problem = refused(client.order(name(), profile="nobody"), 400, "invalidProfile")
+    for word in ('"short"', '"web"', '"hosts"'):
+        assert word in problem["detail"]
+    refused(client.order(name(), profile=""), 400, "invalidProfile")
+
+
+def stamp(seconds):
+    return (datetime.datetime.utcnow() + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_wishes(ca, client):
+    host, before, after = name(), stamp(-600), stamp(7200)
+    made = client.order(host, notBefore=before, notAfter=after)
+    assert made.status == 201, made.body
+    assert (made.json["notBefore"], made.json["notAfter"]) == (before, after)
+    order = client.post(made.headers["Location"]).json
+    assert (order["notBefore"], order["notAfter"]) == (before, after)
+    assert client.solve(order["authorizations"][0])["status"] == "valid"
+    done = client.finalize(order, client.csr(host))
+    assert done.status == 200, done.body
+    assert (done.json["notBefore"], done.json["notAfter"]) == (before, after)
+    leaf = certificates(client.post(done.json["certificate"]).body)[0]
+    assert leaf.not_valid_before.strftime("%Y-%m-%dT%H:%M:%SZ") == before
+    assert leaf.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ") == after
+    plain = client.order(name()).json
+    assert "notBefore" not in plain and "notAfter" not in plain
+
+
+@pytest.mark.parametrize("wish,word", [
+    ({"notAfter": "2040-01-01T00:00:00Z"}, "notAfter"), ({"notAfter": "2020-01-01T00:00:00Z"}, "notAfter"),
+    ({"notBefore": "2020-01-01T00:00:00Z"}, "notBefore"), ({"notBefore": "2040-01-01T00:00:00Z"}, "notBefore"),
+    ({"notBefore": "soon"}, "notBefore"), ({"notAfter": ""}, "notAfter"), ({"notAfter": "2026-13-01T00:00:00Z"}, "notAfter"),
+])
+def test_wishes_that_the_profile_does_not_grant(ca, client, wish, word):
+    refused(client.order(name(), **wish), 400, "malformed", word)
+
+
+# --- issuance ---
+
+def test_a_name_only_in_the_common_name_counts(ca, client):
+    host = name()
+    made = client.order(host)
+    client.solve(made.json["authorizations"][0])
+    done = client.finalize(made.json, client.csr(common_name=host))  # RFC 8555 section 7.4
+    assert done.status == 200 and done.headers["Location"] == made.headers["Location"], done.body
+
+
+# --- one validation of an authorization at a time ---
+
+class Gate:
+    """A challenge's answer that is given when the test says so."""
+
+    def __init__(self, body):
+        self.asked, self.open, self.times = threading.Event(), threading.Event(), 0
+        self.body = body.encode()
+
+    def __call__(self, handler):
+        self.times += 1
+        self.asked.set()
+        self.open.wait(15)
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(self.body)))
+        handler.end_headers()
+        handler.wfile.write(self.body)
+
+
+def gated(client):
+    """A pending authorization whose http-01 is being validated until the gate opens."""
+    made = client.order(name())
+    url = made.json["authorizations"][0]
+    authz = client.post(url).json
+    challenge = challenge_of(authz)
+    gate = Gate(challenge["token"] + "." + client.key.thumbprint())
+    client.ca.web.challenge(challenge["token"], gate)
+    assert client.post(challenge["url"], {}).status == 200
+    assert gate.asked.wait(10)
+    return made, url, authz, gate
+
+
+def test_parallel_challenges_validate_once(ca, client):
+    made, url, authz, gate = gated(client)
+    now = client.post(url)
+    assert challenge_of(now.json)["status"] == "processing" and now.headers["Retry-After"]
+    order = client.post(made.headers["Location"])
+    assert order.json["status"] == "pending" and order.headers["Retry-After"]
+    # the same one again, and the others: each is told how things stand, and nothing more begins
+    for challenge in authz["challenges"] * 2:
+        answer = client.post(challenge["url"], {})
+        assert answer.status == 200, answer.body
+        assert answer.json["status"] == ("processing" if challenge["type"] == "http-01" else "pending"), answer.body
+        assert ("Retry-After" in answer.headers) == (challenge["type"] == "http-01")
+    gate.open.set()
+    valid = client.wait(url)
+    assert valid["status"] == "valid" and [c["type"] for c in valid["challenges"]] == ["http-01"]
+    assert gate.times == 1
+    for challenge in authz["challenges"]:  # nothing begins afterwards either
+        assert client.post(challenge["url"], {}).status == 200
+    assert client.post(url).json == valid
+    order = client.post(made.headers["Location"])
+    assert order.json["status"] == "ready" and "Retry-After" not in order.headers
+
+
+def test_one_failed_challenge_ends_the_authorization(ca, client):
+    made = client.order(name())
+    url = made.json["authorizations"][0]
+    authz = client.post(url).json
+    client.post(challenge_of(authz)["url"], {})
+    ended = client.wait(url)
+    assert ended["status"] == "invalid" and [c["type"] for c in ended["challenges"]] == ["http-01"]
+    assert client.post(challenge_of(authz, "dns-01")["url"], {}).json["status"] == "pending"
+    assert client.post(url).json == ended
+    assert client.post(made.headers["Location"]).json["status"] == "invalid"
+
+
+def test_finalization_by_twenty_gives_one_certificate(ca, client):
+    host = name()
+    made = client.order(host)
+    assert client.solve(made.json["authorizations"][0])["status"] == "valid"
+    csr, answers = client.csr(host), []
+
+    def one():
+        other = Client(ca, client.key)
+        other.kid = client.kid
+        answers.append(other.finalize(made.json, csr))
+    threads = [threading.Thread(target=one) for _ in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(timeout=60)
+    assert [a.status for a in answers] == [200] * 20, [a.body for a in answers]
+    assert len({a.json["certificate"] for a in answers}) == 1
+
+
+def test_one_nonce_twenty_times_succeeds_once(ca, client):
+    url, nonce, answers = ca.base + "/acme/new-order", client.fresh_nonce(), []
+
+    def one():
+        other = Client(ca, client.key)
+        other.kid = client.kid
+        other.nonce = nonce
+        answers.append(other.send(url, other.jws(url, {"identifiers": [{"type": "dns", "value": name()}]})))
+    threads = [threading.Thread(target=one) for _ in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(timeout=60)
+    assert sorted(a.type or a.status for a in answers if a.status != 201) == ["badNonce"] * 19
+    assert len(answers) == 20
