@@ -218,7 +218,7 @@ def test_other_methods_and_paths(ca, client):
             answer = client.request(method, url)
             if method == "GET":
                 refused(answer, 405, "malformed")
-            assert answer.status == 405 and answer.headers["Allow"] == "POST", (method, url)
+            assert answer.status == 405 and answer.headers["Allow"] == "POST, OPTIONS", (method, url)
     for path in ("/", "/acme", "/acme/", "/acme/order/", "/acme/order/a/b", "/directory/", "//directory", "/acme/order/x/finalize/", "/.well-known/acme"):
         refused(client.request("GET", ca.base + path), 404, "malformed")
         refused(client.post(ca.base + path), 404, "malformed")

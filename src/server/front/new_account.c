@@ -67,8 +67,7 @@ enum err_code new_account(struct acme_request *r, struct reply *ret, struct err 
 	TRY(json_read(r->http->arena, r->jws.payload, "the payload", body_fields, sizeof body_fields / sizeof *body_fields, &body, e));
 	enum err_code rc = store_get_account(r->front->store, r->http->arena, r->account, &account, e);
 	if (rc == ERR_OK) {
-		if (account.state != ACCOUNT_VALID)
-			FAIL(e, UNAUTHORIZED, "the account of this key is %s", account_state_name(account.state));
+		TRY(account_check(account.state, e));
 		answer_account(r, ret, &account, 200);
 		return ERR_OK;
 	}

@@ -12,10 +12,15 @@
 #define PROBLEM_TYPE "application/problem+json"
 #define ACME_URN     "urn:ietf:params:acme:error:"
 
+static void add_field(struct http_response *res, const char *name, struct bytes value)
+{
+	if (res->n_fields < HTTP_FIELDS_MAX)
+		res->fields[res->n_fields++] = (struct http_field){ name, value };
+}
+
 void reply_field(struct reply *r, const char *name, struct bytes value)
 {
-	if (r->http.n_fields < HTTP_FIELDS_MAX)
-		r->http.fields[r->http.n_fields++] = (struct http_field){ name, value };
+	add_field(&r->http, name, value);
 }
 
 void reply_json(struct reply *r, int status)
@@ -58,7 +63,7 @@ static void put_type_and_detail(struct json_out *w, enum err_code code, struct b
 	json_put_member(w, "detail", detail);
 }
 
-void problem_json(const struct err *err, struct buf *out)
+static void put_problem(const struct err *err, struct bytes instance, struct buf *out)
 {
 	struct json_out w = json_out_to(out);
 	bool peers = err_is_peers(err->code);
@@ -70,6 +75,8 @@ void problem_json(const struct err *err, struct buf *out)
 		? BYTES_LIT("the server is too busy for this request: try it again later")
 		: BYTES_LIT("an error of the server; its log tells more"));
 	json_put_member_uint(&w, "status", (uint64_t)err_http(err->code));
+	if (instance.len)
+		json_put_member(&w, "instance", instance);
 	if (err->code == ERR_BAD_SIGNATURE_ALGORITHM) { /* RFC 8555 §6.2: the algorithms that are accepted */
 		json_put_key(&w, "algorithms");
 		json_put_array(&w);
@@ -95,29 +102,58 @@ void problem_json(const struct err *err, struct buf *out)
 	json_end_object(&w);
 }
 
-/* Fields of every answer: where the directory is (RFC 8555 §7.1), a nonce where one is due (§6.5), no caching (§7.2). */
-static void add_common(struct front *f, struct http_request *http, struct reply *reply, bool with_nonce)
+void problem_json(const struct err *err, struct buf *out)
 {
-	struct bytes link = arena_fmt(http->arena, "<%.*s/directory>;rel=\"index\"", BYTES_FMT(f->settings->base_url));
+	put_problem(err, BYTES_NONE, out);
+}
+
+/* Pages of other origins may talk to this CA (RFC 8555 §6.1). origin: ptr NULL when it is not known. */
+static void add_cors(const struct settings *s, struct bytes origin, struct http_response *res)
+{
+	struct bytes allowed = BYTES_NONE;
+
+	for (size_t i = 0; i < s->cors_origins.n && !allowed.ptr; i++) {
+		struct bytes one = s->cors_origins.v[i];
+		if (bytes_eq_str(one, "*") || (origin.ptr && bytes_eq(one, origin)))
+			allowed = one;
+	}
+	if (s->cors_origins.n > 0 && !(allowed.ptr && bytes_eq_str(allowed, "*")))
+		add_field(res, "Vary", BYTES_LIT("Origin"));
+	if (!allowed.ptr)
+		return;
+	add_field(res, "Access-Control-Allow-Origin", allowed);
+	add_field(res, "Access-Control-Expose-Headers", BYTES_LIT("Link, Location, Replay-Nonce, Retry-After"));
+}
+
+/* Fields of every ACME answer: where the directory is (RFC 8555 §7.1), a nonce where one is due (§6.5), no caching (§7.2), and who
+ * may read it (§6.1). */
+static void add_common(struct front *f, struct arena *a, struct bytes origin, struct http_response *res, bool with_nonce)
+{
+	const struct settings *s = f->settings;
+	struct bytes link = arena_fmt(a, "<%.*s/directory>;rel=\"index\"", BYTES_FMT(s->base_url));
 
 	if (link.ptr)
-		reply_field(reply, "Link", link);
-	reply_field(reply, "Cache-Control", BYTES_LIT("no-store"));
-	char *nonce = with_nonce ? arena_alloc(http->arena, NONCE_LEN + 1) : NULL;
+		add_field(res, "Link", link);
+	add_field(res, "Cache-Control", BYTES_LIT("no-store"));
+	add_cors(s, origin, res);
+	char *nonce = with_nonce ? arena_alloc(a, NONCE_LEN + 1) : NULL;
 	if (nonce) {
 		nonce_make(f->nonces, nonce);
-		reply_field(reply, "Replay-Nonce", (struct bytes){ (uint8_t *)nonce, NONCE_LEN });
+		add_field(res, "Replay-Nonce", (struct bytes){ (uint8_t *)nonce, NONCE_LEN });
 	}
 }
 
 void front_answer(struct front *f, struct http_request *http, struct reply *reply, bool with_nonce)
 {
-	add_common(f, http, reply, with_nonce);
+	if (reply->page)
+		reply_field(reply, "Cache-Control", BYTES_LIT("no-store"));
+	else
+		add_common(f, http->arena, http->origin, &reply->http, with_nonce);
 	reply->http.body = buf_bytes(&reply->body);
 	if (!buf_ok(&reply->body)) {
 		struct err e = { 0 };
 		(void)err_set(&e, ERR_BUG, __FILE__, __LINE__, "an answer larger than its buffer");
-		front_answer_error(f, http, &e, false);
+		front_answer_error(f, http, &e, NULL);
 		return;
 	}
 	http_answer(http, &reply->http);
@@ -135,39 +171,56 @@ static void log_failure(const struct err *err)
 	event_error(err->code == ERR_BUSY ? EVENT_WARNING : EVENT_ERROR, "request.failed", err);
 }
 
-void front_answer_error(struct front *f, struct http_request *http, const struct err *err, bool with_nonce)
+static void add_more(struct arena *a, const struct problem_more *more, struct http_response *res)
 {
-	struct reply reply = { .body = buf_new(65536) };
+	struct bytes terms = more->terms.len ? arena_fmt(a, "<%.*s>;rel=\"terms-of-service\"", BYTES_FMT(more->terms)) : BYTES_NONE;
 
+	if (terms.ptr)
+		add_field(res, "Link", terms);
+	if (more->location.ptr)
+		add_field(res, "Location", more->location);
+	if (more->allow.ptr)
+		add_field(res, "Allow", more->allow);
+}
+
+void front_answer_error(struct front *f, struct http_request *http, const struct err *err, const struct problem_more *more)
+{
+	struct http_response res = { .status = err_http(err->code), .content_type = PROBLEM_TYPE };
+	static const struct problem_more none;
+	struct buf body = buf_new(65536);
+
+	more = more ? more : &none;
 	atomic_fetch_add(&f->problems[err->code], 1);
 	if (!err_is_peers(err->code))
 		log_failure(err);
-	problem_json(err, &reply.body);
-	reply.http.status = err_http(err->code);
-	reply.http.content_type = PROBLEM_TYPE;
-	reply.http.body = buf_bytes(&reply.body);
-	unsigned retry = err->retry_after_s ? err->retry_after_s : reply.http.status == 503 ? 5 : 0;
+	put_problem(err, more->instance, &body);
+	res.body = buf_bytes(&body);
+	unsigned retry = err->retry_after_s ? err->retry_after_s : res.status == 503 ? 5 : 0;
 	struct bytes text = retry ? arena_fmt(http->arena, "%u", retry) : BYTES_NONE;
 	if (text.ptr)
-		reply_field(&reply, "Retry-After", text);
-	if (err->code == ERR_METHOD_NOT_ALLOWED)
-		reply_field(&reply, "Allow", BYTES_LIT("POST"));
-	add_common(f, http, &reply, with_nonce);
-	http_answer(http, &reply.http);
-	buf_free(&reply.body);
+		add_field(&res, "Retry-After", text);
+	if (res.status == 401) /* RFC 9110 §15.5.2 wants a challenge; what is asked for is a JWS, and no scheme is registered for it */
+		add_field(&res, "WWW-Authenticate", BYTES_LIT("ACME"));
+	add_more(http->arena, more, &res);
+	add_common(f, http->arena, http->origin, &res, true);
+	http_answer(http, &res);
+	buf_free(&body);
 }
 
+/* A request that never became one has no Origin that could be trusted to be whole: only the origin "*" gets to see these. */
 void front_server_problem(void *ctx, int status, const char *detail, struct arena *a, struct http_response *ret)
 {
+	struct http_response res = { .status = status, .content_type = PROBLEM_TYPE };
 	struct buf out = buf_new(4096);
 	struct json_out w = json_out_to(&out);
 
-	(void)ctx;
 	json_put_object(&w);
 	json_put_member_str(&w, "type", status >= 500 ? ACME_URN "serverInternal" : ACME_URN "malformed");
 	json_put_member_str(&w, "detail", detail);
 	json_put_member_uint(&w, "status", (uint64_t)status);
 	json_end_object(&w);
-	*ret = (struct http_response){ .status = status, .content_type = PROBLEM_TYPE, .body = arena_copy(a, buf_bytes(&out)) };
+	res.body = arena_copy(a, buf_bytes(&out));
+	add_common(ctx, a, BYTES_NONE, &res, true);
+	*ret = res;
 	buf_free(&out);
 }

@@ -9,17 +9,17 @@
 #include <string.h>
 
 static const struct route routes[] = {
-	{ "/directory", AUTH_NONE, PAYLOAD_EMPTY, get_directory },
-	{ "/acme/new-nonce", AUTH_NONE, PAYLOAD_EMPTY, new_nonce },
-	{ "/acme/new-account", AUTH_JWK, PAYLOAD_OBJECT, new_account },
-	{ "/acme/acct/*", AUTH_KID, PAYLOAD_EITHER, post_account },
-	{ "/acme/new-order", AUTH_KID, PAYLOAD_OBJECT, new_order },
-	{ "/acme/order/*", AUTH_KID, PAYLOAD_EMPTY, post_order },
-	{ "/acme/order/*/finalize", AUTH_KID, PAYLOAD_OBJECT, post_finalize },
-	{ "/acme/authz/*", AUTH_KID, PAYLOAD_EMPTY, post_authz },
-	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, post_challenge },
-	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, post_certificate },
-	{ "/acme/renewal-info/*", AUTH_NONE, PAYLOAD_EMPTY, get_renewal_info },
+	{ "/directory", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_directory },
+	{ "/acme/new-nonce", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, new_nonce },
+	{ "/acme/new-account", AUTH_JWK, PAYLOAD_OBJECT, ROUTE_ANY_TERMS, new_account },
+	{ "/acme/acct/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_ANY_TERMS, post_account },
+	{ "/acme/new-order", AUTH_KID, PAYLOAD_OBJECT, ROUTE_PLAIN, new_order },
+	{ "/acme/order/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_order },
+	{ "/acme/order/*/finalize", AUTH_KID, PAYLOAD_OBJECT, ROUTE_PLAIN, post_finalize },
+	{ "/acme/authz/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_authz },
+	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_PLAIN, post_challenge },
+	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_certificate },
+	{ "/acme/renewal-info/*", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_renewal_info },
 };
 
 /* Matches one pattern; the segments that its stars stand for go to ids. */
@@ -68,37 +68,52 @@ static bool is_jose(struct bytes type)
 	return bytes_eq_str(head, "application/jose+json");
 }
 
-/* RFC 8555 §6.4: the url that was signed must be the one that was asked. */
-static enum err_code check_url(const struct acme_request *r, struct err *e)
+/* RFC 8555 §6.4: the url that was signed must be the one that was asked, with its query where the resource takes one. */
+static enum err_code check_url(const struct acme_request *r, const struct route *route, struct err *e)
 {
-	struct bytes base = r->front->settings->base_url, url = r->jws.url;
+	struct bytes base = r->front->settings->base_url, url = r->jws.url, path = BYTES_NONE, query = BYTES_NONE;
+	bool same = bytes_starts_with(url, base);
 
-	if (!bytes_starts_with(url, base) || !bytes_eq(bytes_slice(url, base.len, url.len), r->http->path) || r->http->query.ptr)
+	path = bytes_slice(url, base.len, url.len);
+	(void)bytes_split(path, '?', &path, &query);
+	same = same && bytes_eq(path, r->http->path) && !query.ptr == !r->http->query.ptr;
+	if (query.ptr && same)
+		same = (route->flags & ROUTE_QUERY) && bytes_eq(query, r->http->query);
+	if (!same)
 		FAIL(e, UNAUTHORIZED, "the \"url\" in the protected header is not the URL that was asked");
 	return ERR_OK;
 }
 
-static enum err_code account_of_kid(struct acme_request *r, struct err *e)
+static enum err_code account_of_kid(struct acme_request *r, struct account_key *ret, struct err *e)
 {
 	struct bytes base = r->front->settings->base_url, kid = r->jws.kid, path = BYTES_LIT(ACCOUNT_PATH);
-	struct account_key account;
 
 	if (!bytes_starts_with(kid, base) || !bytes_starts_with(bytes_slice(kid, base.len, kid.len), path) ||
 	    base64url_decode_fixed(bytes_slice(kid, base.len + path.len, kid.len), r->account, sizeof r->account, NULL) != ERR_OK)
 		FAIL(e, ACCOUNT_DOES_NOT_EXIST, "the \"kid\" is not the URL of an account of this CA");
-	TRY(keys_get(r->front->keys, r->front->store, r->http->arena, r->account, &account, e));
-	r->key = account.key;
-	if (account.state != ACCOUNT_VALID)
-		FAIL(e, UNAUTHORIZED, "the account is %s", account_state_name(account.state));
+	TRY(keys_get(r->front->keys, r->front->store, r->http->arena, r->account, ret, e));
+	r->key = ret->key;
 	return ERR_OK;
 }
 
+/* RFC 8555 §7.3.6: 401. */
+enum err_code account_check(enum account_state state, struct err *e)
+{
+	if (state != ACCOUNT_VALID)
+		FAIL(e, ACCOUNT_ENDED, "the account is %s: no request of its key is taken any more", account_state_name(state));
+	return ERR_OK;
+}
+
+/* From the cheap to the dear: the media type, the form (bounded), the URL, the nonce; then a key that a stranger brings is looked at (its size
+ * before any arithmetic), and its signature verified. Whether an account may do anything is told to nobody but its key. */
 static enum err_code authenticate(struct acme_request *r, const struct route *route, struct err *e)
 {
+	struct account_key account = { .state = ACCOUNT_VALID };
+
 	if (!is_jose(r->http->content_type))
 		FAIL(e, UNSUPPORTED_MEDIA_TYPE, "a POST has the Content-Type application/jose+json");
 	TRY(jws_parse(r->http->arena, r->http->body, JWS_NONCE_REQUIRED, &r->jws, e));
-	TRY(check_url(r, e));
+	TRY(check_url(r, route, e));
 	TRY(nonce_use(r->front->nonces, r->jws.nonce, e));
 	if (route->auth == AUTH_JWK) {
 		if (!r->jws.jwk.ptr)
@@ -108,9 +123,10 @@ static enum err_code authenticate(struct acme_request *r, const struct route *ro
 	} else {
 		if (!r->jws.kid.ptr)
 			FAIL(e, MALFORMED, "this request is signed by an account, named by \"kid\", not by a \"jwk\"");
-		TRY(account_of_kid(r, e));
+		TRY(account_of_kid(r, &account, e));
 	}
 	TRY(jws_verify(&r->jws, r->key, e));
+	TRY(account_check(account.state, e));
 	if (route->payload == PAYLOAD_EMPTY && r->jws.payload.len > 0)
 		FAIL(e, MALFORMED, "this resource is only read: the payload of a POST-as-GET is empty (RFC 8555 section 6.3)");
 	if (route->payload == PAYLOAD_OBJECT && r->jws.payload.len == 0)
@@ -118,20 +134,47 @@ static enum err_code authenticate(struct acme_request *r, const struct route *ro
 	return ERR_OK;
 }
 
+static struct bytes methods_of(const struct route *route)
+{
+	bool get = route->auth == AUTH_NONE || route->auth == AUTH_PAGE;
+
+	return get ? BYTES_LIT("GET, HEAD, POST, OPTIONS") : BYTES_LIT("POST, OPTIONS");
+}
+
+/* What a browser asks before it sends a page's request here (RFC 8555 §6.1; the Fetch standard, §4.8). Who may is told with every answer. */
+static enum err_code answer_options(struct acme_request *r, const struct route *route, struct reply *reply)
+{
+	reply->http.status = 204;
+	reply->page = route->auth == AUTH_PAGE;
+	reply_field(reply, "Allow", methods_of(route));
+	if (r->http->origin.ptr && !reply->page && r->front->settings->cors_origins.n > 0) {
+		reply_field(reply, "Access-Control-Allow-Methods", methods_of(route));
+		reply_field(reply, "Access-Control-Allow-Headers", BYTES_LIT("Content-Type"));
+		reply_field(reply, "Access-Control-Max-Age", BYTES_LIT("86400"));
+	}
+	return ERR_OK;
+}
+
 static enum err_code dispatch(struct acme_request *r, struct reply *reply, struct err *e)
 {
 	const struct route *route = find_route(r);
 	enum http_method method = r->http->method;
+	bool get = method == HTTP_GET || method == HTTP_HEAD;
 
 	if (!route)
 		FAIL(e, NOT_FOUND, "there is nothing at this URL: begin with the directory, /directory");
-	if (method == HTTP_POST)
-		TRY(authenticate(r, route, e));
-	else if (route->auth != AUTH_NONE || (method != HTTP_GET && method != HTTP_HEAD))
+	if (method == HTTP_OPTIONS)
+		return answer_options(r, route, reply);
+	reply->more.allow = methods_of(route);
+	if (!get && method != HTTP_POST)
+		FAIL(e, METHOD_NOT_ALLOWED,
+		    "this method is not possible here: ACME resources are read and changed by POST (RFC 8555 section 6.3)");
+	if (get && route->auth != AUTH_NONE && route->auth != AUTH_PAGE)
 		FAIL(e, METHOD_NOT_ALLOWED, "%s is not possible here: ACME resources are read and changed by POST (RFC 8555 section 6.3)",
-		    method == HTTP_GET    ? "GET"
-		    : method == HTTP_HEAD ? "HEAD"
-					  : "this method");
+		    method == HTTP_GET ? "GET" : "HEAD");
+	reply->more.allow = BYTES_NONE;
+	if (method == HTTP_POST && route->auth != AUTH_PAGE)
+		TRY(authenticate(r, route, e));
 	return route->handler(r, reply, e);
 }
 
@@ -152,7 +195,7 @@ enum http_handled front_handle(struct http_request *http)
 	if (rc == ERR_OK)
 		front_answer(r.front, http, &reply, post || reply.with_nonce);
 	else
-		front_answer_error(r.front, http, &e, post);
+		front_answer_error(r.front, http, &e, &reply.more);
 	buf_free(&reply.body);
 	return HTTP_ANSWERED;
 }

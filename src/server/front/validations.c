@@ -88,7 +88,7 @@ static void answer_challenge(struct front *f, struct http_request *http, const s
 	struct err e = { 0 };
 
 	if (store_get_authz(f->store, http->arena, which->authz, &authz, &e) != ERR_OK) {
-		front_answer_error(f, http, &e, true);
+		front_answer_error(f, http, &e, NULL);
 		buf_free(&reply.body);
 		return;
 	}
