@@ -1,4 +1,5 @@
 """A DNS server for tests: A 127.0.0.1 for every name, what a test sets, and an empty NOERROR for all else; UDP and TCP on loopback."""
+import pathlib
 import socket
 import socketserver
 import struct
@@ -21,7 +22,10 @@ def read_name(packet, at):
 
 
 class Responder:
-    """records: (name, type) -> list of rdata; missing: names that do not exist; broken: (name, type) that fail with SERVFAIL."""
+    """records: (name, type) -> list of rdata; missing: names that do not exist; broken: (name, type) that fail with SERVFAIL;
+    txt_folder: a folder where the file NAME has a TXT record on each line, for hooks that are programs of their own."""
+
+    txt_folder = None
 
     def __init__(self):
         self.records, self.missing, self.broken, self.seen = {}, set(), set(), []
@@ -63,12 +67,19 @@ class Responder:
     def set(self, name, kind, *rdata):
         self.records[name.lower(), TYPES[kind]] = list(rdata)
 
+    def txt_of(self, name):
+        file = pathlib.Path(self.txt_folder) / name
+        lines = file.read_text().split() if "/" not in name and file.is_file() else []
+        return [bytes([len(line)]) + line.encode() for line in lines]
+
     def answer(self, packet):
         ident, flags = struct.unpack("!HH", packet[:4])
         name, at = read_name(packet, 12)
         kind, _ = struct.unpack("!HH", packet[at:at + 4])
         self.seen.append((name, kind))
         found = self.records.get((name, kind))
+        if found is None and kind == TYPES["TXT"] and self.txt_folder:
+            found = self.txt_of(name)
         if found is None and kind == 1 and name:
             found = [bytes([127, 0, 0, 1])]
         rcode = 2 if (name, kind) in self.broken else 3 if name in self.missing else 0

@@ -79,17 +79,9 @@ def dehydrated(ca, folder, name, port):
 
 
 def webroot_server(ca, folder):
-    """A folder whose files the CA's web server answers as challenges."""
     webroot = folder / "webroot"
     webroot.mkdir()
-
-    class Files(dict):
-        def get(self, path, default=None):
-            prefix = "/.well-known/acme-challenge/"
-            file = webroot / path.removeprefix(prefix)
-            return file.read_text() if path.startswith(prefix) and file.is_file() else default
-
-    ca.web.answers = Files()
+    ca.web.serve_folder(webroot)
     return webroot
 
 
