@@ -3,12 +3,14 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/json.h"
+#include "server/front/chains.h"
 #include "server/front/finalize.h"
 #include "server/front/limits_state.h"
 #include "server/front/publish.h"
 #include "server/front/request.h"
 #include "server/front/tls.h"
 #include "server/front/validations.h"
+#include "server/receipt.h"
 #include "server/status.h"
 
 #include <errno.h>
@@ -57,6 +59,9 @@ static void hello_done(void *ctx, enum err_code code, const struct message *answ
 		event(EVENT_WARNING, "signer.no_hello", EVENT_STR("reason", err_name(code)));
 		return;
 	}
+	struct wire w = wire_of(answer->body);
+	(void)wire_fixed(&w, INSTANCE_SIZE);
+	chains_tell_useless(f->settings, wire_bytes(&w, 65536));
 	atomic_store(&f->signer_hello, true);
 	if (http_server_run(f->http, finalize_processing, f, NULL) != ERR_OK)
 		event(EVENT_WARNING, "finalize.processing_later", EVENT_STR("reason", "busy"));

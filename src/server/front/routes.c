@@ -19,6 +19,7 @@ static const struct route routes[] = {
 	{ "/acme/authz/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_authz },
 	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_PLAIN, post_challenge },
 	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_certificate },
+	{ "/acme/cert/*/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_certificate },
 	{ "/acme/renewal-info/*", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_renewal_info },
 };
 

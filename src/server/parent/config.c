@@ -123,7 +123,10 @@ static enum err_code read_files(struct arena *a, struct settings_list *list, str
 	for (size_t i = 0; i < list->n; i++) {
 		CLEANUP(buf_free_p) struct buf text = buf_new(FILE_MAX);
 		CLEANUP(buf_free_p) struct buf why = buf_new(1024);
-		if (read_text((const char *)list->v[i].ptr, &text, &why, NULL) != ERR_OK)
+		const char *path = arena_str(a, list->v[i]);
+		if (!path)
+			FAIL(e, NOMEM, "no memory for the configuration");
+		if (read_text(path, &text, &why, NULL) != ERR_OK)
 			FAIL(e, CONFIG, "%.*s", why.len ? (int)why.len - 1 : 0, (const char *)why.ptr);
 		list->v[i] = arena_copy(a, buf_bytes(&text));
 		if (!list->v[i].ptr)
