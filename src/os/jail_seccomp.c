@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void release(scmp_filter_ctx c)
@@ -16,7 +17,7 @@ static void release(scmp_filter_ctx c)
 DEFINE_CLEANUP(scmp_filter_ctx, release);
 
 /* What the signer does once it is in its jail: reading, writing and syncing its files, its channels, memory, time, randomness.
- * Not here, and so its end: sockets of any kind, processes, threads, tracing, memory that can be executed. */
+ * Not here, and so its end: new sockets of any kind, processes, threads, tracing, memory that can be executed. */
 static const int allowed[] = {
 	/* files, which root directory and Landlock keep below the data folder */
 	SCMP_SYS(openat),
@@ -114,6 +115,18 @@ static int allow_if(scmp_filter_ctx c, int call, struct scmp_arg_cmp condition)
 	return seccomp_rule_add_array(c, SCMP_ACT_ALLOW, call, 1, &condition);
 }
 
+/* accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), and no other */
+static int allow_accept(scmp_filter_ctx c)
+{
+	const struct scmp_arg_cmp conditions[] = {
+		{ .arg = 1, .op = SCMP_CMP_EQ, .datum_a = 0 },
+		{ .arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0 },
+		{ .arg = 3, .op = SCMP_CMP_EQ, .datum_a = SOCK_CLOEXEC | SOCK_NONBLOCK },
+	};
+
+	return seccomp_rule_add_array(c, SCMP_ACT_ALLOW, SCMP_SYS(accept4), sizeof conditions / sizeof *conditions, conditions);
+}
+
 static int add_rules(scmp_filter_ctx c)
 {
 	const struct scmp_arg_cmp no_exec = { .arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0 };
@@ -124,6 +137,9 @@ static int add_rules(scmp_filter_ctx c)
 	/* abort(): only to ourselves */
 	if (rc == 0)
 		rc = allow_if(c, SCMP_SYS(tgkill), (struct scmp_arg_cmp){ .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid() });
+	/* the operators' connections come by the one socket that the parent listens on for us; whose they are is asked of the socket */
+	if (rc == 0)
+		rc = allow_accept(c);
 	/* a channel asks how much is left to read when its peer has gone */
 	if (rc == 0)
 		rc = allow_if(c, SCMP_SYS(ioctl), (struct scmp_arg_cmp){ .arg = 1, .op = SCMP_CMP_EQ, .datum_a = FIONREAD });

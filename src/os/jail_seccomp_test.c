@@ -18,6 +18,7 @@
 #include <sys/random.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -99,12 +100,42 @@ static void work_with_memory(void)
 	(void)mlock(random, sizeof random);
 }
 
+/* An client who has connected, by a socket that somebody else listens on. */
+static void work_with_operators(int listener, int client)
+{
+	struct ucred who = { 0 };
+	socklen_t len = sizeof who;
+	char c = 'x';
+	struct iovec v = { &c, 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	CLEANUP(close_p) int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	CHECK(fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.pid == getpid());
+	CHECK(sendmsg(fd, &m, MSG_NOSIGNAL) == 1 && recvmsg(client, &m, 0) == 1);
+	CHECK(accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) == -1 && errno == EAGAIN);
+}
+
+static void connect_operator(int *ret_listener, int *ret_operator)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof at;
+
+	*ret_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	*ret_operator = socket(AF_UNIX, SOCK_STREAM, 0);
+	/* a name of the kernel's choice (unix(7), autobind) */
+	CHECK(bind(*ret_listener, (struct sockaddr *)&at, sizeof(sa_family_t)) == 0 && listen(*ret_listener, 1) == 0);
+	CHECK(getsockname(*ret_listener, (struct sockaddr *)&at, &len) == 0);
+	CHECK(connect(*ret_operator, (struct sockaddr *)&at, len) == 0);
+}
+
 static void look_at_work(const struct jail_world *w)
 {
-	int fds[2];
+	int fds[2], listener, client;
 
 	CHECK(channel_pair(fds, NULL) == ERR_OK);
+	connect_operator(&listener, &client);
 	enter(w);
+	work_with_operators(listener, client);
 	work_with_files();
 	work_with_channels(fds);
 	work_with_memory();
@@ -139,6 +170,22 @@ static void look_at_accept(const struct jail_world *w)
 {
 	enter(w);
 	(void)!accept(w->listener, NULL, NULL);
+}
+
+/* Only as the operators' connections are accepted. */
+static void look_at_accept_with_address(const struct jail_world *w)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof from;
+
+	enter(w);
+	(void)!accept4(w->listener, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+static void look_at_accept_that_blocks(const struct jail_world *w)
+{
+	enter(w);
+	(void)!accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
 static void look_at_exec(const struct jail_world *w)
@@ -242,6 +289,8 @@ static void test_everything_else_ends_it(void **state)
 		{ "socket", look_at_socket, true },
 		{ "socketpair", look_at_socketpair, true },
 		{ "accept", look_at_accept, true },
+		{ "accept4 with an address", look_at_accept_with_address, true },
+		{ "accept4 without its flags", look_at_accept_that_blocks, true },
 		{ "execve", look_at_exec, true },
 		{ "ptrace", look_at_ptrace, true },
 		{ "unshare", look_at_unshare, true },

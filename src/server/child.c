@@ -27,6 +27,31 @@ static void set_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
+enum err_code child_blocklist(struct child *c, const struct message *m, struct err *e)
+{
+	if (c->n_blocklists == BLOCKED_FILES_MAX) {
+		close(m->fd);
+		FAIL(e, CONFIG, "more than %d files of blocked keys", BLOCKED_FILES_MAX);
+	}
+	c->blocklists[c->n_blocklists++] = m->fd;
+	return ERR_OK;
+}
+
+static void close_blocklists(struct child *c)
+{
+	for (size_t i = 0; i < c->n_blocklists; i++)
+		close(c->blocklists[i]);
+	c->n_blocklists = 0;
+}
+
+static enum err_code take_blocklists(struct child *c, struct err *e)
+{
+	enum err_code rc = blocked_read(c->blocked, c->blocklists, c->n_blocklists, e);
+
+	close_blocklists(c);
+	return rc;
+}
+
 enum err_code child_settings(struct child *c, const struct message *m, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, SETTINGS_ARENA);
@@ -40,6 +65,7 @@ enum err_code child_settings(struct child *c, const struct message *m, struct er
 	if (w.failed)
 		FAIL(e, MALFORMED, "settings without a user");
 	TRY(settings_read(a, bytes_slice(m->body, SETTINGS_HEAD, m->body.len), process_rows[c->self].reader, &s, e));
+	TRY(take_blocklists(c, e));
 	if (c->arena)
 		arena_free(c->arena);
 	c->arena = TAKE(a);
@@ -68,6 +94,8 @@ static enum err_code child_receive_start(struct child *c, struct err *e)
 			TRY(child_settings(c, &m, e));
 		else if (m.type == mine->folder)
 			c->folder = m.fd;
+		else if (m.type == blocklist_message(c->self))
+			TRY(child_blocklist(c, &m, e));
 		else
 			FAIL(e, MALFORMED, "the parent sent %s before settings and folder", message_rules[m.type].name);
 	}
@@ -83,6 +111,7 @@ enum err_code child_start(enum process self, struct child *ret, struct err *e)
 	event_set_sink(event_lines_sink, &lines, EVENT_INFO);
 	set_signals();
 	crypto_init();
+	TRY(blocked_new(&ret->blocked, e));
 	TRY(server_channel_new(PROCESS_CHANNEL_FD, self, PROCESS_PARENT, &ret->parent, e));
 	return child_receive_start(ret, e);
 }
@@ -146,5 +175,7 @@ void child_free(struct child *c)
 		arena_free(c->arena);
 	if (c->folder >= 0)
 		close(c->folder);
+	close_blocklists(c);
+	blocked_free(c->blocked);
 	*c = (struct child){ .folder = -1 };
 }

@@ -3,6 +3,7 @@
 #define CHANCERY_SERVER_CHILD_H
 
 #include "os/jail.h"
+#include "server/blocked.h"
 #include "server/messages.h"
 #include "server/settings.h"
 
@@ -17,6 +18,9 @@ struct child {
 	uid_t uid;  /* given with the settings */
 	gid_t gid;
 	struct jail_layers layers;
+	struct blocked *blocked;           /* in force; read by threads, and the same as long as the process lives */
+	int blocklists[BLOCKED_FILES_MAX]; /* that came for the next settings */
+	size_t n_blocklists;
 	uint32_t settings_id; /* of the SETTINGS request to be answered by READY */
 	struct event_lines *lines;
 };
@@ -32,9 +36,12 @@ enum err_code child_ready(struct child *c, struct err *e) MUST_USE;
 void child_failed(struct child *c, const struct err *why);
 /* Answers a reload that is refused: why, and that the old settings stay in force. */
 enum err_code child_keeps_settings(struct child *c, const struct err *why, struct err *e) MUST_USE;
-/* Takes new settings from a SETTINGS message into a new arena and swaps them in; on failure the old stay. Answered by
+/* Takes new settings from a SETTINGS message into a new arena and swaps them in, and the blocked keys that came before it; on failure the
+ * old stay. Answered by
  * child_ready() or child_keeps_settings(). */
 enum err_code child_settings(struct child *c, const struct message *m, struct err *e) MUST_USE;
+/* Keeps the file of a BLOCKLIST message for the next settings. */
+enum err_code child_blocklist(struct child *c, const struct message *m, struct err *e) MUST_USE;
 void child_free(struct child *c);
 
 #endif

@@ -46,6 +46,13 @@ const struct process_row process_rows[PROCESS__MAX] = {
 #undef X
 };
 
+enum message_type blocklist_message(enum process p)
+{
+	if (p == PROCESS_FRONT)
+		return MESSAGE_BLOCKLIST_FRONT;
+	return p == PROCESS_SIGNER ? MESSAGE_BLOCKLIST_SIGNER : MESSAGE__MAX;
+}
+
 const char *process_name(enum process p)
 {
 	return (unsigned)p < PROCESS__MAX ? process_rows[p].name : "unknown";

@@ -32,6 +32,8 @@ struct process_row {
 	enum message_type ready, failed;                /* what it sends to the parent */
 };
 extern const struct process_row process_rows[PROCESS__MAX];
+/* What brings the process a file of blocked keys; MESSAGE__MAX: it gets none. */
+enum message_type blocklist_message(enum process p);
 
 /* One end of a channel by our rules. */
 enum err_code server_channel_new(int fd, enum process self, enum process peer, struct channel **ret, struct err *e) MUST_USE;

@@ -198,6 +198,7 @@ static enum err_code take_settings(struct control *c, const struct message *m, s
 	c->f.child.settings_id = m->id;
 	next.arena = NULL;
 	enum err_code rc = s && old ? child_settings(&next, m, e) : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory for settings");
+	c->f.child.n_blocklists = 0; /* the files are read, and closed */
 	if (rc == ERR_OK)
 		rc = make_names(&c->f, next.arena, &next.settings, &names, e);
 	if (rc != ERR_OK) {
@@ -257,6 +258,8 @@ static enum err_code parent_message(struct control *c, const struct message *m, 
 		if (take_settings(c, m, &failed) == ERR_OK)
 			return child_ready(&c->f.child, e);
 		return child_keeps_settings(&c->f.child, &failed, e);
+	case MESSAGE_BLOCKLIST_FRONT:
+		return child_blocklist(&c->f.child, m, e);
 	case MESSAGE_STATUS_FRONT:
 		answer_status(c, m->id);
 		return ERR_OK;

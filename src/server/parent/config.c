@@ -1,14 +1,17 @@
 #include "server/parent/config.h"
 
 #include "base/codec.h"
+#include "server/blocked.h"
 #include "server/parent/config_check.h"
 #include "server/parent/config_profile.h"
 
 #include <confuse.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OPTIONS_MAX 64
 #define TEXT_MAX    (1u << 20)
@@ -72,9 +75,10 @@ static size_t options_of(const char *section, cfg_opt_t *out)
 	return n;
 }
 
+/* With a NUL behind it: some are names of files. */
 static struct bytes copy_str(struct arena *a, const char *s)
 {
-	return arena_copy(a, bytes_str(s ? s : ""));
+	return arena_fmt(a, "%s", s ? s : "");
 }
 
 /* A relative folder is meant from where the configuration lies. */
@@ -166,6 +170,25 @@ static enum err_code take_value(struct arena *a, const char *file, cfg_t *cfg, c
 			TRY(read_files(a, &list, e));
 		*(struct settings_list *)at = list;
 		return ERR_OK;
+	}
+	return ERR_OK;
+}
+
+/* Blocked keys are read by the processes themselves; here only to say at once, and with the line, what is wrong. */
+enum err_code config_check_files(const struct settings *s, struct err *e)
+{
+	const struct settings_list *files = &s->blocked_keys;
+	CLEANUP(blocklist_free_p) struct blocklist *list = NULL;
+
+	if (files->n > BLOCKED_FILES_MAX)
+		FAIL(e, CONFIG, "policy.blocked-keys: %zu files, at most %d are allowed", files->n, BLOCKED_FILES_MAX);
+	TRY(blocklist_new(&list, e));
+	for (size_t i = 0; i < files->n; i++) {
+		const char *path = (const char *)files->v[i].ptr;
+		CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd < 0)
+			FAIL(e, CONFIG, "policy.blocked-keys: %s: %s", path, strerror(errno));
+		TRY(blocklist_add(list, fd, path, e));
 	}
 	return ERR_OK;
 }

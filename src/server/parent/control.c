@@ -3,15 +3,13 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/json.h"
+#include "server/parent/operators.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define ANSWER_MS   2000
@@ -32,8 +30,7 @@ struct client {
 struct control {
 	const struct settings *settings;
 	struct family *family;
-	int listener;
-	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+	struct operators_socket socket;
 	struct client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -44,49 +41,6 @@ static const struct {
 	{ PROCESS_SIGNER, MESSAGE_STATUS_SIGNER } };
 #define ASKED (sizeof asked_of / sizeof *asked_of)
 
-static enum err_code socket_path(const struct settings *s, struct sockaddr_un *ret, struct err *e)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int n = snprintf(at.sun_path, sizeof at.sun_path, "%.*s/control.sock", BYTES_FMT(s->run_folder));
-
-	if (n < 0 || (size_t)n >= sizeof at.sun_path)
-		FAIL(e, CONFIG, "run-folder is too long for a socket in it: %zu characters at most", sizeof at.sun_path - 14);
-	*ret = at;
-	return ERR_OK;
-}
-
-/* The group that may ask; our own where there is none of this name. */
-static gid_t operators_of(const struct settings *s)
-{
-	char name[64];
-
-	(void)snprintf(name, sizeof name, "%.*s", BYTES_FMT(s->operators_group));
-	struct group *g = getgrnam(name);
-	return g ? g->gr_gid : getgid();
-}
-
-static enum err_code open_socket(struct control *c, struct err *e)
-{
-	struct sockaddr_un at;
-	char folder[sizeof at.sun_path];
-
-	TRY(socket_path(c->settings, &at, e));
-	(void)snprintf(folder, sizeof folder, "%.*s", BYTES_FMT(c->settings->run_folder));
-	if (mkdir(folder, 0755) != 0 && errno != EEXIST)
-		FAIL(e, CONFIG, "%s: %s", folder, strerror(errno));
-	CLEANUP(close_p) int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (probe >= 0 && connect(probe, (struct sockaddr *)&at, sizeof at) == 0)
-		FAIL(e, CONFIG, "a server of this configuration runs already: it answers at %s", at.sun_path);
-	(void)unlink(at.sun_path);
-	c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->listener < 0 || bind(c->listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(c->listener, 8) != 0)
-		FAIL(e, CONFIG, "%s: %s", at.sun_path, strerror(errno));
-	if (chmod(at.sun_path, 0660) != 0 || (getuid() == 0 && chown(at.sun_path, 0, operators_of(c->settings)) != 0))
-		FAIL(e, IO, "%s: %s", at.sun_path, strerror(errno));
-	memcpy(c->path, at.sun_path, sizeof c->path);
-	return ERR_OK;
-}
-
 enum err_code control_new(const struct settings *s, struct family *f, struct control **ret, struct err *e)
 {
 	struct control *c = calloc(1, sizeof *c);
@@ -95,10 +49,10 @@ enum err_code control_new(const struct settings *s, struct family *f, struct con
 		FAIL(e, NOMEM, "no memory for the operators' socket");
 	c->settings = s;
 	c->family = f;
-	c->listener = -1;
+	c->socket.fd = -1;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
-	enum err_code rc = open_socket(c, e);
+	enum err_code rc = operators_listen(s, SOCKET_CONTROL, &c->socket, e);
 	if (rc != ERR_OK) {
 		control_free(c);
 		return rc;
@@ -122,10 +76,7 @@ void control_free(struct control *c)
 		return;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		client_close(&c->clients[i]);
-	if (c->listener >= 0)
-		close(c->listener);
-	if (c->path[0])
-		(void)unlink(c->path);
+	operators_close(&c->socket);
 	free(c);
 }
 
@@ -138,7 +89,7 @@ size_t control_poll(struct control *c, struct pollfd *fds)
 		room = room || client->fd < 0;
 		fds[1 + i] = (struct pollfd){ .fd = client->asked ? -1 : client->fd, .events = POLLIN };
 	}
-	fds[0] = (struct pollfd){ .fd = room ? c->listener : -1, .events = POLLIN };
+	fds[0] = (struct pollfd){ .fd = room ? c->socket.fd : -1, .events = POLLIN };
 	return CONTROL_FDS;
 }
 
@@ -275,7 +226,7 @@ static void read_command(struct control *c, struct client *client)
 
 static void take_client(struct control *c)
 {
-	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(c->socket.fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return;
@@ -309,30 +260,10 @@ void control_serve(struct control *c)
 
 enum err_code control_ask(const struct settings *s, const char *command, struct buf *out, struct err *e)
 {
-	struct sockaddr_un at;
-	struct timeval patience = { .tv_sec = 5 };
 	char line[COMMAND_MAX];
-
-	TRY(socket_path(s, &at, e));
-	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		FAIL(e, IO, "socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	if (connect(fd, (struct sockaddr *)&at, sizeof at) != 0) {
-		if (errno == EACCES || errno == EPERM)
-			FAIL(e, CONFIG, "%s: %s; root and members of the operators' group may ask", at.sun_path, strerror(errno));
-		FAIL(e, NOT_FOUND, "no server answers at %s: start it with `chancery-ca serve`", at.sun_path);
-	}
 	int n = snprintf(line, sizeof line, "%s\n", command);
-	if (n < 0 || send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
-		FAIL(e, IO, "the server does not listen: %s", strerror(errno));
-	for (;;) {
-		uint8_t part[4096];
-		ssize_t got = recv(fd, part, sizeof part, 0);
-		if (got == 0)
-			return ERR_OK;
-		if (got < 0)
-			FAIL(e, TIMEOUT, "the server does not answer: %s", strerror(errno));
-		buf_add(out, (struct bytes){ part, (size_t)got });
-	}
+
+	if (n < 0 || (size_t)n >= sizeof line)
+		FAIL(e, CONFIG, "a command has at most %d characters", COMMAND_MAX - 2);
+	return operators_ask(s, SOCKET_CONTROL, (struct bytes){ (const uint8_t *)line, (size_t)n }, out, e);
 }

@@ -146,7 +146,7 @@ static enum err_code prepare_listeners(struct family *f, struct err *e)
 
 enum err_code family_prepare(struct family *f, const struct settings *s, struct err *e)
 {
-	*f = (struct family){ .settings = s };
+	*f = (struct family){ .settings = s, .signer_socket.fd = -1 };
 	for (unsigned i = 0; i < PROCESS__MAX; i++)
 		f->members[i] = (struct member){ .who = (enum process)i, .executable = -1, .folder = -1 };
 	TRY(prepare_member(f, PROCESS_FRONT, s->user_front, e));
@@ -155,8 +155,14 @@ enum err_code family_prepare(struct family *f, const struct settings *s, struct 
 	return prepare_listeners(f, e);
 }
 
+enum err_code family_operators(struct family *f, struct err *e)
+{
+	return operators_listen(f->settings, SOCKET_SIGNER, &f->signer_socket, e);
+}
+
 void family_free(struct family *f)
 {
+	operators_close(&f->signer_socket);
 	for (size_t i = 0; i < f->n_listeners; i++)
 		close(f->listeners[i]);
 	for (size_t i = 0; i < f->n_publish; i++)
@@ -173,6 +179,23 @@ void family_free(struct family *f)
 
 /* --- one child --- */
 
+/* The files of blocked keys, opened anew for each: the child reads them by its descriptors. */
+static enum err_code send_blocklists(struct family *f, enum process who, struct err *e)
+{
+	const struct settings_list *files = &f->settings->blocked_keys;
+	enum message_type type = blocklist_message(who);
+	char path[4096];
+
+	for (size_t i = 0; type != MESSAGE__MAX && i < files->n; i++) {
+		(void)snprintf(path, sizeof path, "%.*s", BYTES_FMT(files->v[i]));
+		CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd < 0)
+			FAIL(e, CONFIG, "%s: %s", path, strerror(errno));
+		TRY(channel_send_fd(f->members[who].channel, (uint16_t)type, 0, BYTES_NONE, fd, e));
+	}
+	return ERR_OK;
+}
+
 enum err_code member_settings(struct family *f, enum process who, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf body = buf_new(CHANNEL_BODY_MAX);
@@ -183,6 +206,7 @@ enum err_code member_settings(struct family *f, enum process who, struct err *e)
 	settings_write(f->settings, process_rows[who].reader, &body);
 	if (!buf_ok(&body))
 		FAIL(e, CONFIG, "the configuration is larger than %d bytes", CHANNEL_BODY_MAX);
+	TRY(send_blocklists(f, who, e));
 	return channel_send(m->channel, (uint16_t)process_rows[who].settings, ++m->next_id, buf_bytes(&body), e);
 }
 
@@ -220,6 +244,8 @@ static enum err_code give_everything(struct family *f, enum process who, struct 
 	TRY(member_settings(f, who, e));
 	if (who == PROCESS_FRONT)
 		TRY(send_listeners(f, e));
+	if (who == PROCESS_SIGNER)
+		TRY(channel_send_fd(m->channel, MESSAGE_LISTENER_OPERATORS, 0, BYTES_NONE, f->signer_socket.fd, e));
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
 		if (links[i].a == who || links[i].b == who)
 			TRY(join(f, links[i].a, links[i].b, e));

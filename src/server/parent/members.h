@@ -3,6 +3,7 @@
 #define CHANCERY_SERVER_PARENT_MEMBERS_H
 
 #include "server/messages.h"
+#include "server/parent/operators.h"
 #include "server/settings.h"
 
 #include <sys/types.h>
@@ -32,10 +33,13 @@ struct family {
 	struct member members[PROCESS__MAX];                  /* PROCESS_PARENT's is unused */
 	int listeners[LISTENERS_MAX], publish[LISTENERS_MAX]; /* of front.listen and publish.listen, in their order */
 	size_t n_listeners, n_publish;
+	struct operators_socket signer_socket; /* the signer listens on it */
 };
 
-/* Opens executables, folders, users and listening sockets: whatever is missing is said here, before anything runs. */
+/* Opens executables, folders, users and listening sockets (but for the operators'): whatever is missing is said here, before anything runs. */
 enum err_code family_prepare(struct family *f, const struct settings *s, struct err *e) MUST_USE;
+/* The operators' socket of the signer: once the parent's own is there, which shows that no other server runs. */
+enum err_code family_operators(struct family *f, struct err *e) MUST_USE;
 void family_free(struct family *f);
 /* Starts one: process, folder, settings, then for a front its listening sockets; and joins it to those it talks to. */
 enum err_code member_start(struct family *f, enum process who, struct err *e) MUST_USE;

@@ -70,6 +70,7 @@ static void tell_restart(const struct settings *was, const struct settings *is)
 		{ "front.connections-per-address", was->connections_per_address == is->connections_per_address },
 		{ "state-folder", bytes_eq(was->state_folder, is->state_folder) },
 		{ "run-folder", bytes_eq(was->run_folder, is->run_folder) },
+		{ "operators-group", bytes_eq(was->operators_group, is->operators_group) },
 		{ "user-front", bytes_eq(was->user_front, is->user_front) },
 		{ "user-validator", bytes_eq(was->user_validator, is->user_validator) },
 		{ "user-signer", bytes_eq(was->user_signer, is->user_signer) },
@@ -109,6 +110,7 @@ static enum err_code read_config(struct parent *p, struct err *e)
 		fprintf(stderr, "%.*s", BYTES_FMT(buf_bytes(&messages)));
 		return rc;
 	}
+	TRY(config_check_files(&s, e));
 	if (p->arena) {
 		tell_restart(&p->settings, &s);
 		TRY(keep_list(a, &p->settings.listen, &s.listen, e));
@@ -367,7 +369,8 @@ static enum err_code prepare(struct parent *p, struct err *e)
 	p->lines.json = bytes_eq_str(p->settings.log_format, "json");
 	TRY(family_prepare(&p->family, &p->settings, e));
 	TRY(open_signals(p, e));
-	return control_new(&p->settings, &p->family, &p->control, e);
+	TRY(control_new(&p->settings, &p->family, &p->control, e));
+	return family_operators(&p->family, e);
 }
 
 enum err_code serve(const char *config_path, struct err *e)
