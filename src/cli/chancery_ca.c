@@ -1,7 +1,8 @@
 /* chancery-ca: the operator's program. */
 #include "base/codec.h"
 #include "base/json.h"
-#include "cli/options.h"
+#include "cli/ca_config.h"
+#include "cli/cmd_eab.h"
 #include "crypto/digest.h"
 #include "server/parent/config.h"
 #include "server/parent/control.h"
@@ -16,14 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONFIG_PATH CHANCERY_SYSCONF "/chancery/chancery-ca.conf"
-#define STATE_PATH  "/var/lib/chancery"
-#define RUN_PATH    "/run/chancery"
-#define VALUES_MAX  32
+#define STATE_PATH "/var/lib/chancery"
+#define RUN_PATH   "/run/chancery"
+#define VALUES_MAX 32
 /* Where numeric users are looked for when the system has no users of our names: above those that adduser gives out. */
 #define UID_FIRST 59610
 
-static const struct cli_option config_option = { "config", "FILE", false, "The configuration (default: " CONFIG_PATH ")." };
+static const struct cli_option config_option = CONFIG_OPTION;
 
 /* --- init --- */
 
@@ -232,25 +232,13 @@ static int run_serve(struct cli *c)
 	return serve(cli_value(c, "config", CONFIG_PATH), &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
 
-static enum err_code read_config(const struct cli *c, struct arena *a, struct settings *s, struct err *e)
-{
-	CLEANUP(buf_free_p) struct buf messages = buf_new(16384);
-
-	if (!a)
-		FAIL(e, NOMEM, "no memory");
-	enum err_code rc = config_read(a, cli_value(c, "config", CONFIG_PATH), s, &messages, e);
-	if (messages.len)
-		fprintf(stderr, "%.*s", BYTES_FMT(buf_bytes(&messages)));
-	return rc;
-}
-
 static int run_check_config(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
 	struct settings s;
 	struct err e = { 0 };
 
-	if (read_config(c, a, &s, &e) != ERR_OK)
+	if (ca_config_read(c, a, &s, &e) != ERR_OK || config_check_files(&s, &e) != ERR_OK)
 		return cli_fail(c, &e);
 	printf("%s: good\n", cli_value(c, "config", CONFIG_PATH));
 	return EXIT_DONE;
@@ -324,7 +312,7 @@ static int run_status(struct cli *c)
 	struct err e = { 0 };
 	bool ready = true;
 
-	if (read_config(c, a, &s, &e) != ERR_OK || control_ask(&s, "status", &out, &e) != ERR_OK)
+	if (ca_config_read(c, a, &s, &e) != ERR_OK || control_ask(&s, "status", &out, &e) != ERR_OK)
 		return cli_fail(c, &e);
 	if (cli_flag(c, "json"))
 		printf("%.*s", BYTES_FMT(buf_bytes(&out)));
@@ -334,7 +322,7 @@ static int run_status(struct cli *c)
 }
 
 static const struct cli_option status_options[] = {
-	{ "config", "FILE", false, "The configuration (default: " CONFIG_PATH ")." },
+	CONFIG_OPTION,
 	{ "json", NULL, false, "Prints what the server answers, one JSON object." },
 };
 
@@ -346,6 +334,9 @@ static const struct cli_command commands[] = {
 	{ "check-config", "", "Reads the configuration and tells what is wrong with it.", &config_option, 1, 0, 0, run_check_config },
 	{ "status", "", "Asks the running server how it is.", status_options, sizeof status_options / sizeof *status_options, 0, 0,
 	    run_status },
+	{ "eab", "add | list | revoke KID",
+	    "External account keys: makes one (add; it can be seen this once), lists them, or ends one and what its accounts may. The server must run.",
+	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
 };
 static const struct cli_program program = { "chancery-ca", "an ACME (RFC 8555) certificate authority", commands,
 	sizeof commands / sizeof *commands };

@@ -15,7 +15,7 @@ struct header {
 
 static const struct json_field header_fields[] = {
 	JSON_FIELD(struct header, alg, "alg", JSON_STRING, true, ALG_SIZE_MAX),
-	JSON_FIELD(struct header, kid, "kid", JSON_STRING, true, EAB_KID_MAX),
+	JSON_FIELD(struct header, kid, "kid", JSON_STRING, true, EAB_KID_LEN_MAX),
 	JSON_FIELD(struct header, url, "url", JSON_STRING, true, JWS_URL_MAX),
 	JSON_FIELD(struct header, nonce, "nonce", JSON_ANY, false, 0),
 	JSON_FIELD(struct header, jwk, "jwk", JSON_ANY, false, 0),

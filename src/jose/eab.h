@@ -6,9 +6,9 @@
 #include "crypto/digest.h"
 #include "crypto/key.h"
 
-#define EAB_KID_MAX    128
-#define EAB_SECRET_MIN 32 /* bytes: HS256's least (RFC 7518 §3.2) */
-#define EAB_SECRET_MAX 64
+#define EAB_KID_LEN_MAX 128
+#define EAB_SECRET_MIN  32 /* bytes: HS256's least (RFC 7518 §3.2) */
+#define EAB_SECRET_MAX  64
 
 /* Parsed, nothing of it proven. Views as those of struct jws. */
 struct eab {

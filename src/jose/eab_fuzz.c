@@ -11,7 +11,7 @@ static void look(const struct eab *b)
 	static const uint8_t secret[EAB_SECRET_MAX] = { 9, 9, 9 };
 	struct bytes head, tail;
 
-	if (b->kid.len == 0 || b->kid.len > EAB_KID_MAX || !b->url.ptr || b->alg >= MAC__MAX || b->mac.len != mac_size(b->alg))
+	if (b->kid.len == 0 || b->kid.len > EAB_KID_LEN_MAX || !b->url.ptr || b->alg >= MAC__MAX || b->mac.len != mac_size(b->alg))
 		abort();
 	if (!bytes_split(b->signing_input, '.', &head, &tail) || !base64url_is(head))
 		abort();

@@ -15,8 +15,23 @@ static enum err_code check_other_uses(const struct signer *s, struct bytes spki,
 	return ERR_OK;
 }
 
-enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes der, const struct key *account, struct csr *ret,
-    enum key_type *ret_type, struct err *e)
+/* Keys that nobody should certify: others have them, or they speak for an account. */
+static enum err_code check_key(const struct signer *s, const struct key *k, const struct profile *profile, struct err *e)
+{
+	uint8_t thumbprint[THUMBPRINT_SIZE];
+
+	if (profile)
+		TRY(profile_allows_key(profile, k, e));
+	if (blocked_has(s->blocked, k))
+		FAIL(e, BAD_CSR, "the CSR's key is on this CA's list of blocked keys: make a new one");
+	jwk_thumbprint(k, thumbprint);
+	if (accounts_of_key(s->accounts, thumbprint))
+		FAIL(e, BAD_CSR, "the CSR's key is, or was, an account's: make a key of its own for the certificate");
+	return ERR_OK;
+}
+
+enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes der, const struct key *account, const struct profile *profile,
+    struct csr *ret, enum key_type *ret_type, struct err *e)
 {
 	CLEANUP(key_free_p) struct key *k = NULL;
 	struct csr c;
@@ -29,6 +44,7 @@ enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes de
 		FAIL(e, BAD_CSR, "the CSR asks for OCSP must-staple (RFC 7633), which this CA does not offer");
 	TRY(check_other_uses(s, c.spki, account, e));
 	TRY(csr_verify(&c, &k, e));
+	TRY(check_key(s, k, profile, e));
 	*ret_type = key_type(k);
 	*ret = c;
 	return ERR_OK;

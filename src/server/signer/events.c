@@ -9,7 +9,12 @@
 
 /* What a record of each type changes. One way for both: what a start recalls, and what has just been added. */
 typedef enum err_code event_take(struct signer *s, const struct record *r, struct err *e);
-static event_take *const takes[UINT8_MAX + 1] = { NULL };
+static event_take *const takes[UINT8_MAX + 1] = {
+	[LOG_ROLLOVER] = account_take,
+	[LOG_DEACTIVATE] = account_take,
+	[LOG_BIND] = account_take,
+	[LOG_EAB] = eab_take,
+};
 
 const struct request_row request_rows[REQUEST__MAX] = {
 #define X(request, reply, leaves, is_urgent, function)        \

@@ -42,24 +42,65 @@ static const struct json_field identifier_fields[] = {
 
 /* The account's key from its JWK. Only the canonical form is taken, so that the text's own digest is the thumbprint (RFC 7638)
  * and a key that was seen before need not be parsed again. */
-static enum err_code account_key(struct signer *s, struct arena *a, struct bytes jwk, struct evidence *v, struct err *e)
+static enum err_code account_key(
+    struct signer *s, struct arena *a, struct bytes jwk, uint8_t thumbprint[THUMBPRINT_SIZE], const struct key **ret, struct err *e)
 {
 	CLEANUP(key_free_p) struct key *k = NULL;
 	uint8_t canonical[THUMBPRINT_SIZE];
 
-	sha256_one(jwk, v->thumbprint);
-	size_t at = ((size_t)v->thumbprint[0] << 8 | v->thumbprint[1]) % KEY_CACHE_SIZE;
+	sha256_one(jwk, thumbprint);
+	size_t at = ((size_t)thumbprint[0] << 8 | thumbprint[1]) % KEY_CACHE_SIZE;
 	struct cached_key *c = &s->keys[at];
-	if (!c->key || memcmp(c->thumbprint, v->thumbprint, sizeof c->thumbprint) != 0) {
+	if (!c->key || memcmp(c->thumbprint, thumbprint, sizeof c->thumbprint) != 0) {
 		TRY(jwk_parse(a, jwk, &k, e));
 		jwk_thumbprint(k, canonical);
-		if (memcmp(canonical, v->thumbprint, sizeof canonical) != 0)
+		if (memcmp(canonical, thumbprint, sizeof canonical) != 0)
 			FAIL(e, CONFIRM, "the account's JWK is not in its canonical form");
 		key_free(c->key);
 		c->key = TAKE(k);
 		memcpy(c->thumbprint, canonical, sizeof canonical);
 	}
-	v->account = c->key;
+	*ret = c->key;
+	return ERR_OK;
+}
+
+/* The account's id is its first key's thumbprint, whichever key speaks for it now: nobody can lie about whose it is. */
+enum err_code account_find(struct signer *s, struct arena *a, struct bytes jwk, struct account_evidence_key *ret, struct err *e)
+{
+	TRY(account_key(s, a, jwk, ret->thumbprint, &ret->key, e));
+	const struct account_known *k = accounts_of_key(s->accounts, ret->thumbprint);
+	memcpy(ret->id, k ? k->id : ret->thumbprint, sizeof ret->id);
+	ret->url = account_url(a, s->settings.base_url, ret->id);
+	if (!ret->url.ptr)
+		FAIL(e, NOMEM, "no memory for an account's URL");
+	return ERR_OK;
+}
+
+enum err_code account_speaks(struct signer *s, const struct account_evidence_key *k, struct err *e)
+{
+	uint8_t id[THUMBPRINT_SIZE];
+
+	TRY(accounts_speaking(s->accounts, k->thumbprint, id, e));
+	if (blocked_has(s->blocked, k->key))
+		FAIL(e, BAD_PUBLIC_KEY, "the account's key is on this CA's list of blocked keys");
+	return ERR_OK;
+}
+
+enum err_code account_read(struct signer *s, struct arena *a, struct bytes jwk, struct account_evidence_key *ret, struct err *e)
+{
+	TRY(account_find(s, a, jwk, ret, e));
+	return account_speaks(s, ret, e);
+}
+
+static enum err_code read_account(struct signer *s, struct arena *a, struct bytes jwk, struct evidence *v, struct err *e)
+{
+	struct account_evidence_key k;
+
+	TRY(account_read(s, a, jwk, &k, e));
+	memcpy(v->account_id, k.id, sizeof v->account_id);
+	memcpy(v->thumbprint, k.thumbprint, sizeof v->thumbprint);
+	v->account_url = k.url;
+	v->account = k.key;
 	return ERR_OK;
 }
 
@@ -106,14 +147,13 @@ static enum err_code read_csr(struct arena *a, const struct jws *finalize, struc
 	return ERR_OK;
 }
 
-static enum err_code identifier_name(struct arena *a, struct bytes text, struct san *ret, struct err *e)
+static enum err_code identifier_name(struct arena *a, struct bytes text, struct identifier *ret_id, struct san *ret, struct err *e)
 {
 	struct identifier_payload p = { 0 };
-	struct identifier id;
 
 	TRY(json_read(a, text, "an identifier", FIELDS(identifier_fields), &p, e));
-	TRY(identifier_parse(a, p.type, p.value, &id, e));
-	return identifier_san(a, &id, ret, e);
+	TRY(identifier_parse(a, p.type, p.value, ret_id, e));
+	return identifier_san(a, ret_id, ret, e);
 }
 
 static enum err_code ordered_names(struct arena *a, const struct order_payload *p, struct evidence *v, struct err *e)
@@ -123,10 +163,12 @@ static enum err_code ordered_names(struct arena *a, const struct order_payload *
 
 	TRY(json_elements(a, p->identifiers, NAMES_MAX, &elements, &n, e));
 	v->ordered = arena_array(a, n + 1, sizeof *v->ordered);
-	if (!v->ordered)
+	v->identifiers = arena_array(a, n + 1, sizeof *v->identifiers);
+	if (!v->ordered || !v->identifiers)
 		FAIL(e, NOMEM, "no memory for identifiers");
 	for (size_t i = 0; i < n; i++)
-		TRY(identifier_name(a, elements[i], &v->ordered[i], e));
+		TRY(identifier_name(a, elements[i], &v->identifiers[i], &v->ordered[i], e));
+	v->n_identifiers = n;
 	v->n_ordered = san_sort(v->ordered, n);
 	return ERR_OK;
 }
@@ -155,6 +197,18 @@ enum err_code validity_decide(const struct signer *s, const struct profile *p, i
 	return ERR_OK;
 }
 
+/* By the account's key, or by one that it had when the order was made. */
+static enum err_code verify_new_order(const struct signer *s, const struct jws *new_order, const struct evidence *v, struct err *e)
+{
+	enum err_code rc = jws_verify(new_order, v->account, e);
+
+	for (size_t i = 0; rc != ERR_OK && i < FORMER_KEYS && s->former[i].key; i++)
+		if (memcmp(s->former[i].account, v->account_id, sizeof v->account_id) == 0 &&
+		    jws_verify(new_order, s->former[i].key, NULL) == ERR_OK)
+			return ERR_OK;
+	return rc;
+}
+
 /* Profile and validity. What the order does not ask for is the CA's own choice, so that a newOrder without wishes needs no look
  * at its signature (75 us): whatever a front might have put in its place gives the same certificate. A wish counts only when the
  * client has signed it (DESIGN §2, point 2). */
@@ -166,7 +220,7 @@ static enum err_code read_wishes(
 
 	TRY(json_read(a, new_order->payload, "the newOrder payload", FIELDS(order_fields), &p, e));
 	if (p.profile.ptr || p.not_before.ptr || p.not_after.ptr)
-		TRY(jws_verify(new_order, v->account, e));
+		TRY(verify_new_order(s, new_order, v, e));
 	TRY(ordered_names(a, &p, v, e));
 	TRY(find_profile(s, p.profile, &v->profile, e));
 	TRY(validity_wish_read(p.not_before, p.not_after, &wish, e));
@@ -184,10 +238,7 @@ enum err_code evidence_read(struct signer *s, struct arena *a, const struct issu
 	TRY(jws_parse(a, i->finalize, JWS_NONCE_REQUIRED, &finalize, e));
 	TRY(finalize_url_read(s->settings.base_url, finalize.url, v.order, e));
 	TRY(check_order_time(s, v.order, now_ms, e));
-	TRY(account_key(s, a, i->account_jwk, &v, e));
-	v.account_url = account_url(a, s->settings.base_url, v.thumbprint);
-	if (!v.account_url.ptr)
-		FAIL(e, NOMEM, "no memory for an account's URL");
+	TRY(read_account(s, a, i->account_jwk, &v, e));
 	TRY(check_kid(&finalize, &v, "finalize", e));
 	TRY(read_new_order(s, a, i, &v, &new_order, e));
 	TRY(jws_verify(&finalize, v.account, e));

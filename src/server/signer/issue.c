@@ -22,7 +22,7 @@ struct job {
 	bool tls;
 	struct signer_request *r;
 	uint8_t order[ORDER_ID_SIZE];
-	uint8_t thumbprint[THUMBPRINT_SIZE];
+	uint8_t account[THUMBPRINT_SIZE]; /* its id */
 	uint8_t csr_digest[SHA256_SIZE];
 	uint8_t serial[SERIAL_SIZE];
 	const struct profile *profile;
@@ -119,11 +119,12 @@ static enum err_code prepare_order(struct round *w, struct job *j, struct err *e
 	TRY(issue_read(w->a, j->r->body, &i, e));
 	TRY(evidence_read(w->s, w->a, &i, w->now_ms, &v, e));
 	memcpy(j->order, v.order, sizeof j->order);
-	memcpy(j->thumbprint, v.thumbprint, sizeof j->thumbprint);
+	memcpy(j->account, v.account_id, sizeof j->account);
 	memcpy(j->csr_digest, v.csr_digest, sizeof j->csr_digest);
 	TRY(find_earlier(w, j, &kind, e));
 	if (kind == JOB_NEW) {
-		TRY(csr_check(w->s, w->a, v.csr_der, v.account, &csr, &type, e));
+		TRY(policy_check(w->s, &v, e));
+		TRY(csr_check(w->s, w->a, v.csr_der, v.account, v.profile, &csr, &type, e));
 		TRY(check_names(&v, &csr, e));
 		TRY(receipts_check(w->s, w->a, &i, &v, &csr, w->now_ms, e));
 		j->profile = v.profile;
@@ -164,7 +165,7 @@ static enum err_code prepare_tls(struct round *w, struct job *j, struct err *e)
 	errno = 0;
 	if (tls_in_round(w, j))
 		FAIL(e, RATE_LIMITED, "at most one TLS certificate an hour");
-	TRY(csr_check(s, w->a, j->r->body, NULL, &csr, &type, e));
+	TRY(csr_check(s, w->a, j->r->body, NULL, NULL, &csr, &type, e));
 	TRY(tls_names_check(s, w->a, &csr, e));
 	TRY(validity_decide(s, j->profile, w->now_ms, w->now_ms, false, 0, false, 0, &before_s, &after_s, e));
 	set_leaf(j, &csr, type, before_s, after_s);
@@ -253,7 +254,7 @@ static enum err_code add_intent(struct round *w, const struct job *j, struct err
 	memcpy(i.order, j->order, sizeof i.order);
 	memcpy(i.serial, j->serial, sizeof i.serial);
 	memcpy(i.csr_digest, j->csr_digest, sizeof i.csr_digest);
-	memcpy(i.thumbprint, j->thumbprint, sizeof i.thumbprint);
+	memcpy(i.thumbprint, j->account, sizeof i.thumbprint);
 	sha256_one(j->tbs, i.tbs_digest);
 	intent_write(&i, log_begin(w->s->log));
 	return log_end(w->s->log, j->tls ? LOG_TLS_INTENT : LOG_INTENT, w->now_ms, NULL, e);

@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "os/sanitized.h"
 #include "server/child.h"
+#include "server/signer/operators.h"
 #include "server/signer/signer.h"
 #include "server/status.h"
 
@@ -24,6 +25,7 @@
 struct server {
 	struct child child;
 	struct signer *signer;
+	struct operators *operators;
 	struct channel *front; /* NULL: there is none now */
 	bool hello;            /* the front has said HELLO on this channel */
 	bool stop;
@@ -191,6 +193,9 @@ static void put_counts(struct server *v, struct json_out *w)
 	json_put_member_uint(w, "repeated", c.repeated);
 	json_put_member_uint(w, "tls", c.tls);
 	json_put_member_uint(w, "voided", c.voided);
+	json_put_member_uint(w, "rollovers", c.rollovers);
+	json_put_member_uint(w, "deactivated", c.deactivated);
+	json_put_member_uint(w, "bound", c.bound);
 	json_put_member_uint(w, "checkpoints_ignored", c.checkpoints_ignored);
 	json_put_member_uint(w, "log_records", c.log_records);
 	json_put_member_uint(w, "log_bytes", c.log_bytes);
@@ -249,6 +254,10 @@ static enum err_code on_parent_message(struct server *v, const struct message *m
 		v->stop = true;
 	else if (m->type == MESSAGE_PEER_SIGNER)
 		on_peer(v, m);
+	else if (m->type == MESSAGE_LISTENER_OPERATORS)
+		operators_listen_on(v->operators, m->fd);
+	else if (m->type == MESSAGE_BLOCKLIST_SIGNER)
+		TRY(child_blocklist(&v->child, m, e));
 	else if (m->fd >= 0)
 		close(m->fd);
 	return ERR_OK;
@@ -272,9 +281,13 @@ static enum err_code serve_parent(struct server *v, struct err *e)
 
 static int poll_timeout(const struct server *v)
 {
+	int operators_ms = operators_timeout(v->operators);
+
 	if (v->checkpoint_due_ms == 0)
-		return -1;
+		return operators_ms;
 	int64_t left = v->checkpoint_due_ms - clock_monotonic_ms();
+	if (operators_ms >= 0 && operators_ms < left)
+		left = operators_ms;
 	return left < 0 ? 0 : (int)left;
 }
 
@@ -295,15 +308,15 @@ static enum err_code flush(struct server *v, struct err *e)
 static enum err_code serve(struct server *v, struct err *e)
 {
 	while (!v->stop) {
-		struct pollfd p[2] = { { .fd = channel_fd(v->child.parent), .events = wanted(v->child.parent) } };
-		if (v->front)
-			p[1] = (struct pollfd){ .fd = channel_fd(v->front), .events = wanted(v->front) };
-		int n = poll(p, v->front ? 2 : 1, poll_timeout(v));
+		struct pollfd p[2 + OPERATORS_FDS] = { { .fd = channel_fd(v->child.parent), .events = wanted(v->child.parent) } };
+		p[1] = (struct pollfd){ .fd = v->front ? channel_fd(v->front) : -1, .events = v->front ? wanted(v->front) : 0 };
+		int n = poll(p, 2 + operators_poll(v->operators, p + 2), poll_timeout(v));
 		if (n < 0 && errno != EINTR)
 			FAIL(e, IO, "cannot wait for messages");
 		TRY(flush(v, e));
 		TRY(serve_front(v, e));
 		TRY(serve_parent(v, e));
+		TRY(operators_serve(v->operators, v->signer, e));
 		TRY(checkpoint_if_due(v, e));
 	}
 	return make_checkpoint(v, e);
@@ -314,9 +327,11 @@ static enum err_code start(struct server *v, struct err *e)
 {
 	TRY(child_start(PROCESS_SIGNER, &v->child, e));
 	v->arena = arena_new(ROUND_ARENA, ROUND_ARENA_MAX);
-	if (!v->arena)
+	v->operators = operators_new();
+	if (!v->arena || !v->operators)
 		FAIL(e, NOMEM, "no memory to start");
 	TRY(signer_open(v->child.folder, &v->child.settings, &v->signer, e));
+	signer_block(v->signer, v->child.blocked);
 	v->checkpoint_records = signer_counts(v->signer).log_records;
 	(void)mlockall(MCL_CURRENT); /* keys stay out of swap where the limit allows it */
 	TRY(child_jail(&v->child, e));
@@ -336,6 +351,7 @@ int main(void)
 	if (rc != ERR_OK)
 		child_failed(&v.child, &e);
 	drop_front(&v);
+	operators_free(v.operators);
 	signer_close(v.signer);
 	arena_free(v.arena);
 	child_free(&v.child);

@@ -37,11 +37,26 @@ static enum err_code check_settings(const struct settings *s, struct err *e)
 	return check_profiles(s, e);
 }
 
+static enum err_code read_policy(struct arena *a, const struct settings *s, struct name_policy *ret, struct err *e)
+{
+	const struct name_policy_texts t = { .allow_names = s->policy_allow_names.v,
+		.n_allow_names = s->policy_allow_names.n,
+		.deny_names = s->policy_deny_names.v,
+		.n_deny_names = s->policy_deny_names.n,
+		.allow_ips = s->policy_allow_ips.v,
+		.n_allow_ips = s->policy_allow_ips.n,
+		.deny_ips = s->policy_deny_ips.v,
+		.n_deny_ips = s->policy_deny_ips.n };
+
+	return name_policy_read(a, &t, ret, e);
+}
+
 /* A copy of our own, by the way that they came: nobody else's memory is relied on, and a bad change leaves the old in force. */
 enum err_code signer_settings(struct signer *s, const struct settings *settings, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, SETTINGS_MAX);
 	CLEANUP(buf_free_p) struct buf wire = buf_new(SETTINGS_MAX);
+	struct name_policy policy;
 	struct settings copy;
 
 	TRY(check_settings(settings, e));
@@ -49,9 +64,11 @@ enum err_code signer_settings(struct signer *s, const struct settings *settings,
 	if (!a || !buf_ok(&wire))
 		FAIL(e, NOMEM, "no memory for the settings");
 	TRY(settings_read(a, buf_bytes(&wire), SETTINGS_READER_S, &copy, e));
+	TRY(read_policy(a, &copy, &policy, e));
 	arena_free(s->settings_arena);
 	s->settings_arena = TAKE(a);
 	s->settings = copy;
+	s->policy = policy;
 	if (s->log)
 		log_set_segment_size(s->log, copy.segment_size);
 	return ERR_OK;
@@ -109,13 +126,15 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 	s->event = buf_new(RECORD_SIZE_MAX);
 	s->arena = arena_new(16384, SETTINGS_MAX);
 	s->orders = orders_new();
-	if (!s->arena || !s->orders)
+	s->accounts = accounts_new();
+	if (!s->arena || !s->orders || !s->accounts)
 		FAIL(e, NOMEM, "no memory for the signer");
 	s->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	if (s->dir < 0)
 		FAIL(e, IO, "no descriptor for the signer's folder");
 	TRY(signer_settings(s, settings, e));
 	TRY(signer_load(s, e));
+	TRY(eab_keys_load(s->dir, s->identity.instance, &s->eab, e));
 	TRY(open_log(s, e));
 	*ret = TAKE(s);
 	return ERR_OK;
@@ -129,10 +148,14 @@ void signer_close(struct signer *s)
 		log_close(s->log);
 	for (size_t i = 0; i < KEY_CACHE_SIZE; i++)
 		key_free(s->keys[i].key);
+	for (size_t i = 0; i < FORMER_KEYS; i++)
+		key_free(s->former[i].key);
 	if (s->issuer)
 		issuer_free(s->issuer);
 	key_free(s->log_key);
 	orders_free(s->orders);
+	accounts_free(s->accounts);
+	eab_keys_free(s->eab);
 	buf_free(&s->chain);
 	buf_free(&s->scratch);
 	buf_free(&s->event);
@@ -142,6 +165,11 @@ void signer_close(struct signer *s)
 	close_p(&s->dir);
 	crypto_wipe(&s->identity, sizeof s->identity);
 	free(s);
+}
+
+void signer_block(struct signer *s, struct blocked *b)
+{
+	s->blocked = b;
 }
 
 struct bytes signer_chain(const struct signer *s)

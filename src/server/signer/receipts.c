@@ -43,11 +43,12 @@ static size_t find_name(const struct csr *csr, const struct san *name)
 static enum err_code check_common(const struct check *k, const struct receipt *r, struct err *e)
 {
 	int64_t age_ms = k->now_ms - r->time_ms;
-	int64_t most_ms = r->kind == RECEIPT_CAA ? CAA_AGE_MAX_MS : (int64_t)k->s->settings.order_lifetime * 1000;
+	int64_t most_ms = r->kind == RECEIPT_CAA ? CAA_AGE_MAX_MS : (int64_t)k->v->profile->authz_lifetime_s * 1000;
 
 	if (r->key_id != k->s->identity.key_id || memcmp(r->instance, k->s->identity.instance, INSTANCE_SIZE) != 0)
 		FAIL(e, CONFIRM, "a receipt for another CA");
-	if (memcmp(r->thumbprint, k->v->thumbprint, sizeof r->thumbprint) != 0 || !bytes_eq(r->account_url, k->v->account_url))
+	/* it may have been made for a key that the account had then */
+	if (!accounts_owns(k->s->accounts, k->v->account_id, r->thumbprint) || !bytes_eq(r->account_url, k->v->account_url))
 		FAIL(e, CONFIRM, "a receipt for another account");
 	if (age_ms < -RECEIPT_SKEW_MS)
 		FAIL(e, CONFIRM, "a receipt from the future");
@@ -67,6 +68,8 @@ static enum err_code check_kind(const struct check *k, const struct receipt *r, 
 	/* What a control receipt covers, identifier type x method x scope, is acme/challenge.def's to say (DESIGN §2). */
 	if (!challenge_type_covers(r->method, r->identifier.type, r->scope == SCOPE_WILDCARD))
 		FAIL(e, CONFIRM, "a control receipt of a scope that its method does not cover");
+	if (!(k->v->profile->challenges >> r->method & 1))
+		FAIL(e, CONFIRM, "a control receipt by %s, which the profile does not take", challenge_type_name(r->method));
 	if (!bytes_eq(r->domain, r->identifier.value))
 		FAIL(e, CONFIRM, "a control receipt whose authorization domain is not its name");
 	return ERR_OK;

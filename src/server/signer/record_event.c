@@ -59,7 +59,7 @@ enum err_code account_event_read(const struct record *r, struct account_event *r
 
 	get_fixed(&w, v.account, sizeof v.account);
 	if (r->type == LOG_BIND)
-		v.kid = wire_bytes(&w, EAB_KID_MAX);
+		v.kid = wire_bytes(&w, EVENT_KID_MAX);
 	else
 		get_fixed(&w, v.thumbprint, sizeof v.thumbprint);
 	if (r->type == LOG_ROLLOVER)
@@ -107,7 +107,7 @@ enum err_code eab_event_read(const struct record *r, struct eab_event *ret, stru
 	struct wire w = wire_of(r->body);
 	struct eab_event v = { 0 };
 
-	v.kid = wire_bytes(&w, EAB_KID_MAX);
+	v.kid = wire_bytes(&w, EVENT_KID_MAX);
 	v.action = wire_u8(&w);
 	v.uid = wire_u32(&w);
 	v.detail = wire_bytes(&w, EAB_DETAIL_MAX);

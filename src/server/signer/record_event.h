@@ -28,7 +28,7 @@ struct account_event {
 	struct bytes kid;                        /* BIND alone: of the external account's key */
 	struct bytes evidence;                   /* the request's whole body */
 };
-#define EAB_KID_MAX 256
+#define EVENT_KID_MAX 256
 void account_event_write(enum log_type type, const struct account_event *v, struct buf *out);
 enum err_code account_event_read(const struct record *r, struct account_event *ret, struct err *e) MUST_USE;
 

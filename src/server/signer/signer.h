@@ -4,6 +4,7 @@
 #define CHANCERY_SERVER_SIGNER_H
 
 #include "pki/cert.h"
+#include "server/blocked.h"
 #include "server/identity.h"
 #include "server/messages.h"
 #include "server/settings.h"
@@ -25,6 +26,8 @@ enum err_code signer_open(int dir, const struct settings *s, struct signer **ret
 void signer_close(struct signer *s);
 DEFINE_CLEANUP(struct signer *, signer_close);
 enum err_code signer_settings(struct signer *s, const struct settings *settings, struct err *e) MUST_USE;
+/* Keys that are not to be used, neither by accounts nor in certificates. They must outlive it; NULL: none, as at the start. */
+void signer_block(struct signer *s, struct blocked *b);
 
 /* A checkpoint that somebody else kept (store, backup); empty: none. IO when the log is shorter or differs: the start must stop.
  * A checkpoint that we did not sign is ignored and counted. */
@@ -61,7 +64,12 @@ struct signer_request {
 };
 enum err_code signer_round(struct signer *s, struct arena *a, struct signer_request *r, size_t n, struct err *e) MUST_USE;
 
+/* An operator's line of JSON (docs/protocol/operators.md) by the user uid; appends the answer, also to what is wrong, without a line feed.
+ * The answer to a new key holds its secret. Fails when the process must end. */
+enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, struct buf *answer, struct err *e) MUST_USE;
+
 struct signer_counts {
+	uint64_t rollovers, deactivated, bound; /* accounts, of the whole log */
 	uint64_t issued, repeated, tls, voided;
 	uint64_t refused[ERR__MAX];                    /* by code */
 	uint64_t checkpoints_ignored;                  /* not signed by us */

@@ -6,6 +6,8 @@
 #include "jose/jwk.h"
 #include "jose/jws.h"
 #include "pki/csr.h"
+#include "server/signer/accounts.h"
+#include "server/signer/eab.h"
 #include "server/signer/log.h"
 #include "server/signer/orders.h"
 #include "server/signer/signer.h"
@@ -45,6 +47,13 @@ struct cached_key {
 	struct key *key; /* NULL: an empty place */
 };
 
+/* A key that an account has rolled over from, for the orders that it was still used for. */
+#define FORMER_KEYS 256
+struct former_key {
+	uint8_t account[THUMBPRINT_SIZE];
+	struct key *key; /* NULL: an empty place */
+};
+
 struct signer {
 	int dir, log_dir;
 	struct identity identity;
@@ -55,13 +64,19 @@ struct signer {
 	size_t n_own;
 	struct buf chain;
 	struct arena *settings_arena;
-	struct settings settings; /* a copy of our own */
+	struct settings settings;  /* a copy of our own */
+	struct name_policy policy; /* the settings' rules */
+	struct blocked *blocked;   /* the process's; NULL: no key is */
+	struct accounts *accounts;
+	struct eab_keys *eab;
 	struct log *log;
 	struct orders *orders;
 	struct tls_past tls;
 	struct cached_key keys[KEY_CACHE_SIZE];
-	struct buf scratch; /* a TBSCertificate or certificate in the making */
-	struct buf event;   /* an event's body in the making */
+	struct former_key former[FORMER_KEYS]; /* a ring */
+	size_t n_former;                       /* how many there ever were */
+	struct buf scratch;                    /* a TBSCertificate or certificate in the making */
+	struct buf event;                      /* an event's body in the making */
 	struct signer_counts counts;
 	struct event_limit refused_events, ignored_events; /* a hostile front can cause them as often as it likes */
 };
@@ -75,19 +90,33 @@ enum err_code signer_check_ca(struct arena *a, struct bytes root_pem, struct byt
 /* evidence.c: what the client itself has signed. */
 struct evidence {
 	uint8_t order[ORDER_ID_SIZE];
-	uint8_t thumbprint[THUMBPRINT_SIZE];
+	uint8_t account_id[THUMBPRINT_SIZE]; /* the thumbprint of its first key */
+	uint8_t thumbprint[THUMBPRINT_SIZE]; /* of its present key */
 	struct bytes account_url;
 	const struct key *account; /* borrowed from the cache until the next evidence */
 	struct bytes csr_der;
 	uint8_t csr_digest[SHA256_SIZE];
 	struct san *ordered; /* the names of newOrder, sorted */
 	size_t n_ordered;
+	struct identifier *identifiers; /* the same names as newOrder has them */
+	size_t n_identifiers;
 	const struct profile *profile;
 	int64_t not_before_s, not_after_s;
 };
 /* The client's two requests: whose, for which order, with which CSR. Afterwards they are known to be authentic, and nothing else. */
 enum err_code evidence_read(
     struct signer *s, struct arena *a, const struct issue *i, int64_t now_ms, struct evidence *ret, struct err *e) MUST_USE;
+/* The account that a key, in its canonical JWK, speaks for. UNAUTHORIZED: a key that was rolled over, a deactivated account;
+ * BAD_PUBLIC_KEY: a blocked key. ret's account_url is in the arena. */
+struct account_evidence_key {
+	uint8_t id[THUMBPRINT_SIZE], thumbprint[THUMBPRINT_SIZE];
+	struct bytes url;
+	const struct key *key; /* as evidence's account */
+};
+enum err_code account_read(struct signer *s, struct arena *a, struct bytes jwk, struct account_evidence_key *ret, struct err *e) MUST_USE;
+/* The account that the key is, or was, of, whether it may still speak for it or not; account_speaks() asks that. */
+enum err_code account_find(struct signer *s, struct arena *a, struct bytes jwk, struct account_evidence_key *ret, struct err *e) MUST_USE;
+enum err_code account_speaks(struct signer *s, const struct account_evidence_key *k, struct err *e) MUST_USE;
 /* Profile and validity, from newOrder as far as it asks for any. */
 enum err_code validity_decide(const struct signer *s, const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before,
     int64_t before_s, bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e) MUST_USE;
@@ -96,9 +125,13 @@ enum err_code validity_decide(const struct signer *s, const struct profile *p, i
 enum err_code receipts_check(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,
     const struct csr *csr, int64_t now_ms, struct err *e) MUST_USE;
 
-/* csr_check.c: the CSR's signature, its key's hygiene. account: NULL for the TLS template. */
-enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes der, const struct key *account, struct csr *ret,
-    enum key_type *ret_type, struct err *e) MUST_USE;
+/* csr_check.c: the CSR's signature, its key's hygiene. account and profile: NULL for the TLS template. */
+enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes der, const struct key *account, const struct profile *profile,
+    struct csr *ret, enum key_type *ret_type, struct err *e) MUST_USE;
+
+/* policy_check.c: whether the account may have these names by this profile: the profile's own rules, the configuration's policy, the
+ * scope of the account's external account key. REJECTED_IDENTIFIER, UNAUTHORIZED, EXTERNAL_ACCOUNT_REQUIRED. */
+enum err_code policy_check(const struct signer *s, const struct evidence *v, struct err *e) MUST_USE;
 
 /* tls.c: the fixed template. */
 enum err_code tls_names_check(const struct signer *s, struct arena *a, const struct csr *csr, struct err *e) MUST_USE;
@@ -131,6 +164,11 @@ struct request_row {
 	request_prepare *prepare; /* NULL: issue.c's own */
 };
 extern const struct request_row request_rows[REQUEST__MAX];
+
+/* account.c: requests of the front, and what the log says of accounts and of external account keys. */
+request_prepare rollover_prepare, deactivate_prepare, bind_prepare;
+enum err_code account_take(struct signer *s, const struct record *r, struct err *e) MUST_USE;
+enum err_code eab_take(struct signer *s, const struct record *r, struct err *e) MUST_USE;
 
 /* events.c: BUSY when the clock stands before the log's last record: nothing at all may be written. */
 enum err_code signer_clock_check(const struct signer *s, int64_t now_ms, struct err *e) MUST_USE;

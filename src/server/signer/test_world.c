@@ -259,7 +259,7 @@ static enum err_code sign_jws(void *ctx, struct bytes message, uint8_t *sig, siz
 	return key_sign(ctx, SIG_FORM_JOSE, message, sig, ret_len, e);
 }
 
-static struct bytes make_jws(
+struct bytes make_jws(
     struct world *w, struct key *k, const char *url, struct bytes kid, struct bytes jwk, bool nonce, struct bytes payload, bool spoil)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(65536);
@@ -284,7 +284,7 @@ static struct bytes make_jws(
 	return copy;
 }
 
-static struct bytes jwk_of(struct world *w, const struct key *k)
+struct bytes jwk_of(struct world *w, const struct key *k)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(JWK_SIZE_MAX);
 
@@ -292,7 +292,7 @@ static struct bytes jwk_of(struct world *w, const struct key *k)
 	return arena_copy(w->a, buf_bytes(&out));
 }
 
-static struct bytes kid_of(struct world *w, const char *base, const struct key *k, const char *suffix)
+struct bytes kid_of(struct world *w, const char *base, const struct key *k, const char *suffix)
 {
 	uint8_t thumbprint[THUMBPRINT_SIZE];
 
@@ -310,7 +310,7 @@ static struct receipt make_receipt(struct world *w, const struct recipe *r, cons
 		.kind = kind,
 		.identifier = { .type = IDENTIFIER_DNS, .value = domain },
 		.scope = wildcard ? SCOPE_WILDCARD : SCOPE_EXACT,
-		.account_url = kid_of(w, BASE, r->account, ""),
+		.account_url = kid_of(w, BASE, r->first ? r->first : r->account, ""),
 		.dnssec = DNSSEC_INSECURE,
 		.time_ms = test_seam.wall_ms - 1000,
 		.method = CHALLENGE_TYPE_HTTP_01 };
@@ -399,7 +399,7 @@ static struct bytes make_finalize(struct world *w, struct recipe *r)
 		base64url_encode(r->csr, text);
 		payload = arena_fmt(w->a, "{\"csr\":\"%s\"}", text);
 	}
-	struct bytes kid = r->header_jwk ? BYTES_NONE : kid_of(w, r->base, r->jwk, r->kid_suffix);
+	struct bytes kid = r->header_jwk ? BYTES_NONE : kid_of(w, r->base, r->first ? r->first : r->jwk, r->kid_suffix);
 	return make_jws(
 	    w, r->account, url, kid, r->header_jwk ? jwk_of(w, r->account) : BYTES_NONE, !r->no_nonce, payload, r->break_finalize);
 }
@@ -423,8 +423,9 @@ struct bytes recipe_body(struct world *w, struct recipe *r)
 
 	snprintf(url, sizeof url, "%s%s", r->base, r->new_order_path);
 	if (!r->new_order.ptr)
-		r->new_order = make_jws(w, r->account, url, kid_of(w, r->base, r->jwk, r->new_order_kid_suffix), BYTES_NONE, true,
-		    new_order_payload(w, r), r->break_new_order);
+		r->new_order = make_jws(w, r->order_key ? r->order_key : r->account, url,
+		    kid_of(w, r->base, r->first ? r->first : r->jwk, r->new_order_kid_suffix), BYTES_NONE, true, new_order_payload(w, r),
+		    r->break_new_order);
 	set_order_id(r, r->new_order);
 	struct issue i = { .new_order = r->new_order, .receipts = receipts, .n_receipts = r->n_receipts };
 	i.finalize = make_finalize(w, r);
@@ -436,6 +437,22 @@ struct bytes recipe_body(struct world *w, struct recipe *r)
 	issue_write(&i, &out);
 	assert_true(buf_ok(&out));
 	return arena_copy(w->a, buf_bytes(&out));
+}
+
+enum err_code ask_signer(struct world *w, enum request_kind kind, struct bytes body, struct bytes *ret, struct err *e)
+{
+	struct signer_request q = { .body = body, .kind = kind };
+	struct err why = { 0 };
+
+	arena_reset(w->round);
+	enum err_code rc = signer_round(w->s, w->round, &q, 1, &why);
+	if (rc == ERR_OK)
+		rc = q.code;
+	if (rc != ERR_OK)
+		*e = q.code == rc && q.why.code ? q.why : why;
+	else if (ret)
+		*ret = arena_copy(w->a, q.answer);
+	return rc;
 }
 
 enum err_code issue_body(struct world *w, struct bytes body, bool tls, struct issued *ret, struct err *e)

@@ -70,8 +70,10 @@ void remove_folder(const char *path);
 
 /* One issuance as it should be; a test changes a field and sees what comes of it. */
 struct recipe {
-	struct key *account; /* signs both requests */
-	struct key *jwk;     /* whose JWK is given */
+	struct key *account;   /* signs both requests */
+	struct key *jwk;       /* whose JWK is given */
+	struct key *first;     /* whose thumbprint is the account's id; NULL: jwk */
+	struct key *order_key; /* signs newOrder; NULL: account */
 	struct key *csr_key;
 	const char *csr_names[RECIPE_NAMES];
 	const char *order_names[RECIPE_NAMES];
@@ -104,8 +106,16 @@ struct recipe recipe_new(struct world *w, const char *const *names);
 struct recipe recipe_simple(struct world *w);
 /* ISSUE's body. */
 struct bytes recipe_body(struct world *w, struct recipe *r);
+/* A request signed by k; kid or jwk. spoil: with a wrong signature. */
+struct bytes make_jws(
+    struct world *w, struct key *k, const char *url, struct bytes kid, struct bytes jwk, bool nonce, struct bytes payload, bool spoil);
+struct bytes jwk_of(struct world *w, const struct key *k);
+/* The URL of the account whose first key this is. */
+struct bytes kid_of(struct world *w, const char *base, const struct key *k, const char *suffix);
 struct bytes make_csr(struct world *w, struct key *k, const char *const *names, bool spoil);
 
+/* One request that is no issuance, in a round of its own; *ret, which may be NULL, gets the answer's body, in w->a. */
+enum err_code ask_signer(struct world *w, enum request_kind kind, struct bytes body, struct bytes *ret, struct err *e);
 /* One request in a round of its own. *ret may be NULL. */
 enum err_code issue_body(struct world *w, struct bytes body, bool tls, struct issued *ret, struct err *e);
 enum err_code issue(struct world *w, struct recipe *r, struct issued *ret, struct err *e);
