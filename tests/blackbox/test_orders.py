@@ -22,9 +22,16 @@ profile "web" {
 	challenges = {"http-01", "tls-alpn-01"}
 	identifiers = {"dns", "wildcard"}
 	names = 2
+	authz-lifetime = 3d
 }
 profile "hosts" {
 	identifiers = {"ip"}
+}
+profile "dns" {
+	challenges = {"dns-01"}
+}
+profile "brief" {
+	authz-lifetime = 7h
 }
 """
 
@@ -72,7 +79,7 @@ def offered(client, order):
 
 def test_the_directory_names_the_profiles(ca, client):
     profiles = client.request("GET", ca.directory).json["meta"]["profiles"]
-    assert list(profiles) == ["short", "web", "hosts"]
+    assert list(profiles) == ["short", "web", "hosts", "dns", "brief"]
     assert profiles["short"] == "Two days." and all(isinstance(doc, str) and doc for doc in profiles.values())
 
 
@@ -165,6 +172,123 @@ def test_a_name_only_in_the_common_name_counts(ca, client):
     client.solve(made.json["authorizations"][0])
     done = client.finalize(made.json, client.csr(common_name=host))  # RFC 8555 section 7.4
     assert done.status == 200 and done.headers["Location"] == made.headers["Location"], done.body
+
+
+# --- authorizations that serve more than one order ---
+
+def valid_authz(client, host, **more):
+    made = client.order(host, **more)
+    url = made.json["authorizations"][0]
+    assert client.solve(url)["status"] == "valid"
+    return url
+
+
+def test_a_valid_authorization_is_used_again(ca, client):
+    host, other = name(), name()
+    url = valid_authz(client, host)
+    made = client.order(host)
+    assert made.status == 201 and made.json["status"] == "ready" and made.json["authorizations"] == [url]
+    done = client.finalize(made.json, client.csr(host))
+    assert done.status == 200 and done.json["status"] == "valid", done.body
+    mixed = client.order(host, other)
+    assert mixed.json["status"] == "pending" and url in mixed.json["authorizations"]
+    (fresh,) = [u for u in mixed.json["authorizations"] if u != url]
+    assert client.solve(fresh)["status"] == "valid"
+    assert client.post(mixed.headers["Location"]).json["status"] == "ready"
+    done = client.finalize(mixed.json, client.csr(host, other))
+    assert done.status == 200 and done.json["status"] == "valid", done.body
+
+
+def test_it_serves_its_account_its_very_name_and_profiles_that_allow_its_method(ca, client):
+    host = name()
+    url = valid_authz(client, host)
+    stranger = Client(ca)
+    assert stranger.register().status == 201
+    assert stranger.order(host).json["status"] == "pending"
+    assert client.order("*." + host).json["status"] == "pending"
+    assert client.order("www." + host).json["status"] == "pending"
+    assert client.order(host, profile="web").json["authorizations"] == [url]
+    assert client.order(host, profile="dns").json["status"] == "pending"  # it was shown by http-01
+    assert client.order(host, profile="brief").json["status"] == "pending"  # it would not outlive the order there
+
+
+def test_the_end_of_a_valid_authorization_is_its_profiles(ca, client):
+    ends = lambda of, **more: parsed(client.post(valid_authz(client, of, **more)).json["expires"]) - datetime.datetime.utcnow()
+    assert abs(ends(name()) - datetime.timedelta(days=10)) < datetime.timedelta(minutes=1)
+    assert abs(ends(name(), profile="web") - datetime.timedelta(days=3)) < datetime.timedelta(minutes=1)
+    pending = client.order(name()).json
+    assert client.post(pending["authorizations"][0]).json["expires"] == pending["expires"]
+
+
+def parsed(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_deactivation(ca, client):
+    host = name()
+    url = valid_authz(client, host)
+    first, second = client.order(host), client.order(host, name())
+    assert first.json["status"] == "ready"
+    for wrong in ({"status": "valid"}, {"status": "revoked"}, {"status": ""}, {"status": 7}, {}):
+        refused(client.post(url, wrong), 400, "malformed")
+    assert client.post(url).json["status"] == "valid"
+    stranger = Client(ca)
+    assert stranger.register().status == 201
+    refused(stranger.post(url, {"status": "deactivated"}), 404, "malformed")
+    for _ in range(2):
+        answer = client.post(url, {"status": "deactivated"})
+        assert answer.status == 200 and answer.json["status"] == "deactivated"
+    for made in (first, second):
+        assert client.post(made.headers["Location"]).json["status"] == "invalid"
+    refused(client.finalize(first.json, client.csr(host)), 403, "orderNotReady")
+    assert client.order(host).json["status"] == "pending"
+
+
+def test_deactivation_of_what_is_pending_or_over(ca, client):
+    made = client.order(name())
+    url = made.json["authorizations"][0]
+    challenge = challenge_of(client.post(url).json)
+    assert client.post(url, {"status": "deactivated"}).json["status"] == "deactivated"
+    assert client.post(challenge["url"], {}).json["status"] == "pending"
+    assert client.post(url).json["status"] == "deactivated"
+    assert client.post(made.headers["Location"]).json["status"] == "invalid"
+    made = client.order(name())
+    url = made.json["authorizations"][0]
+    client.post(challenge_of(client.post(url).json)["url"], {})
+    assert client.wait(url)["status"] == "invalid"
+    refused(client.post(url, {"status": "deactivated"}), 400, "malformed", "invalid")
+
+
+def test_deactivation_while_it_is_validated(ca, client):
+    made, url, authz, gate = gated(client)
+    assert client.post(url, {"status": "deactivated"}).json["status"] == "deactivated"
+    gate.open.set()
+    assert client.wait(challenge_of(authz)["url"], states=("processing",))["status"] == "pending"
+    assert client.post(url).json["status"] == "deactivated"
+
+
+def new_authz(client, kind, value):
+    return client.post(client.request("GET", client.ca.directory).json["newAuthz"], {"identifier": {"type": kind, "value": value}})
+
+
+def test_pre_authorization(ca, client):
+    host = name()
+    made = new_authz(client, "dns", host.upper())
+    assert made.status == 201, made.body
+    url = made.headers["Location"]
+    assert made.json["status"] == "pending" and made.json["identifier"] == {"type": "dns", "value": host}
+    assert sorted(c["type"] for c in made.json["challenges"]) == ["dns-01", "http-01", "tls-alpn-01"]
+    assert client.post(url).json == made.json
+    assert client.solve(url)["status"] == "valid"
+    again = new_authz(client, "dns", host)
+    assert (again.status, again.headers["Location"], again.json["status"]) == (200, url, "valid")
+    order = client.order(host)
+    assert order.json["status"] == "ready" and order.json["authorizations"] == [url]
+    assert client.finalize(order.json, client.csr(host)).json["status"] == "valid"
+    assert new_authz(client, "ip", "127.0.0.1").status == 201
+    refused(new_authz(client, "dns", "*." + host), 400, "malformed", "wildcard")
+    refused(new_authz(client, "dns", "a_b.example.test"), 400, "malformed")
+    refused(new_authz(client, "email", "a@example.test"), 400, "unsupportedIdentifier")
 
 
 # --- one validation of an authorization at a time ---

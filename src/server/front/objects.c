@@ -55,15 +55,14 @@ enum order_state order_state_now(const struct store_order *order, int64_t now_s)
 {
 	bool open = order->state == ORDER_PENDING || order->state == ORDER_READY;
 
-	return open && order->expires_s <= now_s ? ORDER_INVALID : order->state;
+	return open && (order->expires_s <= now_s || order->holds_s <= now_s) ? ORDER_INVALID : order->state;
 }
 
 enum authz_state authz_state_now(const struct store_authz *authz, int64_t now_s)
 {
-	if (authz->expires_s > now_s)
-		return authz->state;
-	/* RFC 8555 §7.1.6: valid becomes expired, pending becomes invalid */
-	return authz->state == AUTHZ_VALID ? AUTHZ_EXPIRED : authz->state == AUTHZ_PENDING ? AUTHZ_INVALID : authz->state;
+	bool open = authz->state == AUTHZ_PENDING || authz->state == AUTHZ_VALID;
+
+	return open && authz->expires_s <= now_s ? AUTHZ_EXPIRED : authz->state;
 }
 
 void put_order(struct acme_request *r, const struct store_order *order, struct buf *out)
@@ -211,6 +210,17 @@ void put_authz(struct front *f, const struct store_authz *authz, int64_t now_s, 
 			put_challenge_members(&w, f, authz, &authz->challenges[i]);
 	json_end_array(&w);
 	json_end_object(&w);
+}
+
+void reply_authz(struct acme_request *r, const struct store_authz *authz, struct reply *ret)
+{
+	put_authz(r->front, authz, r->now_ms / 1000, &ret->body);
+	reply_json(ret, 200);
+	for (size_t i = 0; i < authz->n_challenges; i++)
+		if (authz->challenges[i].state == CHALLENGE_PROCESSING) {
+			reply_field(ret, "Retry-After", BYTES_LIT("1"));
+			break;
+		}
 }
 
 enum err_code load_order(struct acme_request *r, struct store_order *ret, struct err *e)

@@ -9,6 +9,8 @@ void put_order(struct acme_request *r, const struct store_order *order, struct b
 /* The answer to whoever asked for an order: 200, its URL, and when to ask again where something is in progress (RFC 8555 §7.4). */
 void reply_order(struct acme_request *r, const struct store_order *order, struct reply *ret);
 void put_authz(struct front *f, const struct store_authz *authz, int64_t now_s, struct buf *out);
+/* The answer to whoever asked for an authorization. */
+void reply_authz(struct acme_request *r, const struct store_authz *authz, struct reply *ret);
 void put_challenge(struct front *f, const struct store_authz *authz, const struct store_challenge *c, struct buf *out);
 
 /* A member that is a time, as RFC 3339 writes it. */
@@ -24,7 +26,7 @@ void reply_challenge(struct front *f, struct arena *a, const struct store_authz 
 enum err_code load_order(struct acme_request *r, struct store_order *ret, struct err *e) MUST_USE;
 enum err_code load_authz(struct acme_request *r, struct store_authz *ret, struct err *e) MUST_USE;
 
-/* An order past its time counts as invalid, an authorization as expired (RFC 8555 §7.1.6). */
+/* An order past its time, or past that of one of its authorizations, counts as invalid, an authorization as expired (RFC 8555 §7.1.6). */
 enum order_state order_state_now(const struct store_order *order, int64_t now_s);
 enum authz_state authz_state_now(const struct store_authz *authz, int64_t now_s);
 

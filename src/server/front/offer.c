@@ -62,6 +62,8 @@ enum err_code authzs_make(struct acme_request *r, const struct profile *p, const
 	struct bytes *tokens = arena_array(r->http->arena, n_tokens, sizeof *tokens);
 	const struct bytes *next = tokens;
 
+	if (n == 0)
+		return ERR_OK;
 	if (!tokens)
 		FAIL(e, NOMEM, "no memory for tokens");
 	TRY(tokens_take(r->front->tokens, r->http->arena, tokens, n_tokens, e));

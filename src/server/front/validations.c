@@ -123,7 +123,9 @@ static void store_result(void *ctx)
 	one->result.control = buf_bytes(&one->control);
 	one->result.caa = buf_bytes(&one->caa);
 	one->result.problem = buf_bytes(&one->problem);
-	if (store_end_challenge(f->store, &one->result, &e) != ERR_OK) {
+	enum err_code rc = store_end_challenge(f->store, &one->result, &e);
+	/* CONFLICT: the client has deactivated the authorization meanwhile, and the result is of no use. */
+	if (rc != ERR_OK && rc != ERR_CONFLICT) {
 		event_error(EVENT_ERROR, "validation.not_stored", &e);
 		store_abandon_challenge(f->store, one->result.authz, one->result.type); /* pending again: the client may ask anew */
 	} else if (one->failed) {

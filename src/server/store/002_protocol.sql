@@ -20,6 +20,7 @@ ALTER TABLE orders ADD COLUMN replaces BLOB; -- serial
 CREATE INDEX orders_of_account ON orders (account, id) WHERE state != 4;
 
 ALTER TABLE authzs ADD COLUMN caa_s INTEGER; -- when the CAA receipt was made
+ALTER TABLE authzs ADD COLUMN lifetime_s INTEGER; -- how long it holds from becoming valid; NULL: until expires_s
 -- Valid ones (state 1), to be found by later orders of the account.
 CREATE INDEX authzs_valid ON authzs (account, identifier, expires_s) WHERE state = 1;
 

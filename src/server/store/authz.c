@@ -20,7 +20,9 @@ static enum err_code read_authz(struct db_stmt *st, struct arena *a, struct stor
 	TRY(db_copy(st, 5, a, &challenges, e));
 	TRY(decode_challenges(challenges, v->challenges, &v->n_challenges, e));
 	TRY(db_copy(st, 6, a, &v->control, e));
-	return db_copy(st, 7, a, &v->caa, e);
+	TRY(db_copy(st, 7, a, &v->caa, e));
+	v->lifetime_s = (uint32_t)db_int(st, 8);
+	return ERR_OK;
 }
 
 static enum err_code get_authz(struct db *db, void *ctx, struct err *e)
@@ -31,8 +33,8 @@ static enum err_code get_authz(struct db *db, void *ctx, struct err *e)
 	bool row;
 
 	TRY(db_prepare(db,
-	    "SELECT account, order_id, identifier, state, expires_s, challenges, control, caa FROM authzs"
-	    " WHERE id = $1",
+	    "SELECT account, order_id, identifier, state, expires_s, challenges, control, caa, lifetime_s"
+	    " FROM authzs WHERE id = $1",
 	    &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.id));
 	TRY(db_step(st, &row, e));
@@ -72,8 +74,8 @@ enum err_code authz_insert(struct db *db, const struct store_authz *v, struct er
 	if (!buf_ok(&identifier) || !buf_ok(&challenges))
 		FAIL(e, NOMEM, "no room for an authorization");
 	TRY(db_prepare(db,
-	    "INSERT INTO authzs (id, state, order_id, account, expires_s, identifier, challenges, control, caa)"
-	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+	    "INSERT INTO authzs (id, state, order_id, account, expires_s, identifier, challenges, control, caa,"
+	    " lifetime_s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, 0))",
 	    &st, e));
 	db_bind_bytes(st, 1, span(v->id, sizeof v->id));
 	db_bind_int(st, 2, v->state);
@@ -84,6 +86,7 @@ enum err_code authz_insert(struct db *db, const struct store_authz *v, struct er
 	db_bind_bytes(st, 7, buf_bytes(&challenges));
 	db_bind_bytes(st, 8, v->control);
 	db_bind_bytes(st, 9, v->caa);
+	db_bind_int(st, 10, v->lifetime_s);
 	return db_run(st, &n, e);
 }
 
@@ -192,12 +195,19 @@ static enum err_code end_authz(struct db *db, void *ctx, struct err *e)
 	int64_t n;
 
 	TRY(end_challenges(db, v, order, &challenges, e));
-	TRY(db_prepare(db, "UPDATE authzs SET state = $2, challenges = $3, control = $4, caa = $5 WHERE id = $1", &st, e));
+	TRY(db_prepare(db,
+	    "UPDATE authzs SET state = $2, challenges = $3, control = $4, caa = $5, caa_s = $6,"
+	    " expires_s = coalesce($6 + lifetime_s, expires_s) WHERE id = $1",
+	    &st, e));
 	db_bind_bytes(st, 1, span(v->authz, sizeof v->authz));
 	db_bind_int(st, 2, v->valid ? AUTHZ_VALID : AUTHZ_INVALID);
 	db_bind_bytes(st, 3, buf_bytes(&challenges));
 	db_bind_bytes(st, 4, v->valid ? v->control : BYTES_NONE);
 	db_bind_bytes(st, 5, v->valid ? v->caa : BYTES_NONE);
+	if (v->valid)
+		db_bind_int(st, 6, v->now_s);
+	else
+		db_bind_bytes(st, 6, BYTES_NONE);
 	TRY(db_run(st, &n, e));
 	return order_follow_authz(db, order, v->authz, v->valid, e);
 }

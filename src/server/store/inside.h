@@ -33,7 +33,7 @@ enum err_code store_get_state(struct db_stmt *st, unsigned column, unsigned n, u
 /* Steps of a unit that touches more than one table. */
 enum err_code authz_insert(struct db *db, const struct store_authz *v, struct err *e) MUST_USE;
 enum err_code certificate_insert(struct db *db, const struct store_certificate *c, struct err *e) MUST_USE;
-/* After the end of one of its authorizations: the order gets ready when all of them are valid, invalid when this one failed. */
+/* After the end of one of its authorizations (nothing for a pre-authorization): the order gets ready when all of them are valid, invalid when this one failed. */
 enum err_code order_follow_authz(
     struct db *db, const uint8_t id[STORE_ORDER_ID], const uint8_t authz[STORE_AUTHZ_ID], bool valid, struct err *e) MUST_USE;
 

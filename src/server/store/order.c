@@ -44,6 +44,35 @@ static enum err_code read_order(struct db_stmt *st, struct arena *a, struct stor
 	return db_copy(st, 12, a, &v->profile, e);
 }
 
+/* Until when it is pending or valid; 0 when it is neither. */
+static enum err_code authz_until(struct db *db, const uint8_t id[STORE_AUTHZ_ID], int64_t *ret_s, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	bool row;
+
+	_Static_assert(AUTHZ_PENDING == 0 && AUTHZ_VALID == 1, "the numbers below");
+	TRY(db_prepare(db, "SELECT expires_s FROM authzs WHERE id = $1 AND state <= 1", &st, e));
+	db_bind_bytes(st, 1, span(id, STORE_AUTHZ_ID));
+	TRY(db_step(st, &row, e));
+	*ret_s = row ? db_int(st, 0) : 0;
+	return ERR_OK;
+}
+
+/* Authorizations end by themselves or by their owner, and any number of orders may rest on one: who reads an order looks at them. */
+static enum err_code read_holds(struct db *db, struct store_order *v, struct err *e)
+{
+	int64_t until_s;
+
+	v->holds_s = v->expires_s;
+	if (v->state != ORDER_PENDING && v->state != ORDER_READY)
+		return ERR_OK;
+	for (size_t i = 0; i < v->n_identifiers; i++) {
+		TRY(authz_until(db, v->authz[i], &until_s, e));
+		v->holds_s = until_s < v->holds_s ? until_s : v->holds_s;
+	}
+	return ERR_OK;
+}
+
 static enum err_code get_order(struct db *db, void *ctx, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
@@ -62,6 +91,7 @@ static enum err_code get_order(struct db *db, void *ctx, struct err *e)
 		FAIL(e, NOT_FOUND, "there is no such order");
 	memcpy(v.id, g->id, sizeof v.id);
 	TRY(read_order(st, g->arena, &v, e));
+	TRY(read_holds(db, &v, e));
 	*(struct store_order *)g->ret = v;
 	return ERR_OK;
 }
@@ -74,18 +104,28 @@ enum err_code store_get_order(struct store *s, struct arena *a, const uint8_t id
 struct add {
 	const struct store_order *order;
 	const struct store_authz *authz;
+	size_t n_authz;
 };
+
+static bool order_has(const struct store_order *o, const uint8_t authz[STORE_AUTHZ_ID])
+{
+	for (size_t i = 0; i < o->n_identifiers; i++)
+		if (memcmp(o->authz[i], authz, STORE_AUTHZ_ID) == 0)
+			return true;
+	return false;
+}
 
 /* What the rest of the store relies on. */
 static bool add_valid(const struct add *add)
 {
 	const struct store_order *o = add->order;
 
-	if (o->n_identifiers < 1 || o->n_identifiers > STORE_NAMES_MAX || (unsigned)o->state >= ORDER__MAX)
+	if (o->n_identifiers < 1 || o->n_identifiers > STORE_NAMES_MAX || (unsigned)o->state >= ORDER__MAX ||
+	    add->n_authz > o->n_identifiers)
 		return false;
-	for (size_t i = 0; i < o->n_identifiers; i++) {
+	for (size_t i = 0; i < add->n_authz; i++) {
 		const struct store_authz *z = &add->authz[i];
-		if (memcmp(z->id, o->authz[i], sizeof z->id) != 0 || memcmp(z->order, o->id, sizeof z->order) != 0)
+		if (!order_has(o, z->id) || memcmp(z->order, o->id, sizeof z->order) != 0)
 			return false;
 		if (z->n_challenges > STORE_CHALLENGES_MAX || (unsigned)z->state >= AUTHZ__MAX)
 			return false;
@@ -136,14 +176,15 @@ static enum err_code add_order(struct db *db, void *ctx, struct err *e)
 	const struct add *add = ctx;
 
 	TRY(insert_order(db, add->order, e));
-	for (size_t i = 0; i < add->order->n_identifiers; i++)
+	for (size_t i = 0; i < add->n_authz; i++)
 		TRY(authz_insert(db, &add->authz[i], e));
 	return ERR_OK;
 }
 
-enum err_code store_add_order(struct store *s, const struct store_order *order, const struct store_authz *authz, struct err *e)
+enum err_code store_add_order(
+    struct store *s, const struct store_order *order, const struct store_authz *authz, size_t n_authz, struct err *e)
 {
-	struct add add = { order, authz };
+	struct add add = { order, authz, n_authz };
 
 	errno = 0;
 	if (!add_valid(&add))
@@ -225,9 +266,12 @@ static enum err_code set_state(struct db *db, const uint8_t id[STORE_ORDER_ID], 
 enum err_code order_follow_authz(
     struct db *db, const uint8_t id[STORE_ORDER_ID], const uint8_t authz[STORE_AUTHZ_ID], bool valid, struct err *e)
 {
+	static const uint8_t none[STORE_ORDER_ID];
 	struct head h;
 	bool ready = false;
 
+	if (memcmp(id, none, sizeof none) == 0)
+		return ERR_OK;
 	TRY(read_head(db, id, &h, e));
 	if (h.state != ORDER_PENDING)
 		return ERR_OK; /* another of its authorizations has failed before */

@@ -38,10 +38,11 @@ struct store_challenge {
 struct store_authz {
 	uint8_t id[STORE_AUTHZ_ID];
 	uint8_t account[STORE_ACCOUNT_ID];
-	uint8_t order[STORE_ORDER_ID]; /* the order that made it */
+	uint8_t order[STORE_ORDER_ID]; /* the order that made it; zeros: a pre-authorization (RFC 8555 §7.4.1) */
 	struct identifier identifier;
 	enum authz_state state; /* as stored; AUTHZ_EXPIRED is computed by the reader from expires_s */
 	int64_t expires_s;
+	uint32_t lifetime_s; /* how long it will hold once it is valid; 0: until expires_s */
 	struct store_challenge challenges[STORE_CHALLENGES_MAX];
 	size_t n_challenges;
 	struct bytes control, caa; /* receipts; empty until valid */
@@ -61,6 +62,7 @@ struct store_order {
 	struct bytes finalize;            /* the signed request that is being or was issued for; empty before */
 	struct bytes problem;             /* JSON text; empty: none */
 	uint8_t serial[STORE_SERIAL];     /* of the certificate when valid */
+	int64_t holds_s;                  /* read only, of pending and ready ones: until when none of its authorizations has ended */
 };
 
 struct store_certificate {
@@ -97,8 +99,26 @@ enum err_code store_get_checkpoint(struct store *s, struct arena *a, struct byte
 
 /* Makes the account unless there is one with this id: *ret_made tells. */
 enum err_code store_add_account(struct store *s, const struct store_account *account, bool *ret_made, struct err *e) MUST_USE;
-/* The order and its authorizations in one step. */
-enum err_code store_add_order(struct store *s, const struct store_order *order, const struct store_authz *authz, struct err *e) MUST_USE;
+/* The order and those of its authorizations that are new, in one step. */
+enum err_code store_add_order(
+    struct store *s, const struct store_order *order, const struct store_authz *authz, size_t n_authz, struct err *e) MUST_USE;
+/* A pre-authorization: no order's. */
+enum err_code store_add_authz(struct store *s, const struct store_authz *authz, struct err *e) MUST_USE;
+
+/* What a valid authorization must be to serve a new order. */
+struct store_reuse {
+	const uint8_t *account;
+	int64_t until_s;     /* it expires after this */
+	int64_t validated_s; /* and was validated not before this */
+	uint32_t challenges; /* by one of these types: a bit each */
+};
+/* For each of the n identifiers (same name and same wildcard) an authorization that is, newest end first; found[i] tells where there is
+ * one, and its id is in ids[i]. */
+enum err_code store_find_valid(struct store *s, const struct store_reuse *r, const struct identifier *identifiers, size_t n, bool *found,
+    uint8_t (*ids)[STORE_AUTHZ_ID], struct err *e) MUST_USE;
+/* pending or valid -> deactivated (RFC 8555 §7.5.2); one that is already stays so. CONFLICT else. Orders that rest on it are invalid from
+ * then on, see store_order.holds_s. */
+enum err_code store_deactivate_authz(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], struct err *e) MUST_USE;
 
 /* pending -> processing by compare-and-set: CONFLICT when the challenge is in any other state or another one of the authorization is
  * processing (somebody else began), BUSY when very many are being validated. processing is held in memory and costs no durable write; a restart finds the challenge pending. */
@@ -110,8 +130,8 @@ void store_abandon_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID
 bool store_is_processing(struct store *s, const uint8_t authz[STORE_AUTHZ_ID]);
 /* The same for all, after the validator's restart lost their validations. *ret_n is their number. */
 enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err *e) MUST_USE;
-/* A validation's end: challenge processing -> valid (with receipts) or invalid (with the problem), the authorization with it, and
- * its order: ready when all of its authorizations are valid, invalid when this one failed. CONFLICT when the challenge is not
+/* A validation's end: challenge processing -> valid (with receipts) or invalid (with the problem), the authorization with it (which then
+ * expires its lifetime from now on), and its order: ready when all of its authorizations are valid, invalid when this one failed. CONFLICT when the challenge is not
  * processing. After STORE, BUSY or NOMEM it still is: the caller tries again, or abandons it. */
 struct store_validation {
 	uint8_t authz[STORE_AUTHZ_ID];

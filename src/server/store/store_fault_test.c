@@ -13,6 +13,7 @@
 
 static char folder[TEST_FOLDER_SIZE];
 static struct sample a, b, c; /* one name; three of them, and processing; one that fails */
+static struct sample d, pre;  /* two names, the first authorized for a; a pre-authorization */
 
 /* The units of work, one after the other. */
 static enum err_code run_unit(struct store *s, size_t i, struct err *e)
@@ -48,11 +49,17 @@ static enum err_code run_unit(struct store *s, size_t i, struct err *e)
 		return sample_add(s, &c, e);
 	case 13:
 		return sample_validate(s, &c, 0, false, e);
+	case 14:
+		return store_add_order(s, &d.order, &d.authz[1], 1, e);
+	case 15:
+		return store_add_authz(s, &pre.authz[0], e);
+	case 16:
+		return store_deactivate_authz(s, a.authz_ids[0], e); /* on which d rests */
 	default:
 		return err_set(e, ERR_BUG, __FILE__, __LINE__, "no such unit");
 	}
 }
-#define UNITS 14
+#define UNITS 17
 
 static struct buf after[UNITS + 1]; /* the store as text after so many units */
 
@@ -65,6 +72,8 @@ static void dump(struct store *s, struct buf *out)
 	sample_dump(s, &a, out);
 	sample_dump(s, &b, out);
 	sample_dump(s, &c, out);
+	sample_dump(s, &d, out);
+	sample_dump(s, &pre, out);
 	assert_int_equal(store_get_checkpoint(s, arena, &point, NULL), ERR_OK);
 	buf_add(out, point);
 	assert_true(buf_ok(out));
@@ -78,6 +87,10 @@ static int make_folder(void **state)
 	sample_make(&a, 1, 1, 1);
 	sample_make(&b, 1, 2, 3);
 	sample_make(&c, 1, 3, 1);
+	sample_make(&d, 1, 4, 2);
+	memcpy(d.authz_ids[0], a.authz_ids[0], STORE_AUTHZ_ID);
+	sample_make(&pre, 1, 5, 1);
+	memset(pre.authz[0].order, 0, STORE_ORDER_ID);
 	return 0;
 }
 
@@ -133,7 +146,7 @@ static void check(size_t least, unsigned nth, uint32_t seed)
 	}
 	buf_free(&now);
 	dump(s, &now);
-	/* The checkpoint's unit alone may be done twice without being refused, and that shows nowhere. */
+	/* A checkpoint and a deactivation alone may be done twice without being refused, and that shows nowhere. */
 	assert_true(bytes_eq(buf_bytes(&now), buf_bytes(&after[UNITS])));
 	store_close(s);
 }

@@ -32,7 +32,9 @@ static void make_authz(struct sample *s, size_t i, uint32_t n)
 	snprintf(s->names[i], sizeof s->names[i], "n%u-%zu.example.org", n, i);
 	*id = (struct identifier){ .type = IDENTIFIER_DNS, .value = bytes_str(s->names[i]), .wildcard = i == 1 };
 	make_id(s->authz_ids[i], STORE_AUTHZ_ID, n * SAMPLE_NAMES + (uint32_t)i, 2);
-	*z = (struct store_authz){ .identifier = *id, .state = AUTHZ_PENDING, .expires_s = NOW_S + 3600, .n_challenges = 1 };
+	*z = (struct store_authz){
+		.identifier = *id, .state = AUTHZ_PENDING, .expires_s = NOW_S + 3600, .lifetime_s = i == 0 ? 86400 : 0, .n_challenges = 1
+	};
 	memcpy(z->id, s->authz_ids[i], sizeof z->id);
 	memcpy(z->account, s->account.id, sizeof z->account);
 	memcpy(z->order, s->order.id, sizeof z->order);
@@ -90,7 +92,7 @@ struct store_validation sample_validation(const struct sample *s, size_t i, bool
 
 enum err_code sample_add(struct store *st, const struct sample *s, struct err *e)
 {
-	return store_add_order(st, &s->order, s->authz, e);
+	return store_add_order(st, &s->order, s->authz, s->order.n_identifiers, e);
 }
 
 enum err_code sample_validate(struct store *st, const struct sample *s, size_t i, bool valid, struct err *e)
@@ -146,7 +148,7 @@ static void dump_authz(const struct store_authz *z, struct buf *out)
 	add_hash(out, "account", z->account, sizeof z->account);
 	add_hash(out, "order", z->order, sizeof z->order);
 	dump_identifier(out, &z->identifier);
-	buf_add_fmt(out, " %s until %lld", authz_state_name(z->state), (long long)z->expires_s);
+	buf_add_fmt(out, " %s until %lld %u", authz_state_name(z->state), (long long)z->expires_s, (unsigned)z->lifetime_s);
 	for (size_t i = 0; i < z->n_challenges; i++) {
 		const struct store_challenge *c = &z->challenges[i];
 		buf_add_fmt(out, " [%s %s %lld", challenge_type_name(c->type), challenge_state_name(c->state), (long long)c->validated_s);

@@ -288,6 +288,139 @@ static void order_fails_with_one(void **state)
 	assert_int_equal(authz_of(&b, 2).state, AUTHZ_VALID);
 }
 
+static int64_t holds(const struct sample *s)
+{
+	struct store_order o;
+
+	OK(store_get_order(store, arena, s->order.id, &o, NULL));
+	return o.holds_s;
+}
+
+/* What becomes valid holds its lifetime from then on; without one until the end that it was born with. */
+static void valid_ones_expire_by_their_lifetime(void **state)
+{
+	int64_t born_s = b.authz[0].expires_s;
+	struct store_validation v = sample_validation(&b, 0, true);
+
+	(void)state;
+	OK(sample_add(store, &b, NULL));
+	OK(sample_validate(store, &b, 0, true, NULL));
+	OK(sample_validate(store, &b, 1, true, NULL));
+	assert_int_equal(authz_of(&b, 0).expires_s, v.now_s + b.authz[0].lifetime_s);
+	assert_int_not_equal(b.authz[0].lifetime_s, 0);
+	assert_int_equal(authz_of(&b, 1).expires_s, born_s);
+	OK(sample_validate(store, &b, 2, false, NULL));
+	assert_int_equal(authz_of(&b, 2).expires_s, born_s);
+}
+
+/* Finds by account, name, wildcard, end, age and method; each alone is reason enough not to. */
+static void valid_ones_are_found_again(void **state)
+{
+	struct store_validation v = sample_validation(&b, 0, true);
+	struct store_reuse r = { .account = b.account.id, .until_s = v.now_s + 3600, .validated_s = v.now_s, .challenges = 1u << HTTP_01 };
+	struct identifier ids[3] = { b.identifiers[0], b.identifiers[1], b.identifiers[2] };
+	uint8_t other[STORE_ACCOUNT_ID] = { 1 }, found_ids[3][STORE_AUTHZ_ID];
+	bool found[3];
+
+	(void)state;
+	OK(sample_add(store, &b, NULL));
+	OK(store_find_valid(store, &r, ids, 3, found, found_ids, NULL));
+	assert_false(found[0] || found[1] || found[2]);
+	OK(sample_validate(store, &b, 0, true, NULL));
+	OK(sample_validate(store, &b, 1, true, NULL)); /* a wildcard; expires before until_s */
+	OK(sample_validate(store, &b, 2, false, NULL));
+	OK(store_find_valid(store, &r, ids, 3, found, found_ids, NULL));
+	assert_true(found[0] && !found[1] && !found[2]);
+	assert_memory_equal(found_ids[0], b.authz_ids[0], STORE_AUTHZ_ID);
+	r.until_s = v.now_s;
+	OK(store_find_valid(store, &r, ids, 3, found, found_ids, NULL));
+	assert_true(found[0] && found[1] && !found[2]);
+	ids[1].wildcard = false;
+	ids[0].wildcard = true;
+	OK(store_find_valid(store, &r, ids, 2, found, found_ids, NULL));
+	assert_false(found[0] || found[1]);
+	ids[0].wildcard = false;
+	struct store_reuse older = r, method = r, account = r, end = r;
+	older.validated_s++;
+	method.challenges = 1u << CHALLENGE_TYPE_DNS_01;
+	account.account = other;
+	end.until_s = v.now_s + b.authz[0].lifetime_s;
+	OK(store_find_valid(store, &older, ids, 1, found, found_ids, NULL));
+	assert_false(found[0]);
+	OK(store_find_valid(store, &method, ids, 1, found, found_ids, NULL));
+	assert_false(found[0]);
+	OK(store_find_valid(store, &account, ids, 1, found, found_ids, NULL));
+	assert_false(found[0]);
+	OK(store_find_valid(store, &end, ids, 1, found, found_ids, NULL));
+	assert_false(found[0]);
+	OK(store_deactivate_authz(store, b.authz_ids[0], NULL));
+	OK(store_find_valid(store, &r, ids, 1, found, found_ids, NULL));
+	assert_false(found[0]);
+}
+
+/* An order that rests on another one's authorization is born ready, and falls with it. */
+static void orders_rest_on_authorizations_of_others(void **state)
+{
+	struct sample c;
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	sample_make(&c, 1, 3, 2);
+	memcpy(c.authz_ids[0], a.authz_ids[0], STORE_AUTHZ_ID);
+	FAILS(BUG, store_add_order(store, &c.order, c.authz, 2, NULL)); /* it is not its own to add */
+	OK(store_add_order(store, &c.order, &c.authz[1], 1, NULL));
+	assert_int_equal(order_state(&c), ORDER_PENDING);
+	OK(sample_validate(store, &c, 1, true, NULL));
+	assert_int_equal(order_state(&c), ORDER_READY);
+	assert_int_equal(holds(&c), c.authz[1].expires_s < c.order.expires_s ? c.authz[1].expires_s : c.order.expires_s);
+	assert_int_equal(holds(&a), a.order.expires_s);
+	OK(store_deactivate_authz(store, a.authz_ids[0], NULL));
+	OK(store_deactivate_authz(store, a.authz_ids[0], NULL)); /* asked again */
+	reopen();
+	assert_int_equal(authz_of(&a, 0).state, AUTHZ_DEACTIVATED);
+	assert_int_equal(holds(&c), 0);
+	assert_int_equal(holds(&a), 0);
+}
+
+static void deactivated_ones_end_their_order(void **state)
+{
+	uint8_t nobody[STORE_AUTHZ_ID] = { 0 };
+
+	(void)state;
+	OK(sample_add(store, &b, NULL));
+	OK(store_begin_challenge(store, b.authz_ids[1], HTTP_01, NULL));
+	OK(store_deactivate_authz(store, b.authz_ids[1], NULL));
+	assert_int_equal(order_state(&b), ORDER_INVALID);
+	struct store_validation v = sample_validation(&b, 1, true);
+	FAILS(CONFLICT, store_end_challenge(store, &v, NULL)); /* the validation that was under way changes nothing */
+	assert_int_equal(authz_of(&b, 1).state, AUTHZ_DEACTIVATED);
+	FAILS(CONFLICT, store_begin_challenge(store, b.authz_ids[1], HTTP_01, NULL));
+	OK(sample_validate(store, &b, 0, false, NULL));
+	FAILS(CONFLICT, store_deactivate_authz(store, b.authz_ids[0], NULL));
+	FAILS(NOT_FOUND, store_deactivate_authz(store, nobody, NULL));
+}
+
+static void pre_authorizations(void **state)
+{
+	struct store_reuse r = { .account = a.account.id, .challenges = 1u << HTTP_01 };
+	uint8_t ids[1][STORE_AUTHZ_ID];
+	bool found[1];
+
+	(void)state;
+	FAILS(BUG, store_add_authz(store, &a.authz[0], NULL));
+	memset(a.authz[0].order, 0, STORE_ORDER_ID);
+	OK(store_add_authz(store, &a.authz[0], NULL));
+	FAILS(CONFLICT, store_add_authz(store, &a.authz[0], NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	reopen();
+	assert_int_equal(authz_of(&a, 0).state, AUTHZ_VALID);
+	OK(store_find_valid(store, &r, a.identifiers, 1, found, ids, NULL));
+	assert_true(found[0]);
+	assert_memory_equal(ids[0], a.authz_ids[0], STORE_AUTHZ_ID);
+	OK(store_deactivate_authz(store, a.authz_ids[0], NULL));
+}
+
 static void finalize_in_one_step(void **state)
 {
 	struct store_certificate c;
@@ -508,6 +641,11 @@ int main(void)
 		T(invalid_challenge),
 		T(order_waits_for_all),
 		T(order_fails_with_one),
+		T(valid_ones_expire_by_their_lifetime),
+		T(valid_ones_are_found_again),
+		T(orders_rest_on_authorizations_of_others),
+		T(deactivated_ones_end_their_order),
+		T(pre_authorizations),
 		T(finalize_in_one_step),
 		T(finalize_by_way_of_processing),
 		T(finalize_conflicts),
