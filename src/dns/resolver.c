@@ -1,8 +1,8 @@
 #include "dns/resolver.h"
 
+#include "dns/context.h"
 #include "dns/excerpt.h"
 #include "dns/packet.h"
-#include "dns/resolver_config.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,9 +19,8 @@
 
 struct resolver {
 	struct event_base *base;
-	struct ub_ctx *ctx;
+	struct contexts *contexts;
 	struct resolver_query *first;
-	bool validating;
 };
 
 /* Libunbound answers from its cache before ub_resolve_event() returns, or from the middle of its own work; the asker is told
@@ -29,7 +28,9 @@ struct resolver {
 struct resolver_query {
 	struct resolver *resolver;
 	struct resolver_query *next, *previous;
-	int id; /* libunbound's, while `asked` */
+	struct context *context;
+	bool again; /* it was asked a second time */
+	int id;     /* libunbound's, while `asked` */
 	bool asked;
 	struct event *deliver;
 	struct arena *arena;
@@ -47,10 +48,7 @@ enum err_code resolver_new(struct event_base *base, const struct resolver_config
 	if (!r)
 		FAIL(e, NOMEM, "no memory for the resolver");
 	r->base = base;
-	r->ctx = ub_ctx_create_event(base);
-	if (!r->ctx)
-		FAIL(e, NOMEM, "libunbound does not start");
-	TRY(resolver_configure(r->ctx, c, &r->validating, e));
+	TRY(contexts_new(base, c, &r->contexts, e));
 	*ret = TAKE(r);
 	return ERR_OK;
 }
@@ -63,6 +61,8 @@ static void query_free(struct resolver_query *q)
 		q->resolver->first = q->next;
 	if (q->next)
 		q->next->previous = q->previous;
+	if (q->context)
+		context_release(q->context, false);
 	if (q->deliver)
 		event_free(q->deliver);
 	if (q->arena)
@@ -76,7 +76,7 @@ void resolver_cancel(struct resolver_query *q)
 	if (!q)
 		return;
 	if (q->asked)
-		(void)ub_cancel(q->resolver->ctx, q->id); /* it calls back no more, whether it knew the number or not */
+		(void)ub_cancel(context_of(q->context), q->id); /* it calls back no more, whether it knew the number or not */
 	query_free(q);
 }
 
@@ -86,8 +86,7 @@ void resolver_free(struct resolver *r)
 		return;
 	while (r->first)
 		resolver_cancel(r->first);
-	if (r->ctx)
-		ub_ctx_delete(r->ctx);
+	contexts_free(r->contexts);
 	free(r);
 }
 
@@ -136,12 +135,16 @@ static void set_bogus(struct resolver_query *q, const char *why)
 	const char *text = why ? strstr(why, ">: ") : NULL;
 
 	q->answer.security = RESOLVER_BOGUS;
-	set_failure(q, "SERVFAIL", "DNSSEC: ", excerpt(bytes_str(text ? text + 3 : why ? why : "bogus"), reason, REASON_MAX));
+	set_failure(q, "SERVFAIL", "DNSSEC bogus: ",
+	    excerpt(bytes_str(text  ? text + 3
+			      : why ? why
+				    : "no reason given"),
+		reason, REASON_MAX));
 }
 
 static enum resolver_security security_of(const struct resolver *r, int sec)
 {
-	if (!r->validating)
+	if (!contexts_validate(r->contexts))
 		return RESOLVER_OFF;
 	return sec == 2 ? RESOLVER_SECURE : RESOLVER_INSECURE;
 }
@@ -182,6 +185,41 @@ static void on_answer(void *ctx, int rcode, void *packet, int len, int sec, char
 	event_active(q->deliver, EV_TIMEOUT, 0);
 }
 
+static enum err_code ask(struct resolver_query *q, struct err *e)
+{
+	TRY(contexts_take(q->resolver->contexts, q->name, q->type == DNS_TYPE_TXT, &q->context, e));
+	q->asked = true;
+	int rc = ub_resolve_event(context_of(q->context), (const char *)q->name.ptr, (int)q->type, CLASS_IN, q, on_answer, &q->id);
+	if (rc != 0) {
+		q->asked = false;
+		FAIL(e, SERVER_INTERNAL, "libunbound does not take a question for %.*s: %s", BYTES_FMT(q->name), ub_strerror(rc));
+	}
+	return ERR_OK;
+}
+
+/* Gives the context back. What found nothing, or led elsewhere, has left more in its cache than the answer to this one name; and
+ * what led elsewhere may have come from there: it is asked once more, where nothing was asked before. True when it is. */
+static bool settle_context(struct resolver_query *q)
+{
+	bool alias = q->answer.code == ERR_OK && q->answer.canonical.len > 0, plain = q->answer.code == ERR_OK && q->answer.n_records > 0;
+	bool again = alias && !q->again && context_is_shared(q->context);
+	struct context *x = q->context;
+	struct err e = { 0 };
+
+	q->context = NULL;
+	context_release(x, alias || !plain);
+	if (!again)
+		return false;
+	q->again = true;
+	if (ask(q, &e) == ERR_OK)
+		return true;
+	if (q->context)
+		context_release(q->context, true);
+	q->context = NULL;
+	q->answer = (struct resolver_answer){ .code = e.code, .detail = "the resolver has no memory" };
+	return false;
+}
+
 static void on_deliver(evutil_socket_t fd, short what, void *ctx)
 {
 	struct resolver_query *q = ctx;
@@ -189,6 +227,8 @@ static void on_deliver(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
+	if (settle_context(q))
+		return;
 	/* Out of the list first: the asker may free the resolver, which must not free the answer that is being read. */
 	if (q->previous)
 		q->previous->next = q->next;
@@ -224,10 +264,7 @@ enum err_code resolver_ask(
 	if (!text || !q->deliver)
 		FAIL(e, NOMEM, "no memory for a DNS question");
 	q->name = bytes_str(text);
-	q->asked = true;
-	int rc = ub_resolve_event(r->ctx, text, type, CLASS_IN, q, on_answer, &q->id);
-	if (rc != 0)
-		FAIL(e, SERVER_INTERNAL, "libunbound does not take a question for %s: %s", text, ub_strerror(rc));
+	TRY(ask(q, e));
 	*ret = TAKE(q);
 	return ERR_OK;
 }

@@ -23,7 +23,7 @@ enum resolver_security { RESOLVER_OFF, RESOLVER_INSECURE, RESOLVER_SECURE, RESOL
 
 struct resolver_answer {
 	enum err_code code; /* ERR_OK: an answer, perhaps empty (NODATA) or NXDOMAIN; DNS: no usable answer */
-	const char *detail; /* for the applicant when code != OK: "SERVFAIL for A of example.org (DNSSEC: signature expired)" */
+	const char *detail; /* for the applicant when code != OK: "SERVFAIL for A of example.org (DNSSEC bogus: signature expired)" */
 	bool nxdomain;
 	enum resolver_security security;
 	struct bytes *records; /* rdata in wire form */
@@ -33,7 +33,7 @@ struct resolver_answer {
 };
 typedef void resolver_done(void *ctx, const struct resolver_answer *answer); /* answer is gone after the call */
 
-/* type: DNS RR type number (1 A, 28 AAAA, 257 CAA). The name is a normalised ASCII name without a final dot. done is called
+/* type: DNS RR type number (1 A, 16 TXT, 28 AAAA, 257 CAA). A TXT record is asked for anew each time, others may be up to a minute old. The name is a normalised ASCII name without a final dot. done is called
  * exactly once, later, on the base's thread, unless the query is cancelled. */
 enum err_code resolver_ask(
     struct resolver *r, struct bytes name, int type, resolver_done *done, void *ctx, struct resolver_query **ret, struct err *e) MUST_USE;

@@ -14,9 +14,11 @@ static const char *const builtin_anchors[] = {
 	". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
 };
 
-static const struct {
+struct option {
 	const char *option, *value;
-} options[] = {
+};
+
+static const struct option options[] = {
 	{ "use-caps-for-id:", "no" }, /* breaks on servers that do not keep the case; DNSSEC and port randomness do this work */
 	{ "harden-glue:", "yes" },
 	{ "harden-dnssec-stripped:", "yes" },
@@ -49,6 +51,22 @@ static const struct {
 	{ "outgoing-range:", "1024" },
 	{ "outgoing-num-tcp:", "64" },
 	{ "num-queries-per-thread:", "4096" },
+};
+
+/* In the place of those above. Lifetimes are not among them: libunbound has one limit for all contexts of a process. */
+static const struct option fresh_options[] = {
+	{ "msg-cache-size:", "256k" },
+	{ "rrset-cache-size:", "512k" },
+	{ "key-cache-size:", "256k" },
+	{ "neg-cache-size:", "64k" },
+	{ "msg-cache-slabs:", "1" },
+	{ "rrset-cache-slabs:", "1" },
+	{ "key-cache-slabs:", "1" },
+	{ "infra-cache-slabs:", "1" },
+	{ "infra-cache-numhosts:", "1000" },
+	{ "outgoing-range:", "512" },
+	{ "outgoing-num-tcp:", "16" },
+	{ "num-queries-per-thread:", "1024" },
 };
 
 static enum err_code set_option(struct ub_ctx *ctx, const char *option, const char *value, struct err *e)
@@ -91,6 +109,13 @@ static bool forward_text(struct bytes in, char *out, size_t size)
 		return false;
 	(void)snprintf(out, size, "%s@%s", host, port);
 	return true;
+}
+
+static enum err_code set_options(struct ub_ctx *ctx, const struct option *v, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		TRY(set_option(ctx, v[i].option, v[i].value, e));
+	return ERR_OK;
 }
 
 static enum err_code set_forwarders(struct ub_ctx *ctx, const struct resolver_config *c, struct err *e)
@@ -152,7 +177,7 @@ static enum err_code open_private_zones(struct ub_ctx *ctx, bool forwarding, str
 	return ERR_OK;
 }
 
-enum err_code resolver_configure(struct ub_ctx *ctx, const struct resolver_config *c, bool *ret_validating, struct err *e)
+enum err_code resolver_configure(struct ub_ctx *ctx, const struct resolver_config *c, bool fresh, bool *ret_validating, struct err *e)
 {
 	bool validating = !(c->n_anchors == 1 && bytes_eq_str(c->anchors[0], "none"));
 
@@ -161,8 +186,9 @@ enum err_code resolver_configure(struct ub_ctx *ctx, const struct resolver_confi
 		FAIL(e, CONFIG, "no trust anchors: write \"none\" to go without DNSSEC validation");
 	(void)ub_ctx_debugout(ctx, NULL); /* it would write to standard error */
 	TRY(set_option(ctx, "module-config:", validating ? "validator iterator" : "iterator", e));
-	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-		TRY(set_option(ctx, options[i].option, options[i].value, e));
+	TRY(set_options(ctx, options, sizeof options / sizeof *options, e));
+	if (fresh)
+		TRY(set_options(ctx, fresh_options, sizeof fresh_options / sizeof *fresh_options, e));
 	/* A zone's owner could delegate to our own loopback; only a resolver that the operator named may lie there. */
 	TRY(set_option(ctx, "do-not-query-localhost:", c->n_forward ? "no" : "yes", e));
 	TRY(set_forwarders(ctx, c, e));

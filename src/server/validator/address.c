@@ -157,6 +157,20 @@ bool address_from_sockaddr(const struct sockaddr *sa, struct address *ret)
 	return false;
 }
 
+void address_to_sockaddr(const struct address *a, uint16_t port, struct sockaddr_storage *out)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+	*out = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
+	memcpy(&v4.sin_addr, a->b, 4);
+	memcpy(&v6.sin6_addr, a->b, 16);
+	if (a->v6)
+		memcpy(out, &v6, sizeof v6);
+	else
+		memcpy(out, &v4, sizeof v4);
+}
+
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT_SIZE])
 {
 	if (!inet_ntop(a->v6 ? AF_INET6 : AF_INET, a->b, out, ADDRESS_TEXT_SIZE))

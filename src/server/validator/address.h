@@ -44,6 +44,8 @@ bool address_from_rdata(struct bytes rdata, struct address *ret);
 bool address_from_text(struct bytes text, struct address *ret);
 /* False for another family. */
 bool address_from_sockaddr(const struct sockaddr *sa, struct address *ret);
+struct sockaddr_storage;
+void address_to_sockaddr(const struct address *a, uint16_t port, struct sockaddr_storage *out);
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT_SIZE]);
 bool address_equal(const struct address *a, const struct address *b);
 

@@ -1,14 +1,16 @@
 #include "server/validator/caa_check.h"
 
-#include "crypto/digest.h"
 #include "dns/excerpt.h"
 #include "dns/packet.h"
 #include "server/validator/lookup.h"
+#include "server/validator/rrset.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define NAME_SHOWN 100
+
+_Static_assert(CAA_RECORDS_MAX <= RRSET_RECORDS_MAX, "what caa_permits() lets pass has a digest");
 
 struct caa_check {
 	struct policy *policy;
@@ -28,29 +30,6 @@ void caa_check_cancel(struct caa_check *c)
 	free(c);
 }
 DEFINE_CLEANUP(struct caa_check *, caa_check_cancel);
-
-static int compare(const void *a, const void *b)
-{
-	const struct bytes *x = a, *y = b;
-
-	return bytes_cmp(*x, *y);
-}
-
-void caa_digest(struct bytes *rdata, size_t n, uint8_t out[32])
-{
-	struct bytes parts[2 * CAA_RECORDS_MAX];
-	uint8_t lengths[CAA_RECORDS_MAX][4];
-
-	n = n < CAA_RECORDS_MAX ? n : CAA_RECORDS_MAX; /* caa_permits() lets no more pass */
-	qsort(rdata, n, sizeof *rdata, compare);
-	for (size_t i = 0; i < n; i++) {
-		for (unsigned k = 0; k < 4; k++)
-			lengths[i][k] = (uint8_t)(rdata[i].len >> (24 - 8 * k));
-		parts[2 * i] = BYTES_ARRAY(lengths[i]);
-		parts[2 * i + 1] = rdata[i];
-	}
-	sha256(parts, 2 * n, out);
-}
 
 static void on_answer(void *ctx, const struct resolver_answer *answer);
 
@@ -73,7 +52,7 @@ static enum err_code take_answer(struct caa_check *c, const struct resolver_answ
 		r->node = c->at;
 		r->ttl_s = a->ttl_s;
 		r->outcome = CAA_PERMITTED;
-		caa_digest(a->records, a->n_records, r->rrset);
+		rrset_digest(a->records, a->n_records, r->rrset);
 		return ERR_OK;
 	}
 	struct bytes parent = caa_parent(c->at);

@@ -13,7 +13,7 @@ struct caa_result {
 	struct err why; /* code OK: permitted */
 	enum caa_outcome outcome;
 	struct bytes node; /* where the records are; empty: nowhere */
-	uint8_t rrset[32]; /* caa_digest() of them; zero when none */
+	uint8_t rrset[32]; /* rrset_digest() of them; zero when none */
 	uint32_t ttl_s;
 	enum dnssec_status dnssec; /* the weakest of the answers */
 };
@@ -26,7 +26,5 @@ enum err_code caa_check_start(struct policy *p, struct bytes name, const struct 
 void caa_check_cancel(struct caa_check *c);
 /* For one whose time is up: DNS, with the name that is being asked. */
 void caa_check_late(const struct caa_check *c, struct err *e);
-/* SHA-256 over the rdata in ascending order, each behind its length of 32 bits: the order of an answer means nothing. Sorts. */
-void caa_digest(struct bytes *rdata, size_t n, uint8_t out[32]);
 
 #endif

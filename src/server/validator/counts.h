@@ -8,6 +8,7 @@
 struct counts {
 	uint64_t tokens;      /* minted */
 	uint64_t validations; /* begun, or refused at once */
+	uint64_t rechecks;    /* of CAA alone: so many of the validations */
 	uint64_t valid;
 	uint64_t problems[ERR__MAX];
 	uint64_t redirects;

@@ -16,6 +16,7 @@ struct job {
 	struct front *front;
 	struct job *next, *previous;
 	uint32_t id;
+	enum validation_parts parts;
 	struct validation *validation;
 };
 
@@ -78,7 +79,7 @@ static void answer(struct front *f, uint16_t type, uint32_t id, struct bytes bod
 		event_error(EVENT_WARNING, "front.send", &e);
 }
 
-static void answer_validate(struct front *f, uint32_t id, const struct validated *v)
+static void answer_validate(struct front *f, enum validation_parts parts, uint32_t id, const struct validated *v)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(ANSWER_MAX);
 
@@ -88,16 +89,16 @@ static void answer_validate(struct front *f, uint32_t id, const struct validated
 		f->counts->problems[v->code]++;
 	validated_write(v, &out);
 	if (buf_ok(&out))
-		answer(f, MESSAGE_VALIDATED, id, buf_bytes(&out));
+		answer(f, parts == VALIDATION_WHOLE ? MESSAGE_VALIDATED : MESSAGE_RECHECKED, id, buf_bytes(&out));
 }
 
 static void log_result(const struct validation_result *r)
 {
 	if (r->validated.code == ERR_OK)
-		event(EVENT_INFO, "validation.valid", { "name", r->name });
+		event(EVENT_INFO, "validation.valid", { "name", r->name }, EVENT_STR("method", challenge_type_name(r->method)));
 	else
-		event(EVENT_INFO, "validation.refused", { "name", r->name }, EVENT_STR("code", err_name(r->validated.code)),
-		    { "detail", r->validated.detail });
+		event(EVENT_INFO, "validation.refused", { "name", r->name }, EVENT_STR("method", challenge_type_name(r->method)),
+		    EVENT_STR("code", err_name(r->validated.code)), { "detail", r->validated.detail });
 }
 
 static void on_validated(void *ctx, const struct validation_result *result)
@@ -107,23 +108,23 @@ static void on_validated(void *ctx, const struct validation_result *result)
 	j->validation = NULL;
 	j->front->counts->redirects += result->redirects;
 	log_result(result);
-	answer_validate(j->front, j->id, &result->validated);
+	answer_validate(j->front, j->parts, j->id, &result->validated);
 	job_free(j);
 }
 
-static enum err_code start_job(struct front *f, const struct validate *v, uint32_t id, struct err *e)
+static enum err_code start_job(struct front *f, const struct validate *v, enum validation_parts parts, uint32_t id, struct err *e)
 {
 	struct job *j = calloc(1, sizeof *j);
 
 	errno = 0;
 	if (!j)
 		FAIL(e, NOMEM, "no memory for a validation");
-	*j = (struct job){ .front = f, .next = f->first, .id = id };
+	*j = (struct job){ .front = f, .next = f->first, .id = id, .parts = parts };
 	if (f->first)
 		f->first->previous = j;
 	f->first = j;
 	f->running++;
-	enum err_code rc = validation_start(f->env, v, on_validated, j, &j->validation, e);
+	enum err_code rc = validation_start(f->env, v, parts, on_validated, j, &j->validation, e);
 	if (rc != ERR_OK)
 		job_free(j);
 	return rc;
@@ -132,20 +133,22 @@ static enum err_code start_job(struct front *f, const struct validate *v, uint32
 /* Every request gets its answer: it holds one of the front's credits until then. */
 static void on_validate(struct front *f, const struct message *m)
 {
+	enum validation_parts parts = m->type == MESSAGE_RECHECK ? VALIDATION_CAA_ALONE : VALIDATION_WHOLE;
 	struct validate v;
 	struct err e = { 0 };
 
 	f->counts->validations++;
+	f->counts->rechecks += parts == VALIDATION_CAA_ALONE;
 	enum err_code rc = validate_read(m->body, &v, &e);
 	f->counts->malformed += rc != ERR_OK;
 	if (rc == ERR_OK)
-		rc = start_job(f, &v, m->id, &e);
+		rc = start_job(f, &v, parts, m->id, &e);
 	if (rc == ERR_OK)
 		return;
 	if (!err_is_peers(rc))
 		event_error(EVENT_ERROR, "validation.not_started", &e);
-	answer_validate(
-	    f, m->id, &(struct validated){ .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = rc, .detail = bytes_str(e.detail) });
+	answer_validate(f, parts, m->id,
+	    &(struct validated){ .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = rc, .detail = bytes_str(e.detail) });
 }
 
 static void on_tokens_ask(struct front *f, const struct message *m)
@@ -168,7 +171,7 @@ static void on_message(void *ctx, const struct message *m)
 {
 	struct front *f = ctx;
 
-	if (m->type == MESSAGE_VALIDATE)
+	if (m->type == MESSAGE_VALIDATE || m->type == MESSAGE_RECHECK)
 		on_validate(f, m);
 	else if (m->type == MESSAGE_TOKENS_ASK)
 		on_tokens_ask(f, m);

@@ -17,14 +17,13 @@
 
 #include <cmocka.h>
 
-#define TOKEN    "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
+#define TOKEN    WORLD_TOKEN
 #define PATH     "/.well-known/acme-challenge/"
-#define KEY_AUTH TOKEN ".9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
-#define WAIT_MS  15000
+#define KEY_AUTH WORLD_KEY_AUTH
+#define WAIT_MS  WORLD_WAIT_MS
 
 struct fixture {
 	struct world w;
-	struct arena *arena;
 	struct stub_http *http, *tls;
 	/* what the server does */
 	const char *status, *headers, *body, *raw;
@@ -32,9 +31,7 @@ struct fixture {
 	bool hang_first, hang_in_body, flood;
 	char location[512];
 	char request[8192]; /* the last one */
-	/* what came of it */
-	bool done;
-	struct http01_result result;
+	struct world_control c;
 };
 
 static void flood_header(struct stub_http *s)
@@ -76,7 +73,7 @@ static int setup(void **state)
 	f->status = "200 OK";
 	f->headers = "";
 	f->body = KEY_AUTH;
-	f->arena = arena_new(4096, 1u << 20);
+	f->c.arena = arena_new(4096, 1u << 20);
 	f->http = stub_http_start("127.0.0.1", 0, serve, f);
 	f->tls = stub_http_start("127.0.0.1", 1, serve, f);
 	assert_non_null(f->http);
@@ -96,56 +93,41 @@ static int teardown(void **state)
 	world_stop(&f->w);
 	stub_http_stop(f->http);
 	stub_http_stop(f->tls);
-	arena_free(f->arena);
+	arena_free(f->c.arena);
 	free(f);
 	return 0;
 }
 
-static void on_done(void *ctx, const struct http01_result *result)
+static struct identifier dns(const char *name)
 {
-	struct fixture *f = ctx;
-
-	f->done = true;
-	f->result = *result;
+	return (struct identifier){ .value = bytes_str(name) };
 }
 
-static struct http01 *start(struct fixture *f, const char *name, int deadline_ms)
+static enum err_code run_identifier(struct fixture *f, struct identifier id)
 {
-	struct http01_request r = { .arena = f->arena,
-		.policy = f->w.policy,
-		.fetcher = f->w.fetcher,
-		.name = bytes_str(name),
-		.token = BYTES_LIT(TOKEN),
-		.key_authorization = BYTES_LIT(KEY_AUTH),
-		.deadline_ms = clock_monotonic_ms() + deadline_ms };
-	struct http01 *h = NULL;
-	struct err e = { 0 };
-
-	f->done = false;
-	if (http01_start(&r, on_done, f, &h, &e) != ERR_OK)
-		fail_msg("%s", e.detail);
-	assert_false(f->done);
-	return h;
+	return world_control(&f->w, &f->c, CHALLENGE_TYPE_HTTP_01, id);
 }
 
 static enum err_code run(struct fixture *f, const char *name)
 {
-	start(f, name, WAIT_MS);
-	if (!world_run(&f->w, &f->done, WAIT_MS))
-		fail_msg("no end");
-	return f->result.why.code;
+	return run_identifier(f, dns(name));
 }
 
-#define has(f, text)                                                                         \
-	do {                                                                                 \
-		if (!strstr((f)->result.why.detail, (text)))                                 \
-			fail_msg("\"%s\" is not in \"%s\"", (text), (f)->result.why.detail); \
+static void start(struct fixture *f, const char *name, int deadline_ms)
+{
+	world_start_control(&f->w, &f->c, CHALLENGE_TYPE_HTTP_01, dns(name), deadline_ms);
+}
+
+#define has(f, text)                                                                           \
+	do {                                                                                   \
+		if (!strstr((f)->c.result.why.detail, (text)))                                 \
+			fail_msg("\"%s\" is not in \"%s\"", (text), (f)->c.result.why.detail); \
 	} while (0)
 
 static void is_ok(struct fixture *f)
 {
 	if (run(f, "host.test") != ERR_OK)
-		fail_msg("%s", f->result.why.detail);
+		fail_msg("%s", f->c.result.why.detail);
 }
 
 static void the_key_authorization_is_control(void **state)
@@ -160,9 +142,9 @@ static void the_key_authorization_is_control(void **state)
 	unsetenv("http_proxy");
 	unsetenv("ALL_PROXY");
 	sha256_one(BYTES_LIT(KEY_AUTH), seen);
-	assert_memory_equal(f->result.seen, seen, 32);
-	assert_true(f->result.relaxed_address);
-	assert_int_equal(f->result.dnssec, DNSSEC_OFF);
+	assert_memory_equal(f->c.result.seen, seen, 32);
+	assert_true(f->c.result.relaxed_address);
+	assert_int_equal(f->c.result.dnssec, DNSSEC_OFF);
 	(void)snprintf(host, sizeof host, "Host: host.test:%u\r\n", stub_http_port(f->http));
 	assert_non_null(strstr(f->request, "GET " PATH TOKEN " HTTP/1.1\r\n"));
 	assert_non_null(strstr(f->request, host));
@@ -222,7 +204,7 @@ static void no_more_than_a_hundred_characters_are_repeated(void **state)
 	assert_int_equal(run(f, "host.test"), ERR_UNAUTHORIZED);
 	has(f, "\"a b [31m'q'xxx");
 	has(f, "xxx...\"");
-	const char *x = strchr(f->result.why.detail, 'x');
+	const char *x = strchr(f->c.result.why.detail, 'x');
 	assert_true(strspn(x, "x") < 100);
 }
 
@@ -277,7 +259,7 @@ static void redirects_are_followed_with_names_looked_up_again(void **state)
 	(void)snprintf(url, sizeof url, "http://OTHER.test:%u/x/../y?q=1#fragment", stub_http_port(f->http));
 	redirect_to(f, url, 1);
 	is_ok(f);
-	assert_int_equal(f->result.redirects, 1);
+	assert_int_equal(f->c.result.redirects, 1);
 	assert_non_null(strstr(f->request, "GET /y?q=1 HTTP/1.1\r\n"));
 	assert_non_null(strstr(f->request, "Host: other.test:"));
 	assert_true(stub_dns_asked(f->w.dns, "other.test", 1) > 0);
@@ -312,7 +294,7 @@ static void ten_redirects_and_no_more(void **state)
 
 	redirect_to(f, "/again", 10);
 	is_ok(f);
-	assert_int_equal(f->result.redirects, 10);
+	assert_int_equal(f->c.result.redirects, 10);
 	redirect_to(f, "/again", 11);
 	assert_int_equal(run(f, "host.test"), ERR_CONNECTION);
 	has(f, "one more redirect after 10");
@@ -370,7 +352,7 @@ static void redirects_that_lead_elsewhere_are_refused(void **state)
 		unsigned before = stub_http_connections(f->http);
 		enum err_code code = run(f, "host.test");
 		if (code != ERR_CONNECTION && code != ERR_DNS)
-			fail_msg("%s: %s %s", url, err_name(code), f->result.why.detail);
+			fail_msg("%s: %s %s", url, err_name(code), f->c.result.why.detail);
 		has(f, cases[i].reason);
 		assert_int_equal(stub_http_connections(f->http) - before, 1);
 	}
@@ -412,7 +394,7 @@ static void the_other_family_is_tried_once(void **state)
 	stub_dns_address(f->w.dns, "both.test", "::1"); /* nothing listens there */
 	stub_dns_address(f->w.dns, "both.test", "127.0.0.1");
 	if (run(f, "both.test") != ERR_OK)
-		fail_msg("%s", f->result.why.detail);
+		fail_msg("%s", f->c.result.why.detail);
 	f->status = "404 Not Found"; /* an answer is an answer: no second try */
 	unsigned before = stub_http_connections(f->http);
 	assert_int_equal(run(f, "both.test"), ERR_UNAUTHORIZED);
@@ -475,13 +457,12 @@ static void dns_failures_are_told(void **state)
 
 static void late(struct fixture *f, const char *name, enum err_code code, const char *reason)
 {
-	struct http01 *h = start(f, name, 600);
-
-	assert_false(world_run(&f->w, &f->done, 600));
-	f->result.why = (struct err){ 0 };
-	http01_late(h, &f->result.why);
-	http01_cancel(h);
-	assert_int_equal(f->result.why.code, code);
+	start(f, name, 600);
+	assert_false(world_run(&f->w, &f->c.done, 600));
+	f->c.result.why = (struct err){ 0 };
+	method_HTTP_01.late(f->c.method, &f->c.result.why);
+	method_HTTP_01.cancel(f->c.method);
+	assert_int_equal(f->c.result.why.code, code);
 	has(f, reason);
 }
 
@@ -510,16 +491,16 @@ static void a_tls_handshake_that_hangs_is_told(void **state)
 	f->w.policy->redirect_ports[0] = port;
 	(void)snprintf(url, sizeof url, "https://host.test:%u/", port);
 	redirect_to(f, url, 1);
-	struct http01 *h = start(f, "host.test", WAIT_MS);
-	assert_false(world_run(&f->w, &f->done, 300));
-	http01_late(h, &f->result.why);
-	http01_cancel(h);
-	assert_int_equal(f->result.why.code, ERR_TLS);
+	start(f, "host.test", WAIT_MS);
+	assert_false(world_run(&f->w, &f->c.done, 300));
+	method_HTTP_01.late(f->c.method, &f->c.result.why);
+	method_HTTP_01.cancel(f->c.method);
+	assert_int_equal(f->c.result.why.code, ERR_TLS);
 	has(f, "the TLS handshake takes too long");
 	redirect_to(f, url, 1);
 	start(f, "host.test", 500); /* curl's own limit */
-	assert_true(world_run(&f->w, &f->done, 2000));
-	assert_int_equal(f->result.why.code, ERR_TLS);
+	assert_true(world_run(&f->w, &f->c.done, 2000));
+	assert_int_equal(f->c.result.why.code, ERR_TLS);
 	has(f, "the TLS handshake failed: no answer in time");
 	close(listener);
 }
@@ -554,9 +535,9 @@ static void a_silent_address_gives_way_to_the_next(void **state)
 	stub_dns_address(f->w.dns, "slow.test", "127.0.0.1");
 	start(f, "slow.test", 1000); /* half of it for the first */
 	int64_t begin_ms = clock_monotonic_ms();
-	assert_true(world_run(&f->w, &f->done, 2000));
-	if (f->result.why.code != ERR_OK)
-		fail_msg("%s", f->result.why.detail);
+	assert_true(world_run(&f->w, &f->c.done, 2000));
+	if (f->c.result.why.code != ERR_OK)
+		fail_msg("%s", f->c.result.why.detail);
 	assert_true(clock_monotonic_ms() - begin_ms > 300);
 	for (int i = 0; i < CROWD; i++)
 		close(crowd[i]);

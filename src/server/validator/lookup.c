@@ -143,3 +143,25 @@ enum err_code lookup_start(struct policy *p, struct bytes host, lookup_done *don
 	*ret = TAKE(l);
 	return ERR_OK;
 }
+
+void lookup_literal(const struct policy *p, struct bytes host, struct lookup_answer *ret)
+{
+	struct lookup_address one = { .found = true, .dnssec = DNSSEC_OFF };
+	const char *range = "";
+
+	*ret = (struct lookup_answer){ .why = { 0 } };
+	errno = 0;
+	if (!address_from_text(host, &one.address)) {
+		err_set(&ret->why, ERR_MALFORMED, __FILE__, __LINE__, "not an address");
+		return;
+	}
+	enum address_verdict verdict = address_judge(&p->addresses, &one.address, &range);
+	one.relaxed = verdict == ADDRESS_RELAXED;
+	if (verdict == ADDRESS_REFUSED)
+		err_set(&ret->why, ERR_REJECTED_IDENTIFIER, __FILE__, __LINE__, "this CA does not connect to %.*s: it is in %s",
+		    BYTES_FMT(host), range);
+	else if (one.address.v6)
+		ret->v6 = one;
+	else
+		ret->v4 = one;
+}

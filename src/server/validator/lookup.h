@@ -23,6 +23,8 @@ typedef void lookup_done(void *ctx, const struct lookup_answer *answer);
 /* host must live as long as the lookup. */
 enum err_code lookup_start(struct policy *p, struct bytes host, lookup_done *done, void *ctx, struct lookup **ret, struct err *e) MUST_USE;
 void lookup_cancel(struct lookup *l);
+/* The same of a host that is written as an address: it is judged, and nothing is asked, so DNSSEC is OFF. */
+void lookup_literal(const struct policy *p, struct bytes host, struct lookup_answer *ret);
 /* As receipts have it. BOGUS never gets here: it is a failed question. */
 enum dnssec_status dnssec_of(enum resolver_security s);
 enum dnssec_status dnssec_weaker(enum dnssec_status a, enum dnssec_status b);

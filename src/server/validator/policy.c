@@ -73,12 +73,15 @@ static enum err_code fill(
 		FAIL(e, NOMEM, "no memory for the settings");
 	if (s->http_port == 0 || s->http_port > 65535)
 		FAIL(e, CONFIG, "http-port is a number from 1 to 65535");
+	if (s->tls_port == 0 || s->tls_port > 65535)
+		FAIL(e, CONFIG, "tls-port is a number from 1 to 65535");
 	if (s->validation_deadline == 0 || s->validation_deadline > DEADLINE_MOST_S)
 		FAIL(e, CONFIG, "the validator's deadline is 1s to %ds", DEADLINE_MOST_S);
 	for (size_t i = 0; i < s->redirect_ports.n; i++)
 		TRY(read_port(s->redirect_ports.v[i], &p->redirect_ports[i], e));
 	p->n_redirect_ports = s->redirect_ports.n;
 	p->http_port = (uint16_t)s->http_port;
+	p->tls_port = (uint16_t)s->tls_port;
 	p->deadline_ms = (int64_t)s->validation_deadline * 1000;
 	TRY(address_policy_read(p->arena, s->allow_addresses.v, s->allow_addresses.n, &p->addresses, e));
 	TRY(read_names(p, suffixes, s, e));

@@ -15,7 +15,7 @@ struct policy {
 	struct address_policy addresses;
 	struct names_policy names; /* what may be validated at all */
 	struct bytes issuer_domain;
-	uint16_t http_port;
+	uint16_t http_port, tls_port;
 	uint16_t *redirect_ports;
 	size_t n_redirect_ports;
 	int64_t deadline_ms; /* for one validation in all */

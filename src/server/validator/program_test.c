@@ -82,6 +82,7 @@ static void send_settings(struct program *p, uint32_t id, uint16_t port)
 		.caa_identity = BYTES_LIT("ca.example"),
 		.log_format = BYTES_LIT("text"),
 		.http_port = port,
+		.tls_port = stub_http_port(p->tls),
 		.policy_private_suffixes = { &private, 1 },
 		.redirect_ports = { &redirect, 1 },
 		.allow_addresses = { allowed, 2 },

@@ -20,7 +20,7 @@
 struct stub_http {
 	int listener, stop, fd;
 	uint16_t port;
-	atomic_uint connections;
+	atomic_uint connections, received;
 	SSL_CTX *tls;
 	SSL *ssl;
 	stub_http_serve *serve;
@@ -128,6 +128,7 @@ static void serve_one(struct stub_http *s)
 	request[0] = 0;
 	while (!strstr(request, "\r\n\r\n") && n + 1 < sizeof request && (got = receive(s, request + n, sizeof request - 1 - n)) > 0) {
 		n += (size_t)got;
+		s->received += (unsigned)got;
 		request[n] = 0;
 		if (request[0] == 0x16) { /* a TLS record, to a server that speaks none */
 			stub_http_answer(s, "400 Bad Request", "", "plain HTTP, please");
@@ -192,6 +193,16 @@ void stub_http_stop(struct stub_http *s)
 uint16_t stub_http_port(const struct stub_http *s)
 {
 	return s->port;
+}
+
+void *stub_http_context(const struct stub_http *s)
+{
+	return s->tls;
+}
+
+unsigned stub_http_received(const struct stub_http *s)
+{
+	return s->received;
 }
 
 unsigned stub_http_connections(const struct stub_http *s)

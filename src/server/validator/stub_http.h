@@ -15,6 +15,10 @@ struct stub_http *stub_http_start(const char *address, int tls, stub_http_serve 
 void stub_http_stop(struct stub_http *s);
 uint16_t stub_http_port(const struct stub_http *s);
 unsigned stub_http_connections(const struct stub_http *s);
+/* The server's SSL_CTX, to be changed before the first connection comes; NULL on a plain one. */
+void *stub_http_context(const struct stub_http *s);
+/* Bytes that clients have sent in all: of HTTP, inside of TLS. */
+unsigned stub_http_received(const struct stub_http *s);
 /* To the present connection. */
 void stub_http_send(struct stub_http *s, const void *p, size_t n);
 /* A whole answer: "200 OK", further header lines each with CRLF, and a body. */

@@ -4,7 +4,6 @@
 #include "base/codec.h"
 #include "jose/jwk.h"
 #include "server/validator/caa_check.h"
-#include "server/validator/http01.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -20,9 +19,10 @@ struct validation {
 	struct validate request; /* its spans lie in the arena */
 	struct arena *arena;
 	struct event *deadline;
-	struct http01 *http01;
-	struct caa_check *caa;
-	struct http01_result control;
+	enum validation_parts parts;
+	struct control *method; /* under way */
+	struct caa_check *caa;  /* under way */
+	struct control_result control;
 	struct caa_result caa_result;
 	validation_done *done;
 	void *ctx;
@@ -32,7 +32,7 @@ void validation_cancel(struct validation *v)
 {
 	if (!v)
 		return;
-	http01_cancel(v->http01);
+	method_of(v->request.method)->cancel(v->method);
 	caa_check_cancel(v->caa);
 	if (v->deadline)
 		event_free(v->deadline);
@@ -48,6 +48,7 @@ DEFINE_CLEANUP(struct validation *, validation_cancel);
 static void tell_problem(struct validation *v, const struct err *why)
 {
 	struct validation_result r = { .name = v->request.identifier.value,
+		.method = v->request.method,
 		.validated = { .control = BYTES_LIT(""), .caa = BYTES_LIT(""), .code = why->code, .detail = bytes_str(why->detail) },
 		.redirects = v->control.redirects };
 
@@ -102,8 +103,10 @@ static void tell_receipts(struct validation *v)
 	CLEANUP(buf_free_p) struct buf control = buf_new(RECEIPT_SIZE_MAX), caa = buf_new(RECEIPT_SIZE_MAX);
 	struct err e = { 0 };
 
-	write_control(v, &control);
-	write_caa(v, &caa);
+	if (v->parts == VALIDATION_WHOLE)
+		write_control(v, &control);
+	if (v->request.identifier.type == IDENTIFIER_DNS)
+		write_caa(v, &caa);
 	if (!buf_ok(&control) || !buf_ok(&caa)) {
 		errno = 0;
 		err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "no memory for receipts");
@@ -111,6 +114,7 @@ static void tell_receipts(struct validation *v)
 		return;
 	}
 	struct validation_result r = { .name = v->request.identifier.value,
+		.method = v->request.method,
 		.validated = { .control = buf_bytes(&control), .caa = buf_bytes(&caa), .code = ERR_OK, .detail = BYTES_LIT("") },
 		.redirects = v->control.redirects };
 	v->done(v->ctx, &r);
@@ -122,15 +126,15 @@ static void on_part_done(struct validation *v, const struct err *why)
 {
 	if (why->code != ERR_OK)
 		tell_problem(v, why);
-	else if (!v->http01 && !v->caa)
+	else if (!v->method && !v->caa)
 		tell_receipts(v);
 }
 
-static void on_http01(void *ctx, const struct http01_result *result)
+static void on_control(void *ctx, const struct control_result *result)
 {
 	struct validation *v = ctx;
 
-	v->http01 = NULL;
+	v->method = NULL;
 	v->control = *result;
 	on_part_done(v, &v->control.why);
 }
@@ -151,8 +155,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (v->http01)
-		http01_late(v->http01, &e);
+	if (v->method)
+		method_of(v->request.method)->late(v->method, &e);
 	else
 		caa_check_late(v->caa, &e);
 	tell_problem(v, &e);
@@ -161,18 +165,25 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 /* --- the beginning --- */
 
 /* The front is not believed: it could send a "name" that makes another URL of it. */
-static enum err_code check_request(const struct validation_env *env, struct arena *a, const struct validate *v, struct err *e)
+static enum err_code check_request(
+    const struct validation_env *env, struct arena *a, const struct validate *v, enum validation_parts parts, struct err *e)
 {
+	const char *type = identifier_type_name(v->identifier.type);
 	struct identifier id;
 
 	errno = 0;
-	TRY(identifier_parse(a, BYTES_LIT("dns"), v->identifier.value, &id, e));
+	TRY(identifier_parse(a, bytes_str(type), v->identifier.value, &id, e));
 	if (id.wildcard || !bytes_eq(id.value, v->identifier.value))
 		FAIL(e, MALFORMED, "the name is not in its normal form");
-	if (v->identifier.wildcard)
-		FAIL(e, MALFORMED, "%s cannot show control of a wildcard name (RFC 8555 §7.1.3)", challenge_type_name(v->method));
+	if (!challenge_type_covers(v->method, v->identifier.type, v->identifier.wildcard))
+		FAIL(e, MALFORMED, "%s cannot show control of %s", challenge_type_name(v->method),
+		    v->identifier.wildcard ? "a wildcard name (RFC 8555 §7.1.3)" : "an identifier of this type");
 	TRY(names_judge(&env->policy->names, &v->identifier, e));
-	return token_check(BYTES_ARRAY(env->identity->receipt_key), clock_wall_ms(), v->token, e);
+	if (parts == VALIDATION_WHOLE)
+		return token_check(BYTES_ARRAY(env->identity->receipt_key), clock_wall_ms(), v->token, e);
+	if (v->identifier.type != IDENTIFIER_DNS)
+		FAIL(e, MALFORMED, "an address has no CAA records");
+	return ERR_OK;
 }
 
 static enum err_code copy_request(struct validation *v, const struct validate *from, struct err *e)
@@ -186,13 +197,14 @@ static enum err_code copy_request(struct validation *v, const struct validate *f
 	return ERR_OK;
 }
 
-static enum err_code start_http01(struct validation *v, int64_t deadline_ms, struct err *e)
+static enum err_code start_method(struct validation *v, int64_t deadline_ms, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(KEY_AUTH_MAX);
-	struct http01_request r = { .arena = v->arena,
+	struct control_request r = { .arena = v->arena,
 		.policy = v->env.policy,
 		.fetcher = v->env.fetcher,
-		.name = v->request.identifier.value,
+		.prober = v->env.prober,
+		.identifier = v->request.identifier,
 		.token = v->request.token,
 		.deadline_ms = deadline_ms };
 
@@ -200,20 +212,7 @@ static enum err_code start_http01(struct validation *v, int64_t deadline_ms, str
 	r.key_authorization = arena_copy(v->arena, buf_bytes(&text));
 	if (!buf_ok(&text) || !r.key_authorization.ptr)
 		FAIL(e, NOMEM, "no memory for a validation");
-	return http01_start(&r, on_http01, v, &v->http01, e);
-}
-
-static enum err_code start_method(struct validation *v, int64_t deadline_ms, struct err *e)
-{
-	switch (v->request.method) {
-	case CHALLENGE_TYPE_HTTP_01:
-		return start_http01(v, deadline_ms, e);
-	case CHALLENGE_TYPE_DNS_01:
-	case CHALLENGE_TYPE_TLS_ALPN_01:
-	case CHALLENGE_TYPE__MAX:
-		break;
-	}
-	FAIL(e, BUG, "no such challenge type");
+	return method_of(v->request.method)->start(&r, on_control, v, &v->method, e);
 }
 
 static enum err_code start_caa(struct validation *v, struct err *e)
@@ -237,24 +236,31 @@ static enum err_code start_deadline(struct validation *v, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code validation_start(
-    const struct validation_env *env, const struct validate *from, validation_done *done, void *ctx, struct validation **ret, struct err *e)
+/* What is asked at all. */
+static enum err_code start_parts(struct validation *v, struct err *e)
+{
+	TRY(start_deadline(v, e));
+	if (v->parts == VALIDATION_WHOLE)
+		TRY(start_method(v, clock_monotonic_ms() + v->env.policy->deadline_ms, e));
+	return v->request.identifier.type == IDENTIFIER_DNS ? start_caa(v, e) : ERR_OK;
+}
+
+enum err_code validation_start(const struct validation_env *env, const struct validate *from, enum validation_parts parts,
+    validation_done *done, void *ctx, struct validation **ret, struct err *e)
 {
 	CLEANUP(validation_cancel_p) struct validation *v = calloc(1, sizeof *v);
 
 	errno = 0;
 	if (!v)
 		FAIL(e, NOMEM, "no memory for a validation");
-	*v = (struct validation){ .env = *env, .done = done, .ctx = ctx };
+	*v = (struct validation){ .env = *env, .parts = parts, .done = done, .ctx = ctx };
 	v->env.policy = policy_hold(env->policy);
 	v->arena = arena_new(ARENA, ARENA_MAX);
 	if (!v->arena)
 		FAIL(e, NOMEM, "no memory for a validation");
-	TRY(check_request(env, v->arena, from, e));
+	TRY(check_request(env, v->arena, from, parts, e));
 	TRY(copy_request(v, from, e));
-	TRY(start_deadline(v, e));
-	TRY(start_method(v, clock_monotonic_ms() + env->policy->deadline_ms, e));
-	TRY(start_caa(v, e));
+	TRY(start_parts(v, e));
 	*ret = TAKE(v);
 	return ERR_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/event.h"
 #include "base/json.h"
 #include "crypto/digest.h"
+#include "http/tls_probe.h"
 #include "server/status.h"
 #include "server/validator/front.h"
 
@@ -28,6 +29,7 @@ enum err_code validator_new(
 	v->identity = *i;
 	v->env = (struct validation_env){ .base = base, .identity = &v->identity };
 	TRY(fetcher_new(base, &v->env.fetcher, e));
+	TRY(tls_prober_new(base, &v->env.prober, e));
 	TRY(suffixes_open(&v->suffixes, e));
 	TRY(policy_new(base, v->suffixes, s, &v->env.policy, e));
 	*ret = TAKE(v);
@@ -49,6 +51,7 @@ void validator_free(struct validator *v)
 	disconnect(v);
 	policy_release(v->env.policy);
 	fetcher_free(v->env.fetcher);
+	tls_prober_free(v->env.prober);
 	suffixes_free(v->suffixes);
 	crypto_wipe(&v->identity, sizeof v->identity);
 	free(v);
@@ -95,6 +98,7 @@ void validator_status(const struct validator *v, struct buf *out)
 	json_put_member_bool(&w, "front", v->front != NULL);
 	json_put_member_uint(&w, "running", v->front ? front_running(v->front) : 0);
 	json_put_member_uint(&w, "validations", v->counts.validations);
+	json_put_member_uint(&w, "rechecks", v->counts.rechecks);
 	json_put_member_uint(&w, "valid", v->counts.valid);
 	json_put_member_uint(&w, "redirects", v->counts.redirects);
 	json_put_member_uint(&w, "dropped", v->counts.dropped);

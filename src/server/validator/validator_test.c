@@ -2,12 +2,13 @@
 #include "server/validator/validator.h"
 
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/json.h"
 #include "base/seam.h"
 #include "crypto/digest.h"
 #include "jose/jwk.h"
 #include "server/messages.h"
-#include "server/validator/caa_check.h"
+#include "server/validator/rrset.h"
 #include "server/validator/stub_http.h"
 #include "server/validator/world.h"
 
@@ -34,6 +35,7 @@ struct fixture {
 	struct channel *front;
 	struct stub_http *http;
 	bool hang;
+	uint16_t tls_port;
 };
 
 /* Answers each token with its key authorization. */
@@ -63,6 +65,7 @@ static enum err_code take_settings(struct fixture *f, unsigned deadline_s, uint1
 		.policy_private_suffixes = { &private, 1 },
 		.policy_deny_names = { &denied, 1 },
 		.http_port = http_port,
+		.tls_port = f->tls_port ? f->tls_port : 443,
 		.redirect_ports = { &port, 1 },
 		.allow_addresses = { &allowed, 1 },
 		.resolver = { &resolver, 1 },
@@ -128,51 +131,64 @@ static struct message receive(struct fixture *f)
 
 struct asked {
 	const char *name, *token, *account;
-	bool wildcard;
+	bool wildcard, recheck;
+	enum identifier_type type;
+	enum challenge_type method;
 };
 
 static void ask(struct fixture *f, uint32_t id, struct asked a)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(2048);
 	char token[TOKEN_LEN + 1];
-	struct validate v = { .method = CHALLENGE_TYPE_HTTP_01,
-		.identifier = { IDENTIFIER_DNS, bytes_str(a.name), a.wildcard },
+	struct validate v = { .method = a.method,
+		.identifier = { a.type, bytes_str(a.name), a.wildcard },
 		.account_url = bytes_str(a.account ? a.account : ACCOUNT) };
 
 	token_mint(BYTES_ARRAY(f->identity.receipt_key), clock_wall_ms(), token);
 	v.token = bytes_str(a.token ? a.token : token);
 	memcpy(v.thumbprint, thumbprint, sizeof thumbprint);
 	validate_write(&v, &out);
-	assert_int_equal(channel_send(f->front, MESSAGE_VALIDATE, id, buf_bytes(&out), NULL), ERR_OK);
+	assert_int_equal(channel_send(f->front, a.recheck ? MESSAGE_RECHECK : MESSAGE_VALIDATE, id, buf_bytes(&out), NULL), ERR_OK);
 }
 
 struct told {
 	enum err_code code;
 	char detail[400];
+	bool has_control, has_caa;
 	struct receipt control, caa; /* their spans lie in the channel's buffer, until the next message */
 };
 
-static struct told hear(struct fixture *f)
+static void read_receipt(struct fixture *f, struct bytes in, bool *ret_there, struct receipt *ret)
+{
+	*ret_there = in.len > 0;
+	if (*ret_there)
+		assert_int_equal(receipt_read(in, BYTES_ARRAY(f->identity.receipt_key), ret, NULL), ERR_OK);
+}
+
+static struct told hear_type(struct fixture *f, unsigned type)
 {
 	struct message m = receive(f);
 	struct validated v;
 	struct told t = { .code = ERR_OK };
 
-	assert_int_equal(m.type, MESSAGE_VALIDATED);
+	assert_int_equal(m.type, type);
 	assert_int_equal(validated_read(m.body, &v, NULL), ERR_OK);
 	t.code = v.code;
 	(void)snprintf(t.detail, sizeof t.detail, "%.*s", BYTES_FMT(v.detail));
-	if (v.code == ERR_OK) {
-		assert_int_equal(receipt_read(v.control, BYTES_ARRAY(f->identity.receipt_key), &t.control, NULL), ERR_OK);
-		assert_int_equal(receipt_read(v.caa, BYTES_ARRAY(f->identity.receipt_key), &t.caa, NULL), ERR_OK);
-	}
+	read_receipt(f, v.control, &t.has_control, &t.control);
+	read_receipt(f, v.caa, &t.has_caa, &t.caa);
 	return t;
+}
+
+static struct told hear(struct fixture *f)
+{
+	return hear_type(f, MESSAGE_VALIDATED);
 }
 
 static struct told validate(struct fixture *f, struct asked a)
 {
 	ask(f, 1, a);
-	return hear(f);
+	return hear_type(f, a.recheck ? MESSAGE_RECHECKED : MESSAGE_VALIDATED);
 }
 
 static void is(struct told t, enum err_code want, const char *text)
@@ -188,6 +204,7 @@ static void both_receipts_say_what_was_seen(void **state)
 	struct told t = validate(f, (struct asked){ .name = "host.test" });
 
 	is(t, ERR_OK, "");
+	assert_true(t.has_control && t.has_caa);
 	assert_int_equal(t.control.kind, RECEIPT_CONTROL);
 	assert_int_equal(t.caa.kind, RECEIPT_CAA);
 	assert_memory_not_equal(t.control.id, t.caa.id, RECEIPT_ID_SIZE);
@@ -227,7 +244,7 @@ static void caa_is_found_up_the_tree(void **state)
 	assert_int_equal(t.caa.outcome, CAA_PERMITTED);
 	assert_true(bytes_eq_str(t.caa.node, "site.test"));
 	assert_in_range(t.caa.ttl_s, 1, 300);
-	caa_digest(records, 2, digest);
+	rrset_digest(records, 2, digest);
 	assert_memory_equal(t.caa.rrset, digest, 32);
 	assert_int_equal(stub_dns_asked(f->w.dns, "test", 257), 0);
 }
@@ -271,6 +288,96 @@ static void caa_knows_account_and_method(void **state)
 	stub_dns_caa(f->w.dns, "host.test", 0, "issue", "ca.example; accounturi=" ACCOUNT "; validationmethods=http-01");
 	is(validate(f, (struct asked){ .name = "host.test" }), ERR_OK, "");
 	is(validate(f, (struct asked){ .name = "host.test", .account = ACCOUNT "2" }), ERR_CAA, "for another account than " ACCOUNT "2");
+}
+
+static void give_txt(struct fixture *f, const char *token)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(256);
+	char rdata[64] = { BASE64URL_LEN(SHA256_SIZE) };
+	uint8_t digest[SHA256_SIZE];
+
+	key_authorization(bytes_str(token), thumbprint, &text);
+	sha256_one(buf_bytes(&text), digest);
+	base64url_encode(BYTES_ARRAY(digest), rdata + 1);
+	stub_dns_add(f->w.dns, "_acme-challenge.wild.test", 16, bytes_str(rdata));
+}
+
+static void a_wildcard_takes_dns_01_and_issuewild(void **state)
+{
+	struct fixture *f = *state;
+	char token[TOKEN_LEN + 1];
+	struct asked wild = { .name = "wild.test", .token = token, .wildcard = true, .method = CHALLENGE_TYPE_DNS_01 };
+
+	token_mint(BYTES_ARRAY(f->identity.receipt_key), clock_wall_ms(), token);
+	give_txt(f, token);
+	struct told t = validate(f, wild);
+	is(t, ERR_OK, "");
+	assert_true(t.has_control && t.has_caa);
+	assert_int_equal(t.control.scope, SCOPE_WILDCARD);
+	assert_int_equal(t.caa.scope, SCOPE_WILDCARD);
+	assert_int_equal(t.control.method, CHALLENGE_TYPE_DNS_01);
+	assert_true(bytes_eq_str(t.control.domain, "wild.test"));
+	assert_false(t.control.relaxed_address);
+	wild.wildcard = false;
+	t = validate(f, wild);
+	is(t, ERR_OK, "");
+	assert_int_equal(t.control.scope, SCOPE_EXACT);
+	stub_dns_caa(f->w.dns, "test", 0, "issuewild", ";");
+	take_settings(f, 20, stub_http_port(f->http), false); /* with a new cache */
+	is(validate(f, wild), ERR_OK, "");
+	wild.wildcard = true;
+	is(validate(f, wild), ERR_CAA, "issuewild \";\" at test");
+}
+
+static void an_address_has_no_caa(void **state)
+{
+	struct fixture *f = *state;
+	struct told t = validate(f, (struct asked){ .name = "127.0.0.1", .type = IDENTIFIER_IP });
+
+	is(t, ERR_OK, "");
+	assert_true(t.has_control);
+	assert_false(t.has_caa);
+	assert_int_equal(t.control.identifier.type, IDENTIFIER_IP);
+	assert_true(bytes_eq_str(t.control.identifier.value, "127.0.0.1"));
+	assert_true(t.control.relaxed_address);
+	assert_int_equal(t.control.dnssec, DNSSEC_OFF);
+	is(validate(f, (struct asked){ .name = "127.0.0.1", .type = IDENTIFIER_IP, .method = CHALLENGE_TYPE_DNS_01 }), ERR_MALFORMED,
+	    "dns-01 cannot show control of an identifier of this type");
+	is(validate(f, (struct asked){ .name = "10.0.0.1", .type = IDENTIFIER_IP }), ERR_REJECTED_IDENTIFIER, "10.0.0.0/8");
+	is(validate(f, (struct asked){ .name = "::ffff:127.0.0.1", .type = IDENTIFIER_IP }), ERR_MALFORMED, "127.0.0.1");
+	is(validate(f, (struct asked){ .name = "127.0.0.1/x", .type = IDENTIFIER_IP }), ERR_MALFORMED, "no IP address");
+	is(validate(f, (struct asked){ .name = "127.0.0.1", .type = IDENTIFIER_IP, .recheck = true }), ERR_MALFORMED, "no CAA");
+	assert_int_equal(stub_http_connections(f->http), 1);
+}
+
+static void caa_alone_is_looked_at_again(void **state)
+{
+	struct fixture *f = *state;
+	struct asked again = { .name = "host.test", .token = "", .recheck = true, .method = CHALLENGE_TYPE_DNS_01 };
+	struct told t = validate(f, again);
+
+	is(t, ERR_OK, "");
+	assert_false(t.has_control);
+	assert_true(t.has_caa);
+	assert_int_equal(t.caa.method, CHALLENGE_TYPE_DNS_01);
+	assert_int_equal(t.caa.scope, SCOPE_EXACT);
+	stub_dns_caa(f->w.dns, "www.host.test", 0, "issue", "ca.example; validationmethods=http-01");
+	stub_dns_caa(f->w.dns, "www.host.test", 0, "issuewild", "ca.example; validationmethods=dns-01");
+	again.name = "www.host.test";
+	is(validate(f, again), ERR_CAA, "does not allow the method dns-01");
+	again.wildcard = true;
+	t = validate(f, again);
+	is(t, ERR_OK, "");
+	assert_int_equal(t.caa.scope, SCOPE_WILDCARD);
+	assert_true(bytes_eq_str(t.caa.node, "www.host.test"));
+	again.method = CHALLENGE_TYPE_HTTP_01;
+	is(validate(f, again), ERR_MALFORMED, "http-01 cannot show control of a wildcard name");
+	again = (struct asked){ .name = "a.secret.test", .token = "", .recheck = true };
+	is(validate(f, again), ERR_REJECTED_IDENTIFIER, "deny-names");
+	assert_int_equal(channel_send(f->front, MESSAGE_RECHECK, 3, BYTES_LIT("nonsense"), NULL), ERR_OK);
+	assert_int_equal(hear_type(f, MESSAGE_RECHECKED).code, ERR_MALFORMED);
+	assert_int_equal(stub_http_connections(f->http), 0);
+	assert_int_equal(stub_dns_asked(f->w.dns, "host.test", 1), 0);
 }
 
 static void a_front_is_not_believed(void **state)
@@ -442,6 +549,9 @@ int main(void)
 		T(caa_behind_a_cname_counts),
 		T(caa_that_cannot_be_had_is_no_permission),
 		T(caa_knows_account_and_method),
+		T(a_wildcard_takes_dns_01_and_issuewild),
+		T(an_address_has_no_caa),
+		T(caa_alone_is_looked_at_again),
 		T(a_front_is_not_believed),
 		T(tokens_end_after_seven_days),
 		T(tokens_are_minted_in_batches),
