@@ -87,6 +87,25 @@ static struct bytes trimmed(struct bytes v)
 	return v;
 }
 
+/* What is too long, or one too many, is left out. */
+static void keep_field(struct gathered *g, struct bytes name, struct bytes value)
+{
+	struct http_client_answer *x = g->answer;
+
+	if (!x->fields)
+		x->fields = arena_array(g->arena, HTTP_CLIENT_FIELDS_MAX, sizeof *x->fields);
+	char *lower = arena_str(g->arena, name);
+	g->nomem = g->nomem || !x->fields || !lower;
+	if (g->nomem || x->n_fields == HTTP_CLIENT_FIELDS_MAX || value.len > HTTP_CLIENT_HEADER_MAX)
+		return;
+	for (char *c = lower; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	value = arena_copy(g->arena, value);
+	g->nomem = !value.ptr;
+	x->fields[x->n_fields++] = (struct http_client_field){ bytes_str(lower), value };
+}
+
 static size_t take_header(char *p, size_t size, size_t n, void *ctx)
 {
 	struct gathered *g = ctx;
@@ -107,6 +126,7 @@ static size_t take_header(char *p, size_t size, size_t n, void *ctx)
 	if (!bytes_split(line, ':', &name, &value))
 		return line.len;
 	value = trimmed(value);
+	keep_field(g, name, value);
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
 		if (name.len == strlen(kept[i].name) && strncasecmp((const char *)name.ptr, kept[i].name, name.len) == 0 &&
 		    value.len <= HTTP_CLIENT_HEADER_MAX) {
@@ -117,6 +137,27 @@ static size_t take_header(char *p, size_t size, size_t n, void *ctx)
 }
 
 /* --- the request --- */
+
+static bool set_method(CURL *h, const struct http_client_request *r)
+{
+	switch (r->method) {
+	case HTTP_CLIENT_GET:
+		return true;
+	case HTTP_CLIENT_HEAD:
+		return curl_easy_setopt(h, CURLOPT_NOBODY, 1L) == CURLE_OK;
+	case HTTP_CLIENT_POST:
+		return curl_easy_setopt(h, CURLOPT_POST, 1L) == CURLE_OK &&
+		       curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE, (long)r->body.len) == CURLE_OK &&
+		       curl_easy_setopt(h, CURLOPT_POSTFIELDS, (const char *)r->body.ptr) == CURLE_OK;
+	case HTTP_CLIENT_PUT:
+		return curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, "PUT") == CURLE_OK;
+	case HTTP_CLIENT_DELETE:
+		return curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, "DELETE") == CURLE_OK;
+	case HTTP_CLIENT_OPTIONS:
+		return curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, "OPTIONS") == CURLE_OK;
+	}
+	return false;
+}
 
 static enum err_code set_request(
     struct http_client *c, const struct http_client_request *r, struct gathered *g, struct curl_slist *headers, struct err *e)
@@ -142,12 +183,7 @@ static enum err_code set_request(
 	if (c->ca_file)
 		ok = ok && curl_easy_setopt(h, CURLOPT_CAINFO, c->ca_file) == CURLE_OK &&
 		     curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK;
-	if (r->method == HTTP_CLIENT_HEAD)
-		ok = ok && curl_easy_setopt(h, CURLOPT_NOBODY, 1L) == CURLE_OK;
-	if (r->method == HTTP_CLIENT_POST)
-		ok = ok && curl_easy_setopt(h, CURLOPT_POST, 1L) == CURLE_OK &&
-		     curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE, (long)r->body.len) == CURLE_OK &&
-		     curl_easy_setopt(h, CURLOPT_POSTFIELDS, (const char *)r->body.ptr) == CURLE_OK;
+	ok = ok && set_method(h, r);
 	if (!ok)
 		FAIL(e, NOMEM, "libcurl does not take a setting for %.200s", r->url);
 	return ERR_OK;
@@ -198,15 +234,35 @@ static CURLcode perform(CURL *curl)
 	return rc;
 }
 
+static bool add_line(struct curl_slist **list, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(*list, line);
+
+	if (longer)
+		*list = longer;
+	return longer != NULL;
+}
+
 static bool add_header(struct curl_slist **list, const char *name, const char *value)
 {
 	char line[256];
 
 	(void)snprintf(line, sizeof line, "%s: %s", name, value);
-	struct curl_slist *longer = curl_slist_append(*list, line);
-	if (longer)
-		*list = longer;
-	return longer != NULL;
+	return add_line(list, line);
+}
+
+static bool add_headers(struct curl_slist **list, const struct http_client_request *r)
+{
+	bool ok = true;
+
+	if (r->content_type && *r->content_type)
+		ok = add_header(list, "Content-Type", r->content_type);
+	else if (r->content_type)
+		ok = add_line(list, "Content-Type:"); /* libcurl then sends none of its own */
+	ok = ok && (!r->accept || add_header(list, "Accept", r->accept));
+	for (size_t i = 0; ok && r->more && r->more[i]; i++)
+		ok = add_line(list, r->more[i]);
+	return ok;
 }
 
 static void free_headers(struct curl_slist **list)
@@ -222,8 +278,7 @@ enum err_code http_client_do(
 	CLEANUP(free_headers) struct curl_slist *headers = NULL;
 	long status = 0;
 
-	if ((r->content_type && !add_header(&headers, "Content-Type", r->content_type)) ||
-	    (r->accept && !add_header(&headers, "Accept", r->accept)))
+	if (!add_headers(&headers, r))
 		FAIL(e, NOMEM, "no memory for a request");
 	curl_easy_reset(c->curl); /* keeps the connection */
 	c->reason[0] = 0;

@@ -9,21 +9,37 @@
 #define HTTP_CLIENT_BODY_MAX   (1u << 20)
 #define HTTP_CLIENT_HEADER_MAX 4096 /* of one header's value that is kept */
 
-enum http_client_method { HTTP_CLIENT_GET, HTTP_CLIENT_HEAD, HTTP_CLIENT_POST };
+#define HTTP_CLIENT_FIELDS_MAX 64 /* of one answer that are kept */
+
+enum http_client_method {
+	HTTP_CLIENT_GET,
+	HTTP_CLIENT_HEAD,
+	HTTP_CLIENT_POST,
+	HTTP_CLIENT_PUT, /* these three without a body */
+	HTTP_CLIENT_DELETE,
+	HTTP_CLIENT_OPTIONS,
+};
 
 struct http_client_request {
 	enum http_client_method method;
 	const char *url;
 	struct bytes body;        /* POST */
-	const char *content_type; /* POST */
+	const char *content_type; /* POST; "": none is sent */
 	const char *accept;       /* NULL: not sent */
+	const char *const *more;  /* further header lines ("Origin: https://example.org"), NULL behind the last; may be NULL */
 	uint32_t timeout_ms;      /* of this whole request */
+};
+
+struct http_client_field {
+	struct bytes name, value; /* the name in lower case */
 };
 
 /* Headers that were not there are absent (ptr NULL); of those sent twice the last counts. In the arena. */
 struct http_client_answer {
 	int status;
 	struct bytes body, content_type, location, replay_nonce, retry_after;
+	struct http_client_field *fields; /* all of them, as they came */
+	size_t n_fields;
 };
 
 struct http_client;

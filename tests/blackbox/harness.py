@@ -185,7 +185,8 @@ def running_ca(*options, zones=None, **settings):
     web = Web()
     dns = zones or Responder()
     settings.setdefault("anchors", getattr(zones, "anchors", ()))
-    ca = Ca(*options, http_port=web.port, dns_port=dns.port, **settings)
+    settings.setdefault("http_port", web.port)
+    ca = Ca(*options, dns_port=dns.port, **settings)
     ca.web, ca.dns = web, dns
     try:
         ca.start()

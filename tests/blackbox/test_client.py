@@ -42,7 +42,7 @@ def make_tls(folder):
 
 
 class Pebble:
-    def __init__(self, folder):
+    def __init__(self, folder, **environment):
         self.folder = folder
         self.port, self.http_port = free_port(), free_port()
         self.directory = f"https://localhost:{self.port}/dir"
@@ -58,7 +58,7 @@ class Pebble:
         self.log = open(folder / "pebble.log", "wb")
         self.process = subprocess.Popen(
             [os.environ["PEBBLE"], "-config", "pebble.json", "-dnsserver", f"127.0.0.1:{self.dns.port}"], cwd=folder, stdout=self.log,
-            stderr=self.log, env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "50", "PEBBLE_AUTHZREUSE": "50"})
+            stderr=self.log, env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "50", "PEBBLE_AUTHZREUSE": "50", **environment})
         self.wait_ready()
 
     def wait_ready(self):

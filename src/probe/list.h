@@ -1,0 +1,13 @@
+/* The tables of cases, a file for each. To add a case: a row in its file. To add a file: its table here and in list.c. */
+#ifndef CHANCERY_PROBE_LIST_H
+#define CHANCERY_PROBE_LIST_H
+
+#include "probe/case.h"
+
+extern const struct case_table directory_cases;
+extern const struct case_table nonce_cases;
+
+/* One row for each check and each resource that it applies to; lives for ever. */
+const struct probe_case *matrix_cases(size_t *ret_n);
+
+#endif

@@ -1,0 +1,136 @@
+"""chancery probe: our CA against every requirement, Pebble as a control whose failures are known one by one, and each case against a
+mutant of the answer that it looks at: a case that passes whatever the server says is found here.
+
+Needs PEBBLE (the program) and CHANCERY_BUILD (a build folder); fails without them.
+"""
+import fnmatch
+import json
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from harness import BUILD, CLIENT_PROGRAM, free_port, running_ca
+from test_client import Pebble
+
+HERE = pathlib.Path(__file__).parent
+MUTANTS = BUILD / "tests" / "probe_mutants"
+PASSED, FAILED, COULD_NOT_RUN = 0, 1, 2
+
+
+def probe(*words, expect=None):
+    result = subprocess.run([str(w) for w in (CLIENT_PROGRAM, "probe", *words)], capture_output=True, text=True, timeout=120)
+    for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:"):
+        assert word not in result.stderr, result.stderr
+    if expect is not None:
+        assert result.returncode == expect, f"exit {result.returncode}\n{result.stdout}{result.stderr}"
+    return result
+
+
+def known(file):
+    """id, or pattern with *, -> the reason."""
+    lines = [line for line in (HERE / file).read_text().splitlines() if line and not line.startswith("#")]
+    rows = dict(re.split(r"\s+", line, maxsplit=1) for line in lines)
+    assert len(rows) == len(lines), f"{file}: an id twice"
+    assert all(len(reason) > 10 for reason in rows.values()), f"{file}: every row says why"
+    return rows
+
+
+def by_result(report, result):
+    return {c["id"]: f"{c['level']}: {c['requirement']} Seen: {c.get('seen')}" for c in report["cases"] if c["result"] == result}
+
+
+def held_exactly(report, result, file):
+    """Each case of this result matches a row, and each case that matches a row has this result, or is skipped."""
+    rows, found = known(file), by_result(report, result)
+    extra = {i: why for i, why in found.items() if not any(fnmatch.fnmatchcase(i, row) for row in rows)}
+    assert not extra, f"{result}, but not in {file}:\n" + as_words(extra)
+    for row in rows:
+        others = [c["id"] for c in report["cases"] if fnmatch.fnmatchcase(c["id"], row) and c["result"] not in (result, "skipped")]
+        assert not others, f"{file}: {row} also stands for {others}"
+        assert any(fnmatch.fnmatchcase(i, row) for i in found), f"{file}: {row} stands for nothing"
+
+
+def as_words(results):
+    return "\n".join(f"{i}  {why}" for i, why in results.items())
+
+
+@pytest.fixture(scope="module")
+def ca():
+    """A CA that validates by coming to the port of the suite's listener."""
+    port = free_port()
+    with running_ca(http_port=port) as made:
+        made.probe_port = port
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pebble(tmp_path_factory):
+    made = Pebble(tmp_path_factory.mktemp("pebble"), PEBBLE_WFE_NONCEREJECT="0", PEBBLE_AUTHZREUSE="0")
+    yield made
+    made.close()
+
+
+def names():
+    return ("--name", "probe-one.example", "--name", "probe-two.example")
+
+
+def test_our_own_ca(ca):
+    result = probe(ca.directory, "--ca-file", ca.root, "--http-port", ca.probe_port, "--json", *names())
+    report = json.loads(result.stdout)
+    assert not by_result(report, "failed"), as_words(by_result(report, "failed"))
+    assert not by_result(report, "could not run"), as_words(by_result(report, "could not run"))
+    assert result.returncode == PASSED
+    held_exactly(report, "skipped", "chancery_skipped.txt")
+    assert report["passed"] + report["skipped"] == len(report["cases"])
+
+
+def test_pebble_fails_what_is_known_and_nothing_else(pebble):
+    result = probe(pebble.directory, "--ca-file", pebble.ca_file, "--http-port", pebble.http_port, "--json", *names())
+    report = json.loads(result.stdout)
+    held_exactly(report, "failed", "pebble_failures.txt")
+    assert not by_result(report, "could not run"), as_words(by_result(report, "could not run"))
+    assert result.returncode == (FAILED if report["failed_must"] else PASSED)
+
+
+def test_every_case_fails_with_its_mutant(ca):
+    """Once as it is, once with the mutant of the answer: what passes before must fail then."""
+    result = subprocess.run([str(w) for w in (MUTANTS, ca.directory, ca.root, ca.probe_port, *names()[1::2])], capture_output=True,
+                            text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    survived, caught, not_run = map(int, re.search(r"SURVIVED (\d+) CAUGHT (\d+) NOT-RUN (\d+)", result.stdout).groups())
+    total = len(json.loads(probe("--list", "--json").stdout)["cases"])
+    assert survived == 0 and caught > 0 and caught + not_run == total
+
+
+# --- the command ---
+
+def test_the_table_for_people(ca):
+    result = probe(ca.directory, "--ca-file", ca.root, "--http-port", ca.probe_port, "--only", "new-nonce/*", "--only", "directory/get-200", expect=PASSED)
+    assert "new-nonce/head-200" in result.stdout and "directory/get-200" in result.stdout and "order/" not in result.stdout
+    assert re.search(r"\d+ passed, 0 failed \(0 of them MUST\), 0 skipped, 0 could not run", result.stdout)
+    assert "\x1b" not in result.stdout
+
+
+def test_a_server_that_is_none():
+    result = probe(f"https://localhost:{free_port()}/directory", "--http-port", free_port(), "--only", "new-nonce/*", "--json", expect=COULD_NOT_RUN)
+    report = json.loads(result.stdout)
+    assert report["could_not_run"] == len(report["cases"]) > 0
+
+
+def test_the_list():
+    cases = json.loads(probe("--list", "--json", expect=PASSED).stdout)["cases"]
+    text = probe("--list", expect=PASSED).stdout
+    assert all(c["id"] in text and c["requirement"] in text for c in cases)
+    some = json.loads(probe("--list", "--json", "--only", "order/*", expect=PASSED).stdout)["cases"]
+    assert 0 < len(some) < len(cases) and all(c["id"].startswith("order/") for c in some)
+
+
+@pytest.mark.parametrize("words, told", [
+    ([], "directory is needed"),
+    (["https://localhost/", "--http-port", "0"], "--http-port 0"),
+    (["https://localhost/", "--eab-kid", "x"], "--eab-key-file"),
+])
+def test_a_command_line_that_cannot_be(words, told):
+    assert told in probe(*words, expect=COULD_NOT_RUN).stderr
