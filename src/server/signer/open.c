@@ -37,20 +37,6 @@ static enum err_code check_settings(const struct settings *s, struct err *e)
 	return check_profiles(s, e);
 }
 
-static enum err_code read_policy(struct arena *a, const struct settings *s, struct name_policy *ret, struct err *e)
-{
-	const struct name_policy_texts t = { .allow_names = s->policy_allow_names.v,
-		.n_allow_names = s->policy_allow_names.n,
-		.deny_names = s->policy_deny_names.v,
-		.n_deny_names = s->policy_deny_names.n,
-		.allow_ips = s->policy_allow_ips.v,
-		.n_allow_ips = s->policy_allow_ips.n,
-		.deny_ips = s->policy_deny_ips.v,
-		.n_deny_ips = s->policy_deny_ips.n };
-
-	return name_policy_read(a, &t, ret, e);
-}
-
 /* A copy of our own, by the way that they came: nobody else's memory is relied on, and a bad change leaves the old in force. */
 enum err_code signer_settings(struct signer *s, const struct settings *settings, struct err *e)
 {
@@ -64,7 +50,7 @@ enum err_code signer_settings(struct signer *s, const struct settings *settings,
 	if (!a || !buf_ok(&wire))
 		FAIL(e, NOMEM, "no memory for the settings");
 	TRY(settings_read(a, buf_bytes(&wire), SETTINGS_READER_S, &copy, e));
-	TRY(read_policy(a, &copy, &policy, e));
+	TRY(settings_name_policy(a, &copy, &policy, e));
 	arena_free(s->settings_arena);
 	s->settings_arena = TAKE(a);
 	s->settings = copy;
