@@ -28,6 +28,7 @@ enum err_code get_directory(struct acme_request *r, struct reply *ret, struct er
 	json_put_member(&w, "newAccount", front_url(r, "/acme/new-account"));
 	json_put_member(&w, "newOrder", front_url(r, "/acme/new-order"));
 	json_put_member(&w, "newAuthz", front_url(r, "/acme/new-authz"));
+	json_put_member(&w, "revokeCert", front_url(r, "/acme/revoke-cert"));
 	json_put_member(&w, "renewalInfo", front_url(r, "/acme/renewal-info"));
 	json_put_key(&w, "meta");
 	json_put_object(&w);

@@ -7,10 +7,11 @@
 
 /* Who must have signed. */
 enum route_auth {
-	AUTH_NONE, /* GET and HEAD; also POST-as-GET by an account (RFC 8555 §7.1: a directory may be fetched so) */
-	AUTH_JWK,  /* POST signed by the key that the request carries */
-	AUTH_KID,  /* POST signed by an account */
-	AUTH_PAGE, /* a page for people: GET, HEAD and a form's POST, without a JWS; its handler looks at what it gets */
+	AUTH_NONE,   /* GET and HEAD; also POST-as-GET by an account (RFC 8555 §7.1: a directory may be fetched so) */
+	AUTH_JWK,    /* POST signed by the key that the request carries */
+	AUTH_KID,    /* POST signed by an account */
+	AUTH_EITHER, /* POST signed by an account, or by a key that the request carries (RFC 8555 §7.6) */
+	AUTH_PAGE,   /* a page for people: GET, HEAD and a form's POST, without a JWS; its handler looks at what it gets */
 };
 /* What a POST must carry. */
 enum route_payload { PAYLOAD_EMPTY, PAYLOAD_OBJECT, PAYLOAD_EITHER };
@@ -87,6 +88,6 @@ enum err_code authz_id_read(struct bytes text, uint8_t out[STORE_AUTHZ_ID], stru
 
 /* The handlers, one file each. */
 route_handler get_directory, new_nonce, new_account, post_account, new_authz, new_order, post_order, post_finalize, post_authz,
-    post_challenge, post_certificate, get_renewal_info;
+    post_challenge, post_certificate, get_renewal_info, revoke_cert;
 
 #endif

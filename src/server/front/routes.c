@@ -21,6 +21,7 @@ static const struct route routes[] = {
 	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_PLAIN, post_challenge },
 	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_certificate },
 	{ "/acme/cert/*/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_certificate },
+	{ "/acme/revoke-cert", AUTH_EITHER, PAYLOAD_OBJECT, ROUTE_ANY_TERMS, revoke_cert },
 	{ "/acme/renewal-info/*", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_renewal_info },
 };
 
@@ -117,7 +118,7 @@ static enum err_code authenticate(struct acme_request *r, const struct route *ro
 	TRY(jws_parse(r->http->arena, r->http->body, JWS_NONCE_REQUIRED, &r->jws, e));
 	TRY(check_url(r, route, e));
 	TRY(nonce_use(r->front->nonces, r->jws.nonce, e));
-	if (route->auth == AUTH_JWK) {
+	if (route->auth == AUTH_JWK || (route->auth == AUTH_EITHER && r->jws.jwk.ptr)) {
 		if (!r->jws.jwk.ptr)
 			FAIL(e, MALFORMED, "this request is signed by a key that it carries as \"jwk\", not by an account");
 		TRY(jwk_parse(r->http->arena, r->jws.jwk, &r->key, e));

@@ -59,3 +59,31 @@ enum err_code certificate_insert(struct db *db, const struct store_certificate *
 	db_bind_bytes(st, 7, c->chain);
 	return db_run(st, &n, e);
 }
+
+struct revocation {
+	const uint8_t *serial;
+	int64_t time_s;
+	uint8_t reason;
+};
+
+static enum err_code revoke_certificate(struct db *db, void *ctx, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	const struct revocation *v = ctx;
+	int64_t n;
+
+	TRY(db_prepare(db, "UPDATE certificates SET revoked_s = coalesce(revoked_s, $2), reason = $3 WHERE serial = $1", &st, e));
+	db_bind_bytes(st, 1, span(v->serial, STORE_SERIAL));
+	db_bind_int(st, 2, v->time_s);
+	db_bind_int(st, 3, v->reason);
+	TRY(db_run(st, &n, e));
+	errno = 0;
+	if (n == 0)
+		FAIL(e, NOT_FOUND, "there is no such certificate");
+	return ERR_OK;
+}
+
+enum err_code store_revoke_certificate(struct store *s, const uint8_t serial[STORE_SERIAL], int64_t time_s, uint8_t reason, struct err *e)
+{
+	return db_writer_run(s->writer, revoke_certificate, &(struct revocation){ serial, time_s, reason }, e);
+}

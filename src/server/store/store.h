@@ -166,6 +166,10 @@ struct store_limits {
 };
 enum err_code store_next_limits(struct store *s, struct arena *a, int64_t after, struct store_limits *ret, struct err *e) MUST_USE;
 
+/* What the signer has logged. A certificate that is revoked already stays so, with the reason of now. NOT_FOUND when there is none. */
+enum err_code store_revoke_certificate(
+    struct store *s, const uint8_t serial[STORE_SERIAL], int64_t time_s, uint8_t reason, struct err *e) MUST_USE;
+
 enum err_code store_add_checkpoint(struct store *s, struct bytes checkpoint, struct err *e) MUST_USE;
 
 #endif

@@ -448,6 +448,25 @@ static void finalize_in_one_step(void **state)
 	assert_true(bytes_eq(c.chain, a.certificate.chain));
 }
 
+static void a_revocation_stays(void **state)
+{
+	struct store_certificate c;
+
+	(void)state;
+	OK(sample_add(store, &a, NULL));
+	FAILS(NOT_FOUND, store_revoke_certificate(store, a.certificate.serial, 1790000000, 4, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	OK(sample_finalize(store, &a, NULL));
+	OK(store_get_certificate(store, arena, a.certificate.serial, &c, NULL));
+	assert_int_equal(c.revoked_s, 0);
+	OK(store_revoke_certificate(store, a.certificate.serial, 1790000000, 4, NULL));
+	OK(store_revoke_certificate(store, a.certificate.serial, 1790000099, 1, NULL)); /* its key was found to be known since */
+	reopen();
+	OK(store_get_certificate(store, arena, a.certificate.serial, &c, NULL));
+	assert_int_equal(c.revoked_s, 1790000000);
+	assert_int_equal(c.reason, 1);
+}
+
 static void finalize_by_way_of_processing(void **state)
 {
 	struct store_order o;
@@ -647,6 +666,7 @@ int main(void)
 		T(deactivated_ones_end_their_order),
 		T(pre_authorizations),
 		T(finalize_in_one_step),
+		T(a_revocation_stays),
 		T(finalize_by_way_of_processing),
 		T(finalize_conflicts),
 		T(finalize_fails),
