@@ -410,6 +410,16 @@ struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumb
 	return arena_fmt(a, "%.*s" ACCOUNT_PATH "%s", BYTES_FMT(base), id);
 }
 
+struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE])
+{
+	char hex[HEX_LEN(ISSUER_KEY_SIZE) + 1];
+
+	if (base.len == 0)
+		return BYTES_LIT("");
+	hex_encode((struct bytes){ issuer, ISSUER_KEY_SIZE }, hex);
+	return arena_fmt(a, "%.*s" CRL_PATH "%s" CRL_SUFFIX, BYTES_FMT(base), hex);
+}
+
 enum err_code finalize_url_read(struct bytes base, struct bytes url, uint8_t ret_order[ORDER_ID_SIZE], struct err *e)
 {
 	struct bytes prefix = BYTES_LIT(ORDER_PATH), suffix = BYTES_LIT(FINALIZE_SUFFIX);

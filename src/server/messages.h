@@ -160,6 +160,10 @@ bool order_id_names(const uint8_t id[ORDER_ID_SIZE], struct bytes new_order);
 #define ORDER_PATH      "/acme/order/"
 #define FINALIZE_SUFFIX "/finalize"
 struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumbprint[32]);
+/* Where an issuer's revocation list is served: base is "publish.base-url"; without one there is no URL either. ptr NULL: no memory. */
+#define CRL_PATH   "/crl/"
+#define CRL_SUFFIX ".crl"
+struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE]);
 /* UNAUTHORIZED unless url is exactly base's finalize URL of an order. */
 enum err_code finalize_url_read(struct bytes base, struct bytes url, uint8_t ret_order[ORDER_ID_SIZE], struct err *e) MUST_USE;
 

@@ -184,7 +184,9 @@ class Log:
                 self.intents[value.serial] = value
             elif isinstance(value, Revoke):
                 check(value.serial in self.results, f"record {record.sequence} revokes what there is not")
-                check(value.serial not in self.revoked, f"record {record.sequence} revokes once more")
+                earlier = self.revoked.get(value.serial)
+                check(not earlier or (value.by, value.reason) == (1, 1) and earlier.reason != 1 and value.time == earlier.time,
+                      f"record {record.sequence} revokes once more")
                 self.revoked[value.serial] = value
             elif isinstance(value, Crl):
                 check(value.number == record.sequence, f"record {record.sequence}: a list of number {value.number}")

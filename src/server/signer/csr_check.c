@@ -1,5 +1,5 @@
 /* What is asked of every CSR, whoever sends it. */
-#include "server/signer/state.h"
+#include "server/signer/revoke.h"
 
 #include <errno.h>
 
@@ -12,7 +12,7 @@ static enum err_code check_other_uses(const struct signer *s, struct bytes spki,
 	for (size_t i = 0; i < s->n_own; i++)
 		if (bytes_eq(spki, s->own[i]))
 			FAIL(e, BAD_CSR, "the CSR's key is one of this CA's own");
-	return ERR_OK;
+	return compromised_check(s, spki, e);
 }
 
 /* Keys that nobody should certify: others have them, or they speak for an account. */

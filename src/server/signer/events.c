@@ -1,5 +1,5 @@
 /* What the log holds beside certificates: how such a record comes into the log, and what it makes of the signer's state. */
-#include "server/signer/state.h"
+#include "server/signer/revoke.h"
 
 #include "base/clock.h"
 
@@ -10,6 +10,9 @@
 /* What a record of each type changes. One way for both: what a start recalls, and what has just been added. */
 typedef enum err_code event_take(struct signer *s, const struct record *r, struct err *e);
 static event_take *const takes[UINT8_MAX + 1] = {
+	[LOG_VOID] = revoked_take_void,
+	[LOG_REVOKE] = revoked_take,
+	[LOG_CRL] = crl_take,
 	[LOG_ROLLOVER] = account_take,
 	[LOG_DEACTIVATE] = account_take,
 	[LOG_BIND] = account_take,

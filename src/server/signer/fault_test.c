@@ -1,7 +1,7 @@
 /* Fail the N-th operation, for every N, and cut the power: whatever happens, after the next start each certificate that a client was
  * given is in the log, each intent has a result or is void, and no order has two certificates (DESIGN §2). */
 #include "server/signer/state.h"
-#include "server/signer/test_world.h"
+#include "server/signer/test_revoke.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,6 +20,10 @@ try {
 	struct recipe r[BATCH];
 	struct signer_request q[BATCH];
 	struct bytes given[BATCH]; /* what a client has in hand; ptr NULL: nothing */
+	struct issued victim;      /* to be revoked; serial.ptr NULL: none */
+	bool revoked;              /* a client was told so */
+	uint64_t revoked_before;   /* records in the log */
+	uint64_t list;             /* the number of the newest list that was given out */
 };
 
 static void make_try(struct world *w, struct try *t)
@@ -49,6 +53,20 @@ static enum err_code run_try(struct world *w, struct try *t)
 	return rc;
 }
 
+/* Whatever was told to be revoked is in every later list, and a list's number never comes twice. */
+static void assert_revoked(struct world *w, const struct try *t)
+{
+	uint64_t revoked = log_census(w, NULL).n[LOG_REVOKE] - t->revoked_before;
+	struct crl_new n;
+
+	assert_true(revoked <= 1);
+	if (t->revoked)
+		assert_int_equal(revoked, 1);
+	struct bytes list = must_make_list(w);
+	assert_int_equal(list_has(list, t->victim.serial, NULL, NULL), revoked == 1);
+	assert_true(signer_crl_newest(w->s, &n) && n.number > t->list);
+}
+
 /* Nothing fails any more. The log is whole; every order gets its one certificate, the same that was given before. */
 static void assert_whole(struct world *w, struct try *t)
 {
@@ -57,6 +75,8 @@ static void assert_whole(struct world *w, struct try *t)
 	assert_code(world_reopen(w, &e), ERR_OK, &e);
 	struct census c = log_census(w, NULL);
 	assert_int_equal(c.n[LOG_INTENT], c.n[LOG_RESULT] + c.n[LOG_VOID]);
+	if (t->victim.serial.ptr)
+		assert_revoked(w, t);
 	for (size_t i = 0; i < BATCH; i++) {
 		c = log_census(w, t->r[i].order);
 		assert_true(c.certificates_of_order <= 1);
@@ -149,6 +169,43 @@ static void a_round_survives_any_failure(void **state)
 {
 	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
 		fail_each(*state, &variants[i], act_issue);
+}
+
+/* A revocation among issuances, and the list that comes of it. */
+static bool act_revoke(struct world *w, struct try *t)
+{
+	struct recipe r = recipe_simple(w);
+	uint64_t fail_at = test_seam.fail_at;
+	struct crl_new n;
+	struct err e = { 0 };
+	bool made = false;
+
+	test_seam.fail_at = 0;
+	t->victim = must_issue(w, &r);
+	t->revoked_before = log_census(w, NULL).n[LOG_REVOKE];
+	struct revoke_recipe q = revoke_by_account(w, t->victim.certificate);
+	t->q[1] = (struct signer_request){ .kind = REQUEST_REVOKE, .body = revoke_body(w, &q) };
+	arena_reset(w->round);
+	test_seam.ops = 0;
+	test_seam.failed = false;
+	test_seam.fail_at = fail_at;
+	enum err_code rc = signer_round(w->s, w->round, t->q, BATCH, &e);
+	t->revoked = t->q[1].code == ERR_OK;
+	assert_true(rc == ERR_OK || !t->revoked); /* a read that fails refuses one request, and no more */
+	for (size_t i = 0; i < BATCH; i += 2)
+		if (t->q[i].code == ERR_OK)
+			t->given[i] = arena_copy(w->a, t->q[i].issued.certificate);
+	if (rc == ERR_OK)
+		rc = signer_crl(w->s, &made, &e);
+	if (made && signer_crl_newest(w->s, &n))
+		t->list = n.number;
+	return rc == ERR_OK;
+}
+
+static void a_revocation_survives_any_failure(void **state)
+{
+	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+		fail_each(*state, &variants[i], act_revoke);
 }
 
 /* A round that begins a new segment. */
@@ -302,6 +359,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD(a_round_survives_any_failure),
+		WORLD(a_revocation_survives_any_failure),
 		WORLD(a_rotation_survives_any_failure),
 		WORLD(a_recovery_survives_any_failure),
 		WORLD(a_checkpoint_survives_any_failure),

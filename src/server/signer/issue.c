@@ -1,5 +1,5 @@
 /* A round: events and intents durable -> sign -> results durable -> reply (DESIGN §2, §6). */
-#include "server/signer/state.h"
+#include "server/signer/lists.h"
 
 #include "base/clock.h"
 #include "base/event.h"
@@ -84,14 +84,19 @@ static enum err_code make_tbs(struct round *w, struct job *j, struct err *e)
 	return lint_leaf_tbs(w->a, j->tbs, s->issuer, j->profile, &j->leaf, e);
 }
 
-static void set_leaf(struct job *j, const struct csr *csr, enum key_type type, int64_t before_s, int64_t after_s)
+static enum err_code set_leaf(
+    struct round *w, struct job *j, const struct csr *csr, enum key_type type, int64_t before_s, int64_t after_s, struct err *e)
 {
 	j->leaf = (struct leaf_request){ .names = csr->names,
 		.n_names = csr->n_names,
 		.spki = csr->spki,
 		.key_type = type,
 		.not_before_s = before_s,
-		.not_after_s = after_s };
+		.not_after_s = after_s,
+		.crl_url = signer_crl_url(w->s, w->a) };
+	if (!j->leaf.crl_url.ptr)
+		FAIL(e, NOMEM, "no memory for a certificate");
+	return ERR_OK;
 }
 
 static enum err_code check_names(const struct evidence *v, const struct csr *csr, struct err *e)
@@ -129,7 +134,7 @@ static enum err_code prepare_order(struct round *w, struct job *j, struct err *e
 		TRY(receipts_check(w->s, w->a, &i, &v, &csr, w->now_ms, e));
 		j->profile = v.profile;
 		j->evidence = j->r->body;
-		set_leaf(j, &csr, type, v.not_before_s, v.not_after_s);
+		TRY(set_leaf(w, j, &csr, type, v.not_before_s, v.not_after_s, e));
 		TRY(make_tbs(w, j, e));
 		TRY(orders_reserve(w->s->orders, j->order, SIGNER_BATCH_MAX, e));
 	}
@@ -168,7 +173,7 @@ static enum err_code prepare_tls(struct round *w, struct job *j, struct err *e)
 	TRY(csr_check(s, w->a, j->r->body, NULL, NULL, &csr, &type, e));
 	TRY(tls_names_check(s, w->a, &csr, e));
 	TRY(validity_decide(s, j->profile, w->now_ms, w->now_ms, false, 0, false, 0, &before_s, &after_s, e));
-	set_leaf(j, &csr, type, before_s, after_s);
+	TRY(set_leaf(w, j, &csr, type, before_s, after_s, e));
 	TRY(make_tbs(w, j, e));
 	j->kind = JOB_NEW;
 	return ERR_OK;
@@ -267,8 +272,9 @@ static enum err_code add_void(struct round *w, struct job *j, enum err_code code
 
 	memcpy(v.serial, j->serial, sizeof v.serial);
 	memcpy(v.order, j->order, sizeof v.order);
-	void_write(&v, log_begin(w->s->log));
-	TRY(log_end(w->s->log, LOG_VOID, w->now_ms, NULL, e));
+	buf_reset(&w->s->event);
+	void_write(&v, &w->s->event);
+	TRY(event_append(w->s, LOG_VOID, buf_bytes(&w->s->event), w->now_ms, e));
 	w->s->counts.voided++;
 	refuse(w, j, code);
 	return ERR_OK;

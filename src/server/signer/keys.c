@@ -90,6 +90,10 @@ enum err_code signer_check_ca(struct arena *a, struct bytes root_pem, struct byt
 	TRY(key_private_from_pem(issuer_key_pem, &key, e));
 	if (!bytes_eq(key_spki(key), issuer.spki))
 		FAIL(e, CONFIG, "%s is not the key of the certificate in %s", FILE_ISSUER_KEY, FILE_ISSUER);
+	if (issuer.subject_key_id.len != ISSUER_KEY_SIZE)
+		FAIL(e, CONFIG,
+		    "the issuer's certificate must have a subjectKeyIdentifier of %d bytes: its revocation lists are named by it",
+		    ISSUER_KEY_SIZE);
 	TRY(issuer_new(issuer_der, key, ret, e));
 	*ret_n_own = n_own;
 	return ERR_OK;

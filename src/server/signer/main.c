@@ -80,6 +80,38 @@ static void send_answer(struct server *v, const struct signer_request *r, uint32
 		send_refused(v, id, ERR_NOMEM, "no memory for an answer");
 }
 
+static void tell_list(struct server *v)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(64);
+	struct crl_new n;
+
+	if (!v->hello || !signer_crl_newest(v->signer, &n))
+		return;
+	crl_new_write(&n, &out);
+	send_front(v, MESSAGE_CRL_NEW, 0, buf_bytes(&out));
+}
+
+static void send_part(struct server *v, const struct message *m)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
+	struct err e = { 0 };
+
+	if (signer_crl_part(v->signer, m->body, &out, &e) == ERR_OK)
+		send_front(v, MESSAGE_CRL_PART, m->id, buf_bytes(&out));
+	else
+		send_refused(v, m->id, e.code, e.detail);
+}
+
+static enum err_code make_list(struct server *v, struct err *e)
+{
+	bool made;
+
+	TRY(signer_crl(v->signer, &made, e));
+	if (made)
+		tell_list(v);
+	return ERR_OK;
+}
+
 static enum err_code make_checkpoint(struct server *v, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
@@ -133,6 +165,7 @@ static enum err_code on_hello(struct server *v, const struct message *m, struct 
 	wire_put_fixed(&out, (struct bytes){ signer_instance(v->signer), INSTANCE_SIZE });
 	wire_put_bytes(&out, signer_chain(v->signer));
 	send_front(v, MESSAGE_HELLO_OK, m->id, buf_bytes(&out));
+	tell_list(v);
 	return ERR_OK;
 }
 
@@ -158,6 +191,8 @@ static enum err_code on_front_message(struct server *v, const struct message *m,
 	if (!v->hello) {
 		v->refused_turn++;
 		send_refused(v, m->id, ERR_UNAUTHORIZED, "HELLO must be the first message on a channel");
+	} else if (m->type == MESSAGE_CRL_GET) {
+		send_part(v, m);
 	} else if (signer_request_kind(m->type, &kind)) {
 		enqueue(v, m, kind);
 	}
@@ -201,6 +236,12 @@ static void put_counts(struct server *v, struct json_out *w)
 	json_put_member_uint(w, "log_bytes", c.log_bytes);
 	json_put_member_uint(w, "log_segments", c.log_segments);
 	json_put_member_uint(w, "syncs", c.syncs);
+	json_put_member_uint(w, "revoked", c.revoked);
+	json_put_member_uint(w, "keys_compromised", c.keys_compromised);
+	json_put_member_uint(w, "crl_number", c.crl_number);
+	json_put_member_uint(w, "crl_size", c.crl_size);
+	int64_t age_s = c.crl_number ? clock_wall_ms() / 1000 - c.crl_this_update_s : 0;
+	json_put_member_uint(w, "crl_age_s", age_s < 0 ? 0 : (uint64_t)age_s);
 	json_put_member_uint(w, "refused_turn", v->refused_turn);
 	status_put_errors(w, "refused", c.refused);
 }
@@ -282,10 +323,10 @@ static enum err_code serve_parent(struct server *v, struct err *e)
 static int poll_timeout(const struct server *v)
 {
 	int operators_ms = operators_timeout(v->operators);
+	int64_t left = signer_crl_wait_ms(v->signer), checkpoint = v->checkpoint_due_ms - clock_monotonic_ms();
 
-	if (v->checkpoint_due_ms == 0)
-		return operators_ms;
-	int64_t left = v->checkpoint_due_ms - clock_monotonic_ms();
+	if (v->checkpoint_due_ms != 0 && checkpoint < left)
+		left = checkpoint;
 	if (operators_ms >= 0 && operators_ms < left)
 		left = operators_ms;
 	return left < 0 ? 0 : (int)left;
@@ -307,6 +348,7 @@ static enum err_code flush(struct server *v, struct err *e)
 
 static enum err_code serve(struct server *v, struct err *e)
 {
+	TRY(make_list(v, e)); /* the front asks for it as soon as it is there */
 	while (!v->stop) {
 		struct pollfd p[2 + OPERATORS_FDS] = { { .fd = channel_fd(v->child.parent), .events = wanted(v->child.parent) } };
 		p[1] = (struct pollfd){ .fd = v->front ? channel_fd(v->front) : -1, .events = v->front ? wanted(v->front) : 0 };
@@ -317,6 +359,7 @@ static enum err_code serve(struct server *v, struct err *e)
 		TRY(serve_front(v, e));
 		TRY(serve_parent(v, e));
 		TRY(operators_serve(v->operators, v->signer, e));
+		TRY(make_list(v, e));
 		TRY(checkpoint_if_due(v, e));
 	}
 	return make_checkpoint(v, e);

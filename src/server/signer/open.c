@@ -1,5 +1,5 @@
 /* Opening and closing a signer, its settings and counters. */
-#include "server/signer/state.h"
+#include "server/signer/lists.h"
 
 #include "base/clock.h"
 #include "base/seam.h"
@@ -34,6 +34,10 @@ static enum err_code check_settings(const struct settings *s, struct err *e)
 		FAIL(e, CONFIG, "order-lifetime must be at most %d s", ORDER_LIFETIME_MAX_S);
 	if (s->segment_size < SEGMENT_SIZE_MIN || s->segment_size > SEGMENT_SIZE_MAX)
 		FAIL(e, CONFIG, "segment-size must be between %u and %u bytes", SEGMENT_SIZE_MIN, SEGMENT_SIZE_MAX);
+	if (s->crl_lifetime == 0 || s->crl_lifetime > CRL_UPDATE_MAX_S)
+		FAIL(e, CONFIG, "crl-lifetime must be at most %d s (Baseline Requirements 7.2)", CRL_UPDATE_MAX_S);
+	if (s->crl_interval == 0 || s->crl_interval >= s->crl_lifetime)
+		FAIL(e, CONFIG, "crl-interval must be less than crl-lifetime: the next list must be there before one ends");
 	return check_profiles(s, e);
 }
 
@@ -113,7 +117,9 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 	s->arena = arena_new(16384, SETTINGS_MAX);
 	s->orders = orders_new();
 	s->accounts = accounts_new();
-	if (!s->arena || !s->orders || !s->accounts)
+	s->revoked = set_new(sizeof(struct revoked_entry), SERIAL_SIZE, REVOKED_MAX);
+	s->compromised = set_new(SHA256_SIZE, SHA256_SIZE, REVOKED_MAX);
+	if (!s->arena || !s->orders || !s->accounts || !s->revoked || !s->compromised)
 		FAIL(e, NOMEM, "no memory for the signer");
 	s->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	if (s->dir < 0)
@@ -142,6 +148,9 @@ void signer_close(struct signer *s)
 	orders_free(s->orders);
 	accounts_free(s->accounts);
 	eab_keys_free(s->eab);
+	set_free(s->revoked);
+	set_free(s->compromised);
+	lists_free(&s->lists);
 	buf_free(&s->chain);
 	buf_free(&s->scratch);
 	buf_free(&s->event);
@@ -176,6 +185,11 @@ struct signer_counts signer_counts(const struct signer *s)
 	c.log_records = log_position(s->log).chain.sequence;
 	c.log_bytes = l.bytes;
 	c.log_segments = l.segments;
+	c.revoked = set_count(s->revoked);
+	c.keys_compromised = set_count(s->compromised);
+	c.crl_number = s->lists.newest.number;
+	c.crl_size = s->lists.newest.der.len;
+	c.crl_this_update_s = s->lists.newest.this_update_s;
 	c.syncs = l.syncs;
 	return c;
 }

@@ -4,6 +4,7 @@
 #include "os/process.h"
 #include "server/signer/state.h"
 #include "os/sanitized.h"
+#include "server/signer/test_revoke.h"
 #include "server/signer/test_world.h"
 
 #include <fcntl.h>
@@ -30,6 +31,7 @@ struct ground {
 	struct channel *parent, *front;
 	int front_fd;
 	uint32_t id;
+	struct crl_new list; /* the newest that it has told of */
 };
 
 /* As root the signer takes a user of its own, to whom its folder then belongs. */
@@ -127,6 +129,16 @@ static void new_front(struct ground *g)
 	assert_code(server_channel_new(pair[0], PROCESS_FRONT, PROCESS_SIGNER, &g->front, &e), ERR_OK, &e);
 }
 
+/* There is one whenever the signer serves. */
+static void await_list(struct ground *g)
+{
+	struct message m = await(g->front, MESSAGE_CRL_NEW);
+	struct err e = { 0 };
+
+	assert_code(crl_new_read(m.body, &g->list, &e), ERR_OK, &e);
+	assert_true(g->list.number > 0 && g->list.size > 0);
+}
+
 static void say_hello(struct ground *g, struct bytes checkpoint)
 {
 	tell(g->front, MESSAGE_HELLO, ++g->id, checkpoint);
@@ -134,6 +146,7 @@ static void say_hello(struct ground *g, struct bytes checkpoint)
 	assert_int_equal(m.id, g->id);
 	assert_true(m.body.len > INSTANCE_SIZE);
 	assert_memory_equal(m.body.ptr, g->w.identity.instance, INSTANCE_SIZE);
+	await_list(g);
 }
 
 static void begin(struct ground *g)
@@ -231,6 +244,26 @@ static void await_refusal(struct ground *g, enum err_code want)
 	assert_code(problem_read(m.body, &code, &detail, &e), ERR_OK, &e);
 	assert_int_equal(code, want);
 	assert_true(detail.len > 10);
+}
+
+static void fetch(struct ground *g, struct buf *out)
+{
+	CLEANUP(buf_free_p) struct buf body = buf_new(64);
+	struct crl_part part = { 0 };
+	struct err e = { 0 };
+
+	while (out->len < g->list.size) {
+		struct crl_get get = { .number = g->list.number, .offset = out->len };
+		memcpy(get.issuer, g->list.issuer, sizeof get.issuer);
+		buf_reset(&body);
+		crl_get_write(&get, &body);
+		tell(g->front, MESSAGE_CRL_GET, ++g->id, buf_bytes(&body));
+		struct message m = await(g->front, MESSAGE_CRL_PART);
+		assert_int_equal(m.id, g->id);
+		assert_code(crl_part_read(m.body, &part, &e), ERR_OK, &e);
+		assert_true(part.number == g->list.number && part.offset == out->len && part.part.len > 0);
+		buf_add(out, part.part);
+	}
 }
 
 static const char *status(struct ground *g)
@@ -372,6 +405,50 @@ static void survives_being_killed(void **state)
 		assert_int_equal(log_census(&g->w, open[i].order).certificates_of_order, 1);
 }
 
+/* Revoked over the channel: the answer, then the news of a list, then the list in parts; and all of it again after a kill. */
+static void gives_lists_out(void **state)
+{
+	struct ground *g = *state;
+	CLEANUP(buf_free_p) struct buf whole = buf_new(CRL_SIZE_MAX);
+	struct recipe r = recipe_now(g);
+	struct revoked v;
+	struct err e = { 0 };
+	struct cert c;
+
+	begin(g);
+	say_hello(g, BYTES_LIT(""));
+	struct bytes certificate = ask(g, &r);
+	uint64_t before = g->list.number;
+	struct revoke_recipe q = revoke_by_key(&g->w, certificate, g->w.leaf);
+	tell(g->front, MESSAGE_REVOKE, ++g->id, revoke_body(&g->w, &q));
+	struct message m = await(g->front, MESSAGE_REVOKE_OK);
+	assert_int_equal(m.id, g->id);
+	assert_code(revoked_read(m.body, &v, &e), ERR_OK, &e);
+	await_list(g);
+	assert_true(g->list.number > before);
+	tell(g->front, MESSAGE_REVOKE, ++g->id, revoke_body(&g->w, &q));
+	await_refusal(g, ERR_ALREADY_REVOKED);
+	assert_code(cert_parse(g->w.a, certificate, &c, &e), ERR_OK, &e);
+	for (int start = 0; start < 2; start++) {
+		buf_reset(&whole);
+		fetch(g, &whole);
+		int64_t time_s;
+		assert_true(list_has(buf_bytes(&whole), c.serial, &time_s, NULL));
+		assert_int_equal(time_s, v.time_s);
+		assert_non_null(strstr(status(g), "\"revoked\":1,"));
+		assert_int_equal(kill(g->pid, SIGKILL), 0);
+		assert_int_equal(await_exit(g), -SIGKILL);
+		end(g);
+		begin(g);
+		before = g->list.number;
+		say_hello(g, BYTES_LIT(""));
+		assert_true(g->list.number > before);
+	}
+	tell(g->front, MESSAGE_CRL_GET, ++g->id, BYTES_LIT("nonsense"));
+	await_refusal(g, ERR_MALFORMED);
+	stop(g);
+}
+
 static void a_shorter_log_ends_it(void **state)
 {
 	struct ground *g = *state;
@@ -438,6 +515,7 @@ int main(void)
 		GROUND(survives_its_front),
 		GROUND(serves_full_batches),
 		GROUND(survives_being_killed),
+		GROUND(gives_lists_out),
 		GROUND(a_shorter_log_ends_it),
 		GROUND(a_start_that_fails_says_why),
 		GROUND(ends_with_its_parent),

@@ -106,31 +106,55 @@ static enum err_code take_receipt(struct check *k, struct arena *a, struct bytes
 	return ERR_OK;
 }
 
-/* CAA was looked at for the very method that showed control (RFC 8657 §4). */
-static enum err_code check_covered(const struct check *k, size_t i, struct err *e)
+static enum err_code check_control(const struct check *k, size_t i, struct err *e)
 {
 	struct bytes name = k->csr->names[i].type == SAN_DNS ? k->csr->names[i].value : BYTES_LIT("an IP address");
 
 	if (k->covered[i].control == 0)
 		FAIL(e, CONFIRM, "no control receipt for %.*s", BYTES_FMT(name));
+	return ERR_OK;
+}
+
+/* CAA was looked at for the very method that showed control (RFC 8657 §4). */
+static enum err_code check_covered(const struct check *k, size_t i, struct err *e)
+{
+	TRY(check_control(k, i, e));
 	if (k->csr->names[i].type == SAN_IP) /* CAA is a matter of names (RFC 8659 §3, RFC 8738 §8) */
 		return ERR_OK;
 	if ((k->covered[i].control & k->covered[i].caa) == 0)
-		FAIL(e, CONFIRM, "no CAA receipt for %.*s by the method of its control receipt", BYTES_FMT(name));
+		FAIL(e, CONFIRM, "no CAA receipt for %.*s by the method of its control receipt", BYTES_FMT(k->csr->names[i].value));
+	return ERR_OK;
+}
+
+static enum err_code take_receipts(struct check *k, struct arena *a, const struct bytes *receipts, size_t n, struct err *e)
+{
+	errno = 0;
+	k->covered = arena_array(a, k->csr->n_names, sizeof *k->covered);
+	if (!k->covered)
+		FAIL(e, NOMEM, "no memory for receipts");
+	for (size_t i = 0; i < n; i++)
+		TRY(take_receipt(k, a, receipts[i], e));
 	return ERR_OK;
 }
 
 enum err_code receipts_check(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,
     const struct csr *csr, int64_t now_ms, struct err *e)
 {
-	struct check k = { .s = s, .v = v, .csr = csr, .now_ms = now_ms, .covered = arena_array(a, csr->n_names, sizeof *k.covered) };
+	struct check k = { .s = s, .v = v, .csr = csr, .now_ms = now_ms };
 
-	errno = 0;
-	if (!k.covered)
-		FAIL(e, NOMEM, "no memory for receipts");
-	for (size_t n = 0; n < i->n_receipts; n++)
-		TRY(take_receipt(&k, a, i->receipts[n], e));
+	TRY(take_receipts(&k, a, i->receipts, i->n_receipts, e));
 	for (size_t n = 0; n < csr->n_names; n++)
 		TRY(check_covered(&k, n, e));
+	return ERR_OK;
+}
+
+enum err_code receipts_check_control(const struct signer *s, struct arena *a, const struct bytes *receipts, size_t n_receipts,
+    const struct evidence *v, const struct csr *names, int64_t now_ms, struct err *e)
+{
+	struct check k = { .s = s, .v = v, .csr = names, .now_ms = now_ms };
+
+	TRY(take_receipts(&k, a, receipts, n_receipts, e));
+	for (size_t i = 0; i < names->n_names; i++)
+		TRY(check_control(&k, i, e));
 	return ERR_OK;
 }

@@ -75,8 +75,22 @@ struct signer_counts {
 	uint64_t checkpoints_ignored;                  /* not signed by us */
 	uint64_t log_records, log_bytes, log_segments; /* of the whole log */
 	uint64_t syncs;                                /* of the log, since it was opened */
+	uint64_t revoked, keys_compromised;            /* serials that stand revoked; keys that may not be certified any more */
+	uint64_t crl_number, crl_size;                 /* of the newest list; 0: none since the start */
+	int64_t crl_this_update_s;
 };
 struct signer_counts signer_counts(const struct signer *s);
+
+/* Revocation lists. One is made when there is none since the start, when something was revoked since the last one (at most once a second, and
+ * in at most a tenth of the time), and when "crl-interval" has passed. It is in the log before *ret_made says that there is a new
+ * one. Fails only as signer_round() does; what else goes wrong is an event, and tried again. */
+enum err_code signer_crl(struct signer *s, bool *ret_made, struct err *e) MUST_USE;
+/* When to call it again. */
+int64_t signer_crl_wait_ms(const struct signer *s);
+/* false: there is none yet. */
+bool signer_crl_newest(const struct signer *s, struct crl_new *ret);
+/* CRL_GET's body -> CRL_PART's, from memory: of the newest list or of the one before. */
+enum err_code signer_crl_part(const struct signer *s, struct bytes body, struct buf *out, struct err *e) MUST_USE;
 
 /* Goes through the whole log: each record's checksum and chain, each intent and result. For tests and operators. */
 typedef enum err_code signer_log_visit(void *ctx, unsigned type, uint64_t sequence, int64_t time_ms, struct bytes body, struct err *e);

@@ -10,6 +10,7 @@
 #include "server/signer/eab.h"
 #include "server/signer/log.h"
 #include "server/signer/orders.h"
+#include "server/signer/set.h"
 #include "server/signer/signer.h"
 
 #define FILE_ROOT       "root.pem"
@@ -54,6 +55,21 @@ struct former_key {
 	struct key *key; /* NULL: an empty place */
 };
 
+/* A revocation list that can be had. */
+struct list {
+	uint64_t number; /* 0: there is none */
+	int64_t this_update_s, next_update_s;
+	struct buf der;
+};
+
+struct lists {
+	struct list newest, before; /* the one before is kept for whoever is about to fetch it */
+	struct crl_made logged;     /* the newest in the log, which after a start nobody has any more */
+	bool changed;               /* something was revoked since */
+	int64_t again_ms;           /* monotonic: not before then */
+	size_t swept;               /* how many entries were left when the set was last rid of what is over */
+};
+
 struct signer {
 	int dir, log_dir;
 	struct identity identity;
@@ -71,6 +87,9 @@ struct signer {
 	struct eab_keys *eab;
 	struct log *log;
 	struct orders *orders;
+	struct set *revoked;     /* struct revoked_entry, see revoke.h */
+	struct set *compromised; /* digests of SubjectPublicKeyInfos that may not be certified any more */
+	struct lists lists;
 	struct tls_past tls;
 	struct cached_key keys[KEY_CACHE_SIZE];
 	struct former_key former[FORMER_KEYS]; /* a ring */
@@ -124,6 +143,10 @@ enum err_code validity_decide(const struct signer *s, const struct profile *p, i
 /* receipts.c: control and CAA for every name of the CSR. CONFIRM when a receipt is missing or any one given does not hold. */
 enum err_code receipts_check(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,
     const struct csr *csr, int64_t now_ms, struct err *e) MUST_USE;
+
+/* Control of every name alone, by receipts of the account of v: for revocation. */
+enum err_code receipts_check_control(const struct signer *s, struct arena *a, const struct bytes *receipts, size_t n_receipts,
+    const struct evidence *v, const struct csr *names, int64_t now_ms, struct err *e) MUST_USE;
 
 /* csr_check.c: the CSR's signature, its key's hygiene. account and profile: NULL for the TLS template. */
 enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes der, const struct key *account, const struct profile *profile,

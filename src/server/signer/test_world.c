@@ -78,6 +78,8 @@ static void make_settings(struct world *w)
 		.log_format = BYTES_LIT("text"),
 		.tls_names = { tls_names, 2 },
 		.order_lifetime = 7 * 3600,
+		.crl_lifetime = 7 * 86400,
+		.crl_interval = 86400,
 		.segment_size = 1u << 20,
 		.reserve = 0,
 		.n_profiles = 2 };
@@ -415,6 +417,13 @@ static struct bytes seal_receipt(struct world *w, const struct recipe *r, size_t
 	return arena_copy(w->a, buf_bytes(&out));
 }
 
+size_t recipe_receipts(struct world *w, const struct recipe *r, struct bytes out[2 * RECIPE_NAMES])
+{
+	for (size_t k = 0; k < r->n_receipts; k++)
+		out[k] = seal_receipt(w, r, k);
+	return r->n_receipts;
+}
+
 struct bytes recipe_body(struct world *w, struct recipe *r)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
@@ -427,51 +436,50 @@ struct bytes recipe_body(struct world *w, struct recipe *r)
 		    kid_of(w, r->base, r->first ? r->first : r->jwk, r->new_order_kid_suffix), BYTES_NONE, true, new_order_payload(w, r),
 		    r->break_new_order);
 	set_order_id(r, r->new_order);
-	struct issue i = { .new_order = r->new_order, .receipts = receipts, .n_receipts = r->n_receipts };
+	struct issue i = { .new_order = r->new_order, .receipts = receipts };
 	i.finalize = make_finalize(w, r);
 	i.account_jwk = jwk_of(w, r->jwk);
 	if (r->jwk_spaces)
 		i.account_jwk = arena_fmt(w->a, " %.*s", BYTES_FMT(i.account_jwk));
-	for (size_t k = 0; k < r->n_receipts; k++)
-		receipts[k] = seal_receipt(w, r, k);
+	i.n_receipts = recipe_receipts(w, r, receipts);
 	issue_write(&i, &out);
 	assert_true(buf_ok(&out));
 	return arena_copy(w->a, buf_bytes(&out));
 }
 
-enum err_code ask_signer(struct world *w, enum request_kind kind, struct bytes body, struct bytes *ret, struct err *e)
+static enum err_code round_of_one(struct world *w, struct signer_request *q, struct err *e)
 {
-	struct signer_request q = { .body = body, .kind = kind };
 	struct err why = { 0 };
 
 	arena_reset(w->round);
-	enum err_code rc = signer_round(w->s, w->round, &q, 1, &why);
-	if (rc == ERR_OK)
-		rc = q.code;
-	if (rc != ERR_OK)
-		*e = q.code == rc && q.why.code ? q.why : why;
-	else if (ret)
-		*ret = arena_copy(w->a, q.answer);
-	return rc;
+	enum err_code rc = signer_round(w->s, w->round, q, 1, &why);
+	if (rc != ERR_OK) {
+		*e = why;
+		assert_int_equal(q->code, rc);
+	} else if (q->code != ERR_OK) {
+		*e = q->why;
+	}
+	return q->code;
 }
 
 enum err_code issue_body(struct world *w, struct bytes body, bool tls, struct issued *ret, struct err *e)
 {
 	struct signer_request q = { .body = body, .kind = tls ? REQUEST_ISSUE_TLS : REQUEST_ISSUE };
-	struct err why = { 0 };
 
-	arena_reset(w->round);
-	enum err_code rc = signer_round(w->s, w->round, &q, 1, &why);
-	if (rc != ERR_OK) {
-		*e = why;
-		assert_int_equal(q.code, rc);
-		return rc;
-	}
-	if (q.code != ERR_OK)
-		*e = q.why;
-	else if (ret)
+	TRY(round_of_one(w, &q, e));
+	if (ret)
 		*ret = q.issued;
-	return q.code;
+	return ERR_OK;
+}
+
+enum err_code ask_signer(struct world *w, enum request_kind kind, struct bytes body, struct bytes *ret, struct err *e)
+{
+	struct signer_request q = { .body = body, .kind = kind };
+
+	TRY(round_of_one(w, &q, e));
+	if (ret)
+		*ret = arena_copy(w->a, q.answer);
+	return ERR_OK;
 }
 
 enum err_code issue(struct world *w, struct recipe *r, struct issued *ret, struct err *e)

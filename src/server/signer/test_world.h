@@ -106,6 +106,8 @@ struct recipe recipe_new(struct world *w, const char *const *names);
 struct recipe recipe_simple(struct world *w);
 /* ISSUE's body. */
 struct bytes recipe_body(struct world *w, struct recipe *r);
+/* Its receipts, control and CAA of each name in turn, as the validator gives them out. Returns how many. */
+size_t recipe_receipts(struct world *w, const struct recipe *r, struct bytes out[2 * RECIPE_NAMES]);
 /* A request signed by k; kid or jwk. spoil: with a wrong signature. */
 struct bytes make_jws(
     struct world *w, struct key *k, const char *url, struct bytes kid, struct bytes jwk, bool nonce, struct bytes payload, bool spoil);

@@ -1,0 +1,11 @@
+/* Revocation lists inside the signer; what the process needs of them is in signer.h. */
+#ifndef CHANCERY_SERVER_SIGNER_LISTS_H
+#define CHANCERY_SERVER_SIGNER_LISTS_H
+
+#include "server/signer/revoke.h"
+
+void lists_free(struct lists *l);
+/* For certificates and lists alike; empty when none are published. In the arena; ptr NULL: no memory. */
+struct bytes signer_crl_url(const struct signer *s, struct arena *a);
+
+#endif
