@@ -113,6 +113,7 @@ struct bytes copy_of(struct arena *a, struct bytes in);
 void attack_before_hello(struct attacker *w);
 void attack_evidence(struct attacker *w);
 void attack_orders(struct attacker *w);
+void attack_accounts(struct attacker *w);
 void attack_tls(struct attacker *w);
 void attack_channel_signer(struct attacker *w);
 void attack_channel_validator(struct attacker *w);

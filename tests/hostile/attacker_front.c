@@ -120,6 +120,7 @@ static void attack(struct attacker *w)
 	honest_issuance(w, "control: an honest issuance of another account", PROOF_B);
 	attack_evidence(w);
 	attack_orders(w);
+	attack_accounts(w);
 	attack_tls(w);
 	attack_validator(w);
 	attack_channel_signer(w);

@@ -129,7 +129,7 @@ static void aged(struct attacker *w, struct recipe *r, size_t i, int64_t age_ms)
 }
 static void control_expired(struct attacker *w, struct recipe *r)
 {
-	aged(w, r, 0, (int64_t)w->child.settings.order_lifetime * 1000 + 1000);
+	aged(w, r, 0, (int64_t)w->child.settings.profiles[0].authz_lifetime_s * 1000 + 1000);
 }
 static void caa_expired(struct attacker *w, struct recipe *r)
 {
