@@ -240,6 +240,14 @@ static void nothing_comes_back(struct attacker *w)
 	ask(w, "rollover of a deactivated account", &q, ERR_UNAUTHORIZED);
 }
 
+struct bytes bad_account_request(struct attacker *w)
+{
+	struct bytes url = account_url_of(w, ACCOUNT_A);
+
+	return envelope(w, jws_of(w, w->stranger, true, url, url, BYTES_NONE, BYTES_LIT("{\"status\":\"deactivated\"}")),
+	    jwk_of(w, w->account[ACCOUNT_A]));
+}
+
 void attack_accounts(struct attacker *w)
 {
 	struct err e = { 0 };

@@ -114,6 +114,8 @@ void attack_before_hello(struct attacker *w);
 void attack_evidence(struct attacker *w);
 void attack_orders(struct attacker *w);
 void attack_accounts(struct attacker *w);
+/* A deactivation of account A that it has not signed. */
+struct bytes bad_account_request(struct attacker *w);
 void attack_tls(struct attacker *w);
 void attack_channel_signer(struct attacker *w);
 void attack_channel_validator(struct attacker *w);

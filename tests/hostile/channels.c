@@ -168,16 +168,16 @@ static size_t mutate(uint8_t *p, size_t n, size_t max)
 
 /* What random packets are made of: bodies to change, and the types that are the front's to send, the most likely ones first. */
 struct seeds {
-	struct bytes v[5];
+	struct bytes v[6];
 	size_t n;
-	uint16_t types[4];
+	uint16_t types[8];
 };
 
 static uint16_t random_type(const struct seeds *s)
 {
 	uint32_t r = next_random();
 
-	return r % 8 ? s->types[r / 8 % 4] : (uint16_t)(next_random() % (MESSAGE__MAX + 4));
+	return r % 8 ? s->types[r / 8 % 8] : (uint16_t)(next_random() % (MESSAGE__MAX + 4));
 }
 
 static struct bytes random_packet(const struct seeds *s)
@@ -235,13 +235,16 @@ void attack_random(struct attacker *w, unsigned packets)
 	arena_reset(w->a);
 	struct recipe r = recipe_of(w, PROOF_A);
 	recipe_build(w, &r);
-	struct seeds s = { .v = { copy_of(w->kept, bad_body(w)), w->issued_body, copy_of(w->kept, r.csr), BYTES_LIT("0"), BYTES_LIT("") },
-		.n = 5,
-		.types = { MESSAGE_ISSUE, MESSAGE_ISSUE, MESSAGE_ISSUE_TLS, MESSAGE_HELLO } };
+	struct seeds s = { .v = { copy_of(w->kept, bad_body(w)), w->issued_body, copy_of(w->kept, r.csr), BYTES_LIT("0"), BYTES_LIT(""),
+			       copy_of(w->kept, bad_account_request(w)) },
+		.n = 6,
+		.types = { MESSAGE_ISSUE, MESSAGE_ISSUE, MESSAGE_ISSUE, MESSAGE_ISSUE_TLS, MESSAGE_HELLO, MESSAGE_ROLLOVER,
+		    MESSAGE_DEACTIVATE, MESSAGE_BIND } };
 	random_packets(w, &w->signer, &s, packets, "random packets to the signer");
 	s = (struct seeds){ .v = { bad_validate(w), BYTES_LIT("\0\0\0\1"), BYTES_LIT("") },
 		.n = 3,
-		.types = { MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_TOKENS_ASK } };
+		.types = { MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_RECHECK, MESSAGE_RECHECK,
+		    MESSAGE_TOKENS_ASK, MESSAGE_TOKENS_ASK } };
 	random_packets(w, &w->validator, &s, packets, "random packets to the validator");
 }
 

@@ -646,12 +646,9 @@ static void the_log_says_who_made_a_key_and_never_the_key(void **state)
 	assert_code(signer_log_walk(w->dir, look_for, &q, &e), ERR_OK, &e);
 }
 
-/* Every operation of a rollover fails in turn: afterwards it has happened or it has not, and a second try settles it. */
-static void a_failing_disk_leaves_it_done_or_not_done(void **state)
+/* A record of its kind, and no more, once the disk has failed at each operation in turn and the front has asked again. */
+static void done_once(struct world *w, struct ask q, enum log_type type)
 {
-	struct world *w = *state;
-	struct ask q = rollover(w, w->account, w->account, w->other);
-
 	for (uint64_t n = 1;; n++) {
 		struct err e = { 0 };
 		test_seam.ops = 0;
@@ -667,10 +664,82 @@ static void a_failing_disk_leaves_it_done_or_not_done(void **state)
 		assert_true(n < 50);
 		reopen(w);
 	}
-	assert_code(ask_signer(w, q.kind, body_of(w, &q), NULL, &(struct err){ 0 }), ERR_OK, NULL);
-	assert_int_equal(signer_counts(w->s).rollovers, 1);
+	accepted(w, q, 0, NULL);
+	assert_int_equal(log_census(w, NULL).n[type], 1);
+}
+
+static void a_failing_disk_leaves_it_done_or_not_done(void **state)
+{
+	struct world *w = *state;
+
+	done_once(w, binding(w, ",\"uses\":1"), LOG_BIND);
+	done_once(w, rollover(w, w->account, w->account, w->other), LOG_ROLLOVER);
 	issued(w, order_of(w, w->account, w->other, w->account));
-	assert_int_equal(log_census(w, NULL).n[LOG_ROLLOVER], 1);
+	done_once(w, deactivation(w->account, w->other), LOG_DEACTIVATE);
+	reopen(w);
+	not_issued(w, order_of(w, w->account, w->other, w->account), ERR_UNAUTHORIZED);
+	struct signer_counts c = signer_counts(w->s);
+	assert_true(c.bound == 1 && c.rollovers == 1 && c.deactivated == 1);
+}
+
+/* What an operator asked for has happened or has not; a key that was not answered is one that nobody knows. */
+static void a_failing_disk_leaves_keys_whole(void **state)
+{
+	struct world *w = *state;
+	struct ask kept = binding(w, ""), made;
+
+	for (uint64_t n = 1;; n++) {
+		CLEANUP(buf_free_p) struct buf out = buf_new(65536);
+		struct err e = { 0 };
+		test_seam.ops = 0;
+		test_seam.failed = false;
+		test_seam.fail_at = n;
+		enum err_code rc = signer_operate(w->s, BYTES_LIT("{\"command\":\"eab-add\"}"), 0, &out, &e);
+		test_seam.fail_at = 0;
+		if (!test_seam.failed) {
+			assert_code(rc, ERR_OK, &e);
+			break;
+		}
+		if (rc == ERR_OK)
+			assert_true(has(buf_bytes(&out), "{\"error\":"));
+		assert_true(n < 50);
+		reopen(w);
+	}
+	made = binding(w, "");
+	accepted(w, kept, 1, NULL);
+	made.first = made.present = w->other;
+	accepted(w, made, 1, NULL);
+}
+
+/* Every byte of a good request, changed and cut: nothing comes of it. */
+static void never_by_a_mangled_message(struct world *w, struct ask q)
+{
+	struct bytes body = body_of(w, &q);
+	uint8_t *copy = malloc(body.len);
+	uint64_t records = signer_counts(w->s).log_records;
+
+	assert_non_null(copy);
+	for (size_t at = 0; at < body.len; at++) {
+		struct err e = { 0 };
+		memcpy(copy, body.ptr, body.len);
+		copy[at] ^= (uint8_t)(1u << (at % 8));
+		if (ask_signer(w, q.kind, (struct bytes){ copy, body.len }, NULL, &e) == ERR_OK)
+			fail_msg("a request that was changed at byte %zu", at);
+		if (ask_signer(w, q.kind, bytes_slice(body, 0, at), NULL, &e) == ERR_OK)
+			fail_msg("a request that was cut at byte %zu", at);
+	}
+	free(copy);
+	assert_int_equal(signer_counts(w->s).log_records, records);
+	accepted(w, q, 1, NULL);
+}
+
+static void survives_mangled_messages(void **state)
+{
+	struct world *w = *state;
+
+	never_by_a_mangled_message(w, binding(w, ""));
+	never_by_a_mangled_message(w, rollover(w, w->account, w->account, w->other));
+	never_by_a_mangled_message(w, deactivation(w->account, w->other));
 }
 
 #define WORLD(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
@@ -699,6 +768,8 @@ int main(void)
 		WORLD(the_list_comes_in_pages_and_without_secrets),
 		WORLD(the_log_says_who_made_a_key_and_never_the_key),
 		WORLD(a_failing_disk_leaves_it_done_or_not_done),
+		WORLD(a_failing_disk_leaves_keys_whole),
+		WORLD(survives_mangled_messages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

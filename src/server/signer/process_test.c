@@ -1,7 +1,9 @@
 /* The signer's process as parent and front see it: started, jailed, asked, insulted, restarted, stopped. */
 #include "base/clock.h"
 #include "base/codec.h"
+#include "crypto/digest.h"
 #include "os/process.h"
+#include "server/signer/operators.h"
 #include "server/signer/state.h"
 #include "os/sanitized.h"
 #include "server/signer/test_revoke.h"
@@ -15,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -506,6 +510,166 @@ static void ends_with_its_parent(void **state)
 	assert_int_equal(log_census(&g->w, r.order).certificates_of_order, 1);
 }
 
+/* --- operators --- */
+
+/* A socket that the test listens on in the parent's place; the signer gets it. */
+static struct sockaddr_un open_for_operators(struct ground *g)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof at;
+	struct err e = { 0 };
+
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* a name of the kernel's choice (unix(7), autobind) */
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	memset(at.sun_path + (len - offsetof(struct sockaddr_un, sun_path)), 0,
+	    sizeof at.sun_path - (len - offsetof(struct sockaddr_un, sun_path)));
+	assert_code(channel_send_fd(g->parent, MESSAGE_LISTENER_OPERATORS, 0, BYTES_LIT(""), fd, &e), ERR_OK, &e);
+	return at;
+}
+
+static int connect_operator(const struct sockaddr_un *at)
+{
+	struct timeval patience = { .tv_sec = WAIT_MS / 1000 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(at->sun_path + 1));
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_int_equal(connect(fd, (const struct sockaddr *)at, len), 0);
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* Everything up to the end of the connection. */
+static const char *hear(struct ground *g, int fd)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(2u << 20);
+	uint8_t part[4096];
+	ssize_t n;
+
+	while ((n = recv(fd, part, sizeof part, 0)) > 0)
+		buf_add(&out, (struct bytes){ part, (size_t)n });
+	assert_int_equal(n, 0);
+	close(fd);
+	return arena_str(g->w.a, buf_bytes(&out));
+}
+
+static const char *ask_operator(struct ground *g, const struct sockaddr_un *at, const char *line)
+{
+	int fd = connect_operator(at);
+
+	say(fd, line);
+	return hear(g, fd);
+}
+
+static void operators_are_served_beside_the_front(void **state)
+{
+	struct ground *g = *state;
+	struct recipe r = recipe_now(g);
+	int silent[OPERATORS_CLIENTS_MAX];
+
+	begin(g);
+	struct sockaddr_un at = open_for_operators(g);
+	say_hello(g, BYTES_LIT(""));
+	const char *made = ask_operator(g, &at, "{\"command\":\"eab-add\",\"label\":\"one\"}\n");
+	assert_non_null(strstr(made, "\"key\":\""));
+	assert_int_equal(made[strlen(made) - 1], '\n');
+	const char *kid = strstr(made, "\"kid\":\"") + 7;
+	assert_non_null(strstr(ask_operator(g, &at, "nonsense\n"), "{\"error\":"));
+	for (size_t i = 0; i < OPERATORS_CLIENTS_MAX; i++) { /* all places are taken by people who say nothing */
+		silent[i] = connect_operator(&at);
+		say(silent[i], "{");
+	}
+	(void)ask(g, &r);
+	say(silent[0], "\"command\":\"eab-li"); /* in three parts */
+	(void)ask(g, &r);
+	say(silent[0], "st\"}\n");
+	assert_non_null(strstr(hear(g, silent[0]), "\"label\":\"one\""));
+	for (size_t i = 1; i < OPERATORS_CLIENTS_MAX; i++)
+		assert_string_equal(hear(g, silent[i]), ""); /* their time is over */
+	char line[128];
+	snprintf(line, sizeof line, "{\"command\":\"eab-revoke\",\"kid\":\"%.20s\"}\n", kid);
+	assert_non_null(strstr(ask_operator(g, &at, line), "\"state\":\"revoked\""));
+	stop(g);
+	begin(g);
+	at = open_for_operators(g);
+	assert_non_null(strstr(ask_operator(g, &at, "{\"command\":\"eab-list\"}\n"), "\"state\":\"revoked\""));
+	stop(g);
+	assert_int_equal(log_census(&g->w, NULL).n[LOG_EAB], 2);
+}
+
+/* One who does not read its answers, and one who hangs up in the middle. */
+static void deaf_operators_end_nothing(void **state)
+{
+	struct ground *g = *state;
+	struct recipe r = recipe_now(g);
+
+	begin(g);
+	struct sockaddr_un at = open_for_operators(g);
+	say_hello(g, BYTES_LIT(""));
+	for (int i = 0; i < 20; i++) {
+		int fd = connect_operator(&at);
+		say(fd, i % 2 ? "{\"command\":\"eab-list\"}\n" : "{\"comm");
+		close(fd);
+	}
+	(void)ask(g, &r);
+	assert_non_null(strstr(ask_operator(g, &at, "{\"command\":\"eab-list\"}\n"), "\"keys\":[]"));
+	stop(g);
+}
+
+/* --- blocked keys --- */
+
+static void say_to_file(int fd, const char *text)
+{
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void block(struct ground *g, const char *line)
+{
+	CLEANUP(close_p) int fd = memfd_create("blocked", MFD_CLOEXEC);
+	struct err e = { 0 };
+
+	say_to_file(fd, line);
+	assert_code(channel_send_fd(g->parent, MESSAGE_BLOCKLIST_SIGNER, 0, BYTES_LIT(""), fd, &e), ERR_OK, &e);
+}
+
+static void blocked_keys_come_with_the_settings(void **state)
+{
+	struct ground *g = *state;
+	struct recipe r = recipe_now(g), again = recipe_now(g);
+	uint8_t digest[SHA256_SIZE];
+	char line[HEX_LEN(SHA256_SIZE) + 1];
+
+	sha256_one(key_spki(g->w.leaf), digest);
+	hex_encode(BYTES_ARRAY(digest), line);
+	begin(g);
+	say_hello(g, BYTES_LIT(""));
+	(void)ask(g, &r);
+	block(g, line);
+	(void)ask(g, &r); /* not in force yet */
+	tell_settings(g);
+	(void)await(g->parent, MESSAGE_SIGNER_READY);
+	tell(g->front, MESSAGE_ISSUE, ++g->id, recipe_body(&g->w, &again));
+	await_refusal(g, ERR_BAD_CSR);
+	block(g, "nonsense"); /* refused as a whole: what was in force stays so */
+	tell_settings(g);
+	(void)await(g->parent, MESSAGE_SIGNER_FAILED);
+	(void)await(g->parent, MESSAGE_SIGNER_READY);
+	tell(g->front, MESSAGE_ISSUE, ++g->id, recipe_body(&g->w, &again));
+	await_refusal(g, ERR_BAD_CSR);
+	tell_settings(g); /* without a file nothing is blocked */
+	(void)await(g->parent, MESSAGE_SIGNER_READY);
+	(void)ask(g, &again);
+	stop(g);
+}
+
 #define GROUND(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -519,6 +683,9 @@ int main(void)
 		GROUND(a_shorter_log_ends_it),
 		GROUND(a_start_that_fails_says_why),
 		GROUND(ends_with_its_parent),
+		GROUND(operators_are_served_beside_the_front),
+		GROUND(deaf_operators_end_nothing),
+		GROUND(blocked_keys_come_with_the_settings),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
