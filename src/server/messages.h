@@ -157,6 +157,7 @@ bool order_id_names(const uint8_t id[ORDER_ID_SIZE], struct bytes new_order);
 
 /* The URLs that evidence rests on, made and read in one place. base has no final slash. */
 #define ACCOUNT_PATH    "/acme/acct/"
+#define ORDERS_SUFFIX   "/orders" /* behind an account's URL: the list of its orders */
 #define ORDER_PATH      "/acme/order/"
 #define FINALIZE_SUFFIX "/finalize"
 struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumbprint[32]);

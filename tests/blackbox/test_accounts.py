@@ -1,12 +1,20 @@
 """Accounts (RFC 8555 section 7.3): their resource, terms, external accounts, keys, list of orders; and what every answer carries."""
+import hashlib
+import hmac
+import html
 import http.client
 import itertools
 import json
 import re
+import signal
 import socket
 import ssl
+import threading
+import time
+import urllib.parse
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from acme_raw import Answer, Client, Key, b64
 from harness import running_ca
@@ -104,3 +112,256 @@ def test_pages_of_some_origins(origins, allowed):
                 assert answer.headers.get("Access-Control-Allow-Origin") == (origin if good else None)
                 assert answer.headers.get("Vary") == ("Origin" if allowed else None)
         assert ("Access-Control-Allow-Methods" in client.request("OPTIONS", ca.directory, headers={"Origin": "https://good.example"}).headers) == allowed
+
+
+# --- the account's resource ---
+
+def test_the_account_object(ca):
+    client = Client(ca)
+    made = client.register(contact=["mailto:a@b.example"])
+    assert made.status == 201
+    assert made.json == {"status": "valid", "contact": ["mailto:a@b.example"], "orders": client.kid + "/orders"}
+    for payload in (None, {}):
+        assert client.post(client.kid, payload).json == made.json
+
+
+def test_contacts_are_updated(ca):
+    client = Client(ca)
+    client.register(contact=["mailto:a@b.example"])
+    many = [f"mailto:admin{i}@example.org" for i in range(5)]
+    assert client.post(client.kid, {"contact": many}).json["contact"] == many
+    # RFC 8555 section 7.3.2: "The server MUST ignore any updates to ..."
+    answer = client.post(client.kid, {"orders": "https://x.example", "termsOfServiceAgreed": True, "status": "valid", "externalAccountBinding": {}, "x": [1]})
+    assert answer.status == 200 and answer.json == client.post(client.kid).json == {"status": "valid", "contact": many, "orders": client.kid + "/orders"}
+    assert client.post(client.kid, {"status": "revoked"}).json["status"] == "valid"
+    for contact, kind in (("tel:+12025551212", "unsupportedContact"), ("mailto:a@b.example?cc=c@d.example", "invalidContact"), ("mailto:a@b.example,c@d.example", "invalidContact"),
+                          ("mailto:a@b@c", "invalidContact"), ("mailto:a..b@c.example", "invalidContact"), ("mailto:a@b..example", "invalidContact"), ("mailto:a@.example", "invalidContact"),
+                          ("mailto:a@b_c.example", "invalidContact"), ("mailto:" + "a" * 65 + "@b.example", "invalidContact"), ("mailto:a b@c.example", "invalidContact"), ("", "unsupportedContact")):
+        refused(client.post(client.kid, {"contact": ["mailto:good@example.org", contact]}), 400, kind)
+    refused(client.post(client.kid, {"contact": many + ["mailto:six@example.org"]}), 400, "invalidContact", "5")
+    refused(client.post(client.kid, {"contact": "mailto:a@b.example"}), 400, "malformed", "contact")
+    refused(client.post(client.kid, {"contact": [1]}), 400, "malformed", "contact")
+    refused(client.post(client.kid, b"[]"), 400, "malformed")
+    assert client.post(client.kid).json["contact"] == many
+    assert client.post(client.kid, {"contact": ["MAILTO:o'hara+x@example.org"]}).json["contact"] == ["MAILTO:o'hara+x@example.org"]
+    assert "contact" not in client.post(client.kid, {"contact": []}).json
+    assert client.register().json == client.post(client.kid).json
+
+
+def test_an_account_sees_itself_alone(ca, client):
+    other = Client(ca)
+    other.register(contact=["mailto:secret@example.org"])
+    for url in (other.kid, other.kid + "/orders", ca.base + "/acme/acct/" + b64(bytes(32)), ca.base + "/acme/acct/x", ca.base + "/acme/acct/x/orders"):
+        problem = refused(client.post(url), 403, "unauthorized")
+        assert "secret" not in json.dumps(problem)
+    refused(client.post(other.kid, {"contact": []}), 403, "unauthorized")
+    refused(client.post(other.kid, {"status": "deactivated"}), 403, "unauthorized")
+    assert other.post(other.kid).json["contact"] == ["mailto:secret@example.org"]
+
+
+def test_many_new_accounts_of_one_key(ca):
+    """Twenty at once: one account, made once."""
+    key, answers = Key(), []
+    clients = [Client(ca, key) for _ in range(20)]
+    for c in clients:
+        c.fresh_nonce()
+    start = threading.Barrier(len(clients))
+
+    def register(c, i):
+        start.wait()
+        answers.append(c.register(contact=[f"mailto:n{i}@example.org"]))
+    threads = [threading.Thread(target=register, args=(c, i)) for i, c in enumerate(clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(a.status for a in answers) == [200] * 19 + [201]
+    assert len({a.headers["Location"] for a in answers}) == 1
+    assert len({json.dumps(a.json) for a in answers}) == 1  # also who came second is told what is stored
+
+
+# --- its orders ---
+
+def pages(client, url):
+    """Follows Link: rel="next" to the end; the lists."""
+    found = []
+    while url:
+        answer = client.post(url)
+        assert answer.status == 200 and answer.headers["Content-Type"] == "application/json" and list(answer.json) == ["orders"]
+        found.append(answer.json["orders"])
+        links = [m.group(1) for m in (re.fullmatch(r'<([^>]*)>;rel="next"', link) for link in answer.headers.get_all("Link")) if m]
+        assert len(links) <= 1
+        url = links[0] if links else None
+    return found
+
+
+def test_the_list_of_orders():
+    with running_ca(edit=put("front", "orders-page = 4")) as ca:
+        client = Client(ca)
+        client.register()
+        url = client.post(client.kid).json["orders"]
+        assert pages(client, url) == [[]]
+        orders = [client.order(name()).headers["Location"] for _ in range(11)]
+        client.issue("valid.example.test")
+        found = pages(client, url)
+        assert [len(p) for p in found] == [4, 4, 4]
+        assert [u for p in found for u in p][1:] == orders[::-1]
+        assert client.post(found[0][0]).json["status"] == "valid"
+        failed = client.order("failed.example.test")
+        authz = client.post(failed.json["authorizations"][0]).json
+        (challenge,) = [c for c in authz["challenges"] if c["type"] == "http-01"]
+        client.post(challenge["url"], {})
+        assert client.wait(failed.headers["Location"])["status"] == "invalid"
+        assert pages(client, url) == found
+        # the cursor belongs to the URL that is signed, and there is one kind of it
+        following = client.post(url).headers.get_all("Link")
+        (cursor,) = [m.group(1) for m in (re.search(r"(\?cursor=[^>]*)>", link) for link in following) if m]
+        for query in ("?cursor=", "?cursor=x", cursor + "A", cursor + "&x=1", "?x=1", "?%63ursor=" + cursor[8:], cursor.replace("cursor", "Cursor"), cursor + cursor.replace("?", "&")):
+            refused(client.post(url + query), 400, "malformed", "next")
+        for signed, sent in ((url, url + cursor), (url + cursor, url), (url + cursor, url + cursor[:-1] + ("A" if cursor[-1] != "A" else "B"))):
+            refused(client.send(sent, client.jws(signed, None)), 403, "unauthorized", "url")
+        refused(client.post(client.kid + "?cursor=1"), 403, "unauthorized", "url")  # where no query may be, as before
+        refused(client.post(url, {}), 400, "malformed", "POST-as-GET")
+        other = Client(ca)
+        other.register()
+        refused(other.post(url + cursor), 403, "unauthorized")
+        assert pages(other, other.kid + "/orders" + cursor) == [[]]
+        assert client.request("GET", url).status == 405
+
+
+# --- terms of service ---
+
+def reload(ca, edit):
+    before = ca.log_text().count("child.reloaded child=front")
+    ca.config.write_text(edit(ca.config.read_text()))
+    ca.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 20
+    while ca.log_text().count("child.reloaded child=front") == before:
+        assert time.monotonic() < end, ca.log_text()
+        time.sleep(0.02)
+
+
+def page(client, url, form=None):
+    body = urllib.parse.urlencode(form) if form is not None else None
+    return client.request("POST" if body is not None else "GET", url, body, {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {})
+
+
+def test_terms_that_change():
+    first, second, third = ("https://ca.example.org/terms?v=1", "https://ca.example.org/terms?v=2&x='y'", "https://ca.example.org/terms/3")
+    with running_ca(edit=put("front", f'terms-of-service = "{first}"')) as ca:
+        client, careless = Client(ca), Client(ca)
+        answer = client.register()
+        assert refused(answer, 403, "userActionRequired", first)["instance"] == first
+        assert f'<{first}>;rel="terms-of-service"' in answer.headers.get_all("Link")
+        refused(client.register(termsOfServiceAgreed=False), 403, "userActionRequired")
+        refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")  # whoever asks for this agrees to nothing
+        made = client.register(termsOfServiceAgreed=True)
+        assert made.status == 201 and made.json["termsOfServiceAgreed"] is True
+        assert client.register().status == 200 and client.register(onlyReturnExisting=True).status == 200
+        assert careless.register(termsOfServiceAgreed=True).status == 201
+        old = client.order(name())
+        assert old.status == 201
+        reload(ca, lambda t: t.replace(first, second))
+        answers = [client.order(name()), client.post(old.headers["Location"]), client.post(old.json["finalize"], {"csr": "AA"}), client.post(old.json["authorizations"][0])]
+        for answer in answers:
+            problem = refused(answer, 403, "userActionRequired")
+            assert problem["instance"].startswith(ca.base + "/terms/") and problem["instance"] == answers[0].json["instance"]
+            assert f'<{second}>;rel="terms-of-service"' in answer.headers.get_all("Link")
+            assert "Replay-Nonce" in answer.headers
+        link = answers[0].json["instance"]
+        # what goes on without them
+        assert client.post(client.kid).json["termsOfServiceAgreed"] is False
+        assert client.post(client.kid, {"contact": ["mailto:a@b.example"]}).status == 200
+        assert client.post(client.kid + "/orders").status == 200 and client.post(ca.directory).status == 200
+        assert client.post(client.kid, {"termsOfServiceAgreed": True}).json["termsOfServiceAgreed"] is False  # section 7.3.3: a person agrees
+        assert client.register(termsOfServiceAgreed=True).json["termsOfServiceAgreed"] is False
+        # the page, also after a restart
+        ca.stop()
+        ca.start()
+        client.connection = careless.connection = None
+        client.nonce = careless.nonce = None
+        shown = page(client, link)
+        assert shown.status == 200 and shown.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert html.escape(second, quote=True).replace("&amp;", "&#38;").replace("&#x27;", "&#39;") in shown.body.decode() and "'y'" not in shown.body.decode()
+        assert "default-src 'none'" in shown.headers["Content-Security-Policy"] and "frame-ancestors 'none'" in shown.headers["Content-Security-Policy"]
+        assert shown.headers["Referrer-Policy"] == "no-referrer" and shown.headers["Cache-Control"] == "no-store" and shown.headers["X-Content-Type-Options"] == "nosniff"
+        assert "script" not in shown.body.decode().lower()
+        assert "Access-Control-Allow-Origin" not in shown.headers and "Replay-Nonce" not in shown.headers and "Link" not in shown.headers
+        for form in ({}, {"terms": first}, {"terms": second + "x"}, {"terms": second[:-1]}, {"x": second}):
+            assert "<form" in page(client, link, form).body.decode()
+        assert "<form" in client.request("POST", link, urllib.parse.urlencode({"terms": second}), {"Content-Type": "text/plain"}).body.decode()
+        refused(client.order(name()), 403, "userActionRequired")
+        for wrong in (link[:-1], link[:-1] + ("A" if link[-1] != "A" else "B"), link + "A", ca.base + "/terms/x", ca.base + "/terms/" + b64(bytes(48))):
+            for form in (None, {"terms": second}):
+                answer = page(client, wrong, form)
+                assert answer.status == 404 and "<form" not in answer.body.decode()
+        assert client.request("PUT", link, "").headers["Allow"] == "GET, HEAD, POST, OPTIONS"
+        agreed = page(client, link, {"terms": second})
+        assert agreed.status == 200 and "Thank you" in agreed.body.decode()
+        assert "<form" not in page(client, link).body.decode()
+        assert client.order(name()).status == 201 and client.post(old.headers["Location"]).status == 200
+        assert client.post(client.kid).json["termsOfServiceAgreed"] is True
+        # another's agreement is not one's own
+        problem = refused(careless.order(name()), 403, "userActionRequired")
+        assert problem["instance"] != link
+        # an old page names old terms: it is shown anew
+        reload(ca, lambda t: t.replace(second, third))
+        answer = page(careless, problem["instance"], {"terms": second})
+        assert "<form" in answer.body.decode() and third in answer.body.decode()
+        refused(careless.order(name()), 403, "userActionRequired")
+        # who need not agree again
+        reload(ca, put("front", 'terms-agree-again = "false"'))
+        assert careless.order(name()).status == 201 and careless.post(careless.kid).json["termsOfServiceAgreed"] is True
+        assert "script" not in ca.log_text() and link.rsplit("/", 1)[1] not in ca.log_text()
+
+
+# --- external accounts ---
+
+def binding(client, secret, kid="unknown", alg="HS256", key=None, url=None, **header):
+    protected = b64(json.dumps({"alg": alg, "kid": kid, "url": url or client.ca.base + "/acme/new-account", **header}).encode())
+    payload = b64(json.dumps((key or client.key).jwk()).encode())
+    digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}.get(alg, hashlib.sha256)
+    return {"protected": protected, "payload": payload, "signature": b64(hmac.new(secret, f"{protected}.{payload}".encode(), digest).digest())}
+
+
+def test_external_accounts_off(ca):
+    client = Client(ca)
+    assert "externalAccountRequired" not in client.request("GET", ca.directory).json["meta"]
+    made = client.register(externalAccountBinding=binding(client, bytes(32)))
+    assert made.status == 201 and "externalAccountBinding" not in made.json
+
+
+@pytest.mark.parametrize("mode", ["optional", "required"])
+def test_external_accounts_that_are_wrong(mode):
+    with running_ca(edit=put("", f'external-accounts = "{mode}"')) as ca:
+        client = Client(ca)
+        assert client.request("GET", ca.directory).json["meta"].get("externalAccountRequired") == (True if mode == "required" else None)
+        wrong = [binding(client, bytes(32), key=Key()), binding(client, bytes(32), url=ca.base + "/acme/new-order"), binding(client, bytes(32), nonce="AAAA"),
+                 {**binding(client, bytes(32)), "signature": "AAAA"}, {}]
+        for one in wrong:
+            refused(client.register(externalAccountBinding=one), 400, "malformed")
+        refused(client.register(externalAccountBinding=binding(client, bytes(32), alg="RS256")), 400, "badSignatureAlgorithm")
+        refused(client.register(externalAccountBinding="x"), 400, "malformed")
+        refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+        bare = client.register()
+        if mode == "required":
+            refused(bare, 403, "externalAccountRequired", "externalAccountBinding")
+            refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+        else:
+            assert bare.status == 201 and "externalAccountBinding" not in bare.json
+
+
+# --- weak keys ---
+
+def close_primes():
+    """An RSA key whose primes are near each other: Fermat's method finds them at once."""
+    p, q = (3 << 1022) + 1037, (3 << 1022) + 1697
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    return rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), rsa.RSAPublicNumbers(65537, p * q)).private_key()
+
+
+def test_weak_account_keys(ca):
+    client = Client(ca, Key("RS256"))
+    client.key.private = close_primes()
+    refused(client.register(), 400, "badPublicKey", "near")
+    refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")

@@ -26,6 +26,7 @@ enum err_code get_directory(struct acme_request *r, struct reply *ret, struct er
 	json_put_object(&w);
 	json_put_member(&w, "newNonce", front_url(r, "/acme/new-nonce"));
 	json_put_member(&w, "newAccount", front_url(r, "/acme/new-account"));
+	json_put_member(&w, "keyChange", front_url(r, "/acme/key-change"));
 	json_put_member(&w, "newOrder", front_url(r, "/acme/new-order"));
 	json_put_member(&w, "newAuthz", front_url(r, "/acme/new-authz"));
 	json_put_member(&w, "revokeCert", front_url(r, "/acme/revoke-cert"));
@@ -36,6 +37,8 @@ enum err_code get_directory(struct acme_request *r, struct reply *ret, struct er
 		json_put_member(&w, "termsOfService", s->terms_of_service);
 	if (s->website.len)
 		json_put_member(&w, "website", s->website);
+	if (bytes_eq_str(s->external_accounts, "required"))
+		json_put_member_bool(&w, "externalAccountRequired", true);
 	json_put_key(&w, "caaIdentities");
 	json_put_array(&w);
 	json_put_string(&w, s->caa_identity);

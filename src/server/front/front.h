@@ -26,6 +26,8 @@ struct front {
 	struct http_server *http;
 	struct nonces *nonces;
 	struct keys *keys;
+	struct key_rules *key_rules;
+	struct terms *terms;
 	struct tokens *tokens;
 	struct peer *validator, *signer;
 	struct validations *validations;

@@ -1,5 +1,6 @@
 #include "server/front/keys.h"
 
+#include "crypto/digest.h"
 #include "jose/jwk.h"
 
 #include <pthread.h>
@@ -10,11 +11,11 @@
 struct slot {
 	bool full;
 	uint8_t id[STORE_ACCOUNT_ID];
-	struct key *key;
-	enum account_state state;
+	struct account_key of;
 };
 struct keys {
 	pthread_mutex_t lock;
+	uint64_t forgotten; /* how often anything was */
 	struct slot slots[KEYS_MAX];
 };
 
@@ -32,7 +33,7 @@ enum err_code keys_new(struct keys **ret, struct err *e)
 static void slot_clear(struct slot *s)
 {
 	if (s->full)
-		key_free(s->key);
+		key_free(s->of.key);
 	*s = (struct slot){ 0 };
 }
 
@@ -51,15 +52,37 @@ static struct slot *slot_of(struct keys *k, const uint8_t *id)
 	return &k->slots[(id[30] << 8 | id[31]) % KEYS_MAX];
 }
 
-static bool take_cached(struct keys *k, const uint8_t *id, struct account_key *ret)
+void terms_tag(struct bytes url, uint8_t out[TERMS_TAG_SIZE])
+{
+	uint8_t digest[SHA256_SIZE] = { 0 };
+
+	if (url.len > 0)
+		sha256_one(url, digest);
+	memcpy(out, digest, TERMS_TAG_SIZE);
+}
+
+static bool take_cached(struct keys *k, const uint8_t *id, struct account_key *ret, uint64_t *ret_forgotten)
 {
 	pthread_mutex_lock(&k->lock);
 	struct slot *s = slot_of(k, id);
 	bool hit = s->full && memcmp(s->id, id, STORE_ACCOUNT_ID) == 0;
-	if (hit)
-		*ret = (struct account_key){ key_ref(s->key), s->state };
+	if (hit) {
+		*ret = s->of;
+		(void)key_ref(s->of.key);
+	}
+	*ret_forgotten = k->forgotten;
 	pthread_mutex_unlock(&k->lock);
 	return hit;
+}
+
+void keys_forget(struct keys *k, const uint8_t id[STORE_ACCOUNT_ID])
+{
+	pthread_mutex_lock(&k->lock);
+	struct slot *s = slot_of(k, id);
+	if (s->full && memcmp(s->id, id, STORE_ACCOUNT_ID) == 0)
+		slot_clear(s);
+	k->forgotten++;
+	pthread_mutex_unlock(&k->lock);
 }
 
 enum err_code keys_get(
@@ -67,20 +90,27 @@ enum err_code keys_get(
 {
 	struct store_account account;
 	CLEANUP(key_free_p) struct key *key = NULL;
+	uint64_t forgotten;
 
-	if (take_cached(k, id, ret))
+	if (take_cached(k, id, ret, &forgotten))
 		return ERR_OK;
 	enum err_code rc = store_get_account(store, a, id, &account, e);
 	if (rc == ERR_NOT_FOUND)
 		FAIL(e, ACCOUNT_DOES_NOT_EXIST, "there is no account of this URL: make one with newAccount");
 	TRY(rc);
 	TRY(jwk_parse(a, account.jwk, &key, e));
+	struct account_key found = { .key = key, .state = account.state };
+	terms_tag(account.terms_url, found.terms);
 	pthread_mutex_lock(&k->lock);
-	struct slot *s = slot_of(k, id);
-	slot_clear(s);
-	*s = (struct slot){ .full = true, .key = key_ref(key), .state = account.state };
-	memcpy(s->id, id, STORE_ACCOUNT_ID);
+	if (k->forgotten == forgotten) { /* else what was read may be older than the change */
+		struct slot *s = slot_of(k, id);
+		slot_clear(s);
+		*s = (struct slot){ .full = true, .of = found };
+		(void)key_ref(key);
+		memcpy(s->id, id, STORE_ACCOUNT_ID);
+	}
 	pthread_mutex_unlock(&k->lock);
-	*ret = (struct account_key){ TAKE(key), account.state };
+	(void)TAKE(key);
+	*ret = found;
 	return ERR_OK;
 }

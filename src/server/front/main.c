@@ -5,9 +5,11 @@
 #include "base/json.h"
 #include "server/front/chains.h"
 #include "server/front/finalize.h"
+#include "server/front/key_rules.h"
 #include "server/front/limits_state.h"
 #include "server/front/publish.h"
 #include "server/front/request.h"
+#include "server/front/terms.h"
 #include "server/front/tls.h"
 #include "server/front/validations.h"
 #include "server/receipt.h"
@@ -54,6 +56,7 @@ struct control {
 static void hello_done(void *ctx, enum err_code code, const struct message *answer)
 {
 	struct front *f = ctx;
+	struct err e = { 0 };
 
 	if (code != ERR_OK || answer->type != MESSAGE_HELLO_OK) {
 		event(EVENT_WARNING, "signer.no_hello", EVENT_STR("reason", err_name(code)));
@@ -62,6 +65,8 @@ static void hello_done(void *ctx, enum err_code code, const struct message *answ
 	struct wire w = wire_of(answer->body);
 	(void)wire_fixed(&w, INSTANCE_SIZE);
 	chains_tell_useless(f->settings, wire_bytes(&w, 65536));
+	if (key_rules_take_chain(f->key_rules, answer->body, &e) != ERR_OK)
+		event_error(EVENT_ERROR, "signer.bad_hello", &e);
 	atomic_store(&f->signer_hello, true);
 	if (http_server_run(f->http, finalize_processing, f, NULL) != ERR_OK)
 		event(EVENT_WARNING, "finalize.processing_later", EVENT_STR("reason", "busy"));
@@ -353,6 +358,7 @@ static enum err_code prepare(struct control *c, struct err *e)
 	TRY(limits_new(LIMITS_ENTRIES_MAX, &f->limits, e));
 	TRY(nonces_new(&f->nonces, e));
 	TRY(keys_new(&f->keys, e));
+	TRY(key_rules_new(&f->key_rules, e));
 	TRY(peer_new(PROCESS_VALIDATOR, c->wake, &f->validator, e));
 	TRY(peer_new(PROCESS_SIGNER, c->wake, &f->signer, e));
 	TRY(tokens_new(f->validator, &f->tokens, e));
@@ -376,6 +382,7 @@ static enum err_code start(struct control *c, struct err *e)
 	struct http_limits limits = limits_of(f->settings);
 
 	TRY(store_open(".", &f->store, e));
+	TRY(terms_new(f->child.folder, &f->terms, e));
 	TRY(limits_state_load(f, e));
 	TRY(http_server_new(&limits, front_handle, front_server_problem, f, &f->http, e));
 	while (c->n_listeners < f->settings->listen.n || c->n_publish < f->settings->publish_listen.n)
@@ -445,6 +452,8 @@ static void end(struct control *c)
 	tokens_free(c->f.tokens);
 	validations_free(c->f.validations);
 	keys_free(c->f.keys);
+	key_rules_free(c->f.key_rules);
+	terms_free(c->f.terms);
 	nonces_free(c->f.nonces);
 	child_free(&c->f.child);
 	free(c->f.settings);

@@ -36,21 +36,6 @@ static void put_identifier(struct json_out *w, const struct identifier *id)
 	json_end_object(w);
 }
 
-void put_account(struct acme_request *r, const struct store_account *account, struct buf *out)
-{
-	struct json_out w = json_out_to(out);
-
-	json_put_object(&w);
-	json_put_member_str(&w, "status", account_state_name(account->state));
-	if (account->contacts.len > 2) {
-		json_put_key(&w, "contact");
-		json_put_raw(&w, account->contacts);
-	}
-	if (r->front->settings->terms_of_service.len)
-		json_put_member_bool(&w, "termsOfServiceAgreed", account->terms_agreed);
-	json_end_object(&w);
-}
-
 enum order_state order_state_now(const struct store_order *order, int64_t now_s)
 {
 	bool open = order->state == ORDER_PENDING || order->state == ORDER_READY;

@@ -13,6 +13,9 @@ void put_authz(struct front *f, const struct store_authz *authz, int64_t now_s, 
 void reply_authz(struct acme_request *r, const struct store_authz *authz, struct reply *ret);
 void put_challenge(struct front *f, const struct store_authz *authz, const struct store_challenge *c, struct buf *out);
 
+/* UNAUTHORIZED unless the id, as it stands in a URL, is that of the account that has signed. */
+enum err_code account_is_own(const struct acme_request *r, struct bytes id, struct err *e) MUST_USE;
+
 /* A member that is a time, as RFC 3339 writes it. */
 struct json_out;
 void put_time(struct json_out *w, const char *key, int64_t unix_s);

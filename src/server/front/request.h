@@ -26,9 +26,10 @@ struct acme_request {
 	struct front *front;
 	struct bytes id; /* what the route's "*" stands for; the second "*" in id2 */
 	struct bytes id2;
-	struct jws jws;  /* with AUTH_JWK and AUTH_KID */
-	struct key *key; /* the account's; freed after the handler */
-	uint8_t account[STORE_ACCOUNT_ID];
+	struct jws jws;                    /* with AUTH_JWK and AUTH_KID */
+	struct key *key;                   /* the account's; freed after the handler */
+	uint8_t account[STORE_ACCOUNT_ID]; /* with AUTH_KID its id; with AUTH_JWK the key's thumbprint */
+	uint8_t terms[TERMS_TAG_SIZE];     /* with AUTH_KID: those that the account agreed to */
 	int64_t now_ms;
 };
 
@@ -88,6 +89,6 @@ enum err_code authz_id_read(struct bytes text, uint8_t out[STORE_AUTHZ_ID], stru
 
 /* The handlers, one file each. */
 route_handler get_directory, new_nonce, new_account, post_account, new_authz, new_order, post_order, post_finalize, post_authz,
-    post_challenge, post_certificate, get_renewal_info, revoke_cert;
+    post_challenge, post_certificate, get_renewal_info, revoke_cert, post_account_orders, post_key_change, terms_page;
 
 #endif

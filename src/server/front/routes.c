@@ -1,5 +1,6 @@
 /* Which resource answers which request. To add a resource: a row here and a file of its own. */
 #include "server/front/request.h"
+#include "server/front/terms.h"
 
 #include "base/clock.h"
 #include "base/codec.h"
@@ -13,6 +14,9 @@ static const struct route routes[] = {
 	{ "/acme/new-nonce", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, new_nonce },
 	{ "/acme/new-account", AUTH_JWK, PAYLOAD_OBJECT, ROUTE_ANY_TERMS, new_account },
 	{ "/acme/acct/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_ANY_TERMS, post_account },
+	{ "/acme/acct/*" ORDERS_SUFFIX, AUTH_KID, PAYLOAD_EMPTY, ROUTE_ANY_TERMS | ROUTE_QUERY, post_account_orders },
+	{ "/acme/key-change", AUTH_KID, PAYLOAD_OBJECT, ROUTE_ANY_TERMS, post_key_change },
+	{ "/terms/*", AUTH_PAGE, PAYLOAD_EITHER, ROUTE_ANY_TERMS, terms_page },
 	{ "/acme/new-order", AUTH_KID, PAYLOAD_OBJECT, ROUTE_PLAIN, new_order },
 	{ "/acme/new-authz", AUTH_KID, PAYLOAD_OBJECT, ROUTE_PLAIN, new_authz },
 	{ "/acme/order/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_order },
@@ -127,6 +131,7 @@ static enum err_code authenticate(struct acme_request *r, const struct route *ro
 		if (!r->jws.kid.ptr)
 			FAIL(e, MALFORMED, "this request is signed by an account, named by \"kid\", not by a \"jwk\"");
 		TRY(account_of_kid(r, &account, e));
+		memcpy(r->terms, account.terms, sizeof r->terms);
 	}
 	TRY(jws_verify(&r->jws, r->key, e));
 	TRY(account_check(account.state, e));
@@ -178,6 +183,8 @@ static enum err_code dispatch(struct acme_request *r, struct reply *reply, struc
 	reply->more.allow = BYTES_NONE;
 	if (method == HTTP_POST && route->auth != AUTH_PAGE)
 		TRY(authenticate(r, route, e));
+	if (method == HTTP_POST && !(route->flags & ROUTE_ANY_TERMS))
+		TRY(terms_check(r, reply, e));
 	return route->handler(r, reply, e);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "crypto/digest.h"
 #include "server/front/charges.h"
 #include "server/front/objects.h"
 
@@ -179,8 +180,12 @@ static enum err_code write_request(struct front *f, struct http_request *http, c
 {
 	struct validate v = { .method = c->type, .identifier = authz->identifier, .token = c->token };
 
+	struct store_account account;
+
+	/* The key that the account has now answers; its URL stays that of its first (RFC 8555 §7.3.5, §8.1). */
+	TRY(store_get_account(f->store, http->arena, authz->account, &account, e));
+	sha256_one(account.jwk, v.thumbprint);
 	v.account_url = account_url(http->arena, f->settings->base_url, authz->account);
-	memcpy(v.thumbprint, authz->account, sizeof v.thumbprint);
 	validate_write(&v, out);
 	if (!buf_ok(out) || !v.account_url.ptr)
 		FAIL(e, NOMEM, "no memory for a validation");

@@ -1,7 +1,8 @@
 -- All of RFC 8555: key rollover, external accounts, terms that change, reuse of authorizations, replaced and revoked certificates.
 
-ALTER TABLE accounts ADD COLUMN terms_url TEXT; -- the terms that were agreed to
-ALTER TABLE accounts ADD COLUMN eab_kid TEXT;
+ALTER TABLE accounts ADD COLUMN terms_url BLOB; -- the terms that were agreed to
+ALTER TABLE accounts ADD COLUMN eab_kid BLOB; -- the external account key's id, as the signer told it
+ALTER TABLE accounts ADD COLUMN eab BLOB; -- the binding as the client sent it
 
 -- Keys that accounts got by rollover, and the ones that they replaced: state 0 current, 1 replaced. An account that never rolled over
 -- has no row: its id is its key's thumbprint.

@@ -3,29 +3,41 @@
 #include <errno.h>
 #include <string.h>
 
-static enum err_code get_account(struct db *db, void *ctx, struct err *e)
+/* The order in which accounts are read. */
+#define ACCOUNT_COLUMNS "state, created_s, terms, jwk, contacts, terms_url, eab_kid, eab"
+
+enum err_code account_read(struct db *db, const uint8_t id[STORE_ACCOUNT_ID], struct arena *a, struct store_account *ret, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
-	const struct get *g = ctx;
 	struct store_account v = { 0 };
 	unsigned state;
 	bool row;
 
-	TRY(db_prepare(db, "SELECT state, created_s, terms, jwk, contacts FROM accounts WHERE id = $1", &st, e));
-	db_bind_bytes(st, 1, span(g->id, sizeof v.id));
+	TRY(db_prepare(db, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = $1", &st, e));
+	db_bind_bytes(st, 1, span(id, sizeof v.id));
 	TRY(db_step(st, &row, e));
 	errno = 0;
 	if (!row)
 		FAIL(e, NOT_FOUND, "there is no such account");
-	memcpy(v.id, g->id, sizeof v.id);
+	memcpy(v.id, id, sizeof v.id);
 	TRY(store_get_state(st, 0, ACCOUNT__MAX, &state, e));
 	v.state = (enum account_state)state;
 	v.created_s = db_int(st, 1);
 	v.terms_agreed = db_int(st, 2) != 0;
-	TRY(db_copy(st, 3, g->arena, &v.jwk, e));
-	TRY(db_copy(st, 4, g->arena, &v.contacts, e));
-	*(struct store_account *)g->ret = v;
+	TRY(db_copy(st, 3, a, &v.jwk, e));
+	TRY(db_copy(st, 4, a, &v.contacts, e));
+	TRY(db_copy(st, 5, a, &v.terms_url, e));
+	TRY(db_copy(st, 6, a, &v.eab_kid, e));
+	TRY(db_copy(st, 7, a, &v.eab, e));
+	*ret = v;
 	return ERR_OK;
+}
+
+static enum err_code get_account(struct db *db, void *ctx, struct err *e)
+{
+	const struct get *g = ctx;
+
+	return account_read(db, g->id, g->arena, g->ret, e);
 }
 
 enum err_code store_get_account(
@@ -39,23 +51,35 @@ struct add {
 	bool made;
 };
 
+static struct bytes or_null(struct bytes v)
+{
+	return v.len > 0 ? v : BYTES_NONE;
+}
+
 static enum err_code add_account(struct db *db, void *ctx, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
 	struct add *add = ctx;
 	const struct store_account *v = add->account;
+	struct key_owner owner;
 	int64_t n;
 
+	add->made = false;
+	TRY(key_owner_find(db, v->id, &owner, e));
+	if (owner.state != KEY_UNKNOWN)
+		return ERR_OK;
 	TRY(db_prepare(db,
-	    "INSERT INTO accounts (id, state, created_s, terms, jwk, contacts) VALUES ($1, $2, $3, $4, $5, $6)"
-	    " ON CONFLICT (id) DO NOTHING",
-	    &st, e));
+	    "INSERT INTO accounts (id, " ACCOUNT_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING", &st,
+	    e));
 	db_bind_bytes(st, 1, span(v->id, sizeof v->id));
 	db_bind_int(st, 2, v->state);
 	db_bind_int(st, 3, v->created_s);
 	db_bind_int(st, 4, v->terms_agreed);
 	db_bind_bytes(st, 5, v->jwk);
 	db_bind_bytes(st, 6, v->contacts);
+	db_bind_bytes(st, 7, or_null(v->terms_url));
+	db_bind_bytes(st, 8, or_null(v->eab_kid));
+	db_bind_bytes(st, 9, or_null(v->eab));
 	TRY(db_run(st, &n, e));
 	add->made = n == 1;
 	return ERR_OK;
@@ -68,4 +92,65 @@ enum err_code store_add_account(struct store *s, const struct store_account *acc
 	TRY(db_writer_run(s->writer, add_account, &add, e));
 	*ret_made = add.made;
 	return ERR_OK;
+}
+
+/* A change of one column of a valid account. */
+struct change {
+	const char *sql; /* $1: the id, $2: the value */
+	const uint8_t *id;
+	struct bytes value;
+};
+
+static enum err_code change_account(struct db *db, void *ctx, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	const struct change *c = ctx;
+	int64_t n;
+
+	TRY(db_prepare(db, c->sql, &st, e));
+	db_bind_bytes(st, 1, span(c->id, STORE_ACCOUNT_ID));
+	db_bind_bytes(st, 2, c->value);
+	TRY(db_run(st, &n, e));
+	errno = 0;
+	if (n == 0)
+		FAIL(e, UNAUTHORIZED, "the account is not valid any more");
+	return ERR_OK;
+}
+
+enum err_code store_set_contacts(struct store *s, const uint8_t id[STORE_ACCOUNT_ID], struct bytes contacts, struct err *e)
+{
+	_Static_assert(ACCOUNT_VALID == 0, "the number below");
+	struct change c = { "UPDATE accounts SET contacts = $2 WHERE id = $1 AND state = 0", id, contacts };
+
+	return db_writer_run(s->writer, change_account, &c, e);
+}
+
+enum err_code store_set_terms(struct store *s, const uint8_t id[STORE_ACCOUNT_ID], struct bytes url, struct err *e)
+{
+	struct change c = { "UPDATE accounts SET terms = 1, terms_url = $2 WHERE id = $1 AND state = 0", id, url };
+
+	return db_writer_run(s->writer, change_account, &c, e);
+}
+
+static enum err_code deactivate(struct db *db, void *ctx, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	int64_t n;
+
+	_Static_assert(ACCOUNT_DEACTIVATED == 1, "the number below");
+	TRY(db_prepare(db, "UPDATE accounts SET state = 1 WHERE id = $1 AND state <= 1", &st, e));
+	db_bind_bytes(st, 1, span(ctx, STORE_ACCOUNT_ID));
+	TRY(db_run(st, &n, e));
+	errno = 0;
+	if (n == 0)
+		FAIL(e, UNAUTHORIZED, "the account is not valid any more");
+	return ERR_OK;
+}
+
+enum err_code store_deactivate_account(struct store *s, const uint8_t id[STORE_ACCOUNT_ID], struct err *e)
+{
+	uint8_t copy[STORE_ACCOUNT_ID];
+
+	memcpy(copy, id, sizeof copy);
+	return db_writer_run(s->writer, deactivate, copy, e);
 }

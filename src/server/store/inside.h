@@ -30,7 +30,17 @@ struct get {
 /* A row's state; STORE when it is none of the n that there are. */
 enum err_code store_get_state(struct db_stmt *st, unsigned column, unsigned n, unsigned *ret, struct err *e) MUST_USE;
 
+/* Whose a key is. The first two numbers are stored in account_keys. */
+enum key_state { KEY_CURRENT = 0, KEY_REPLACED = 1, KEY_UNKNOWN };
+struct key_owner {
+	enum key_state state;
+	uint8_t account[STORE_ACCOUNT_ID]; /* unless UNKNOWN */
+};
+enum err_code key_owner_find(struct db *db, const uint8_t thumbprint[STORE_ACCOUNT_ID], struct key_owner *ret, struct err *e) MUST_USE;
+
 /* Steps of a unit that touches more than one table. */
+enum err_code account_read(
+    struct db *db, const uint8_t id[STORE_ACCOUNT_ID], struct arena *a, struct store_account *ret, struct err *e) MUST_USE;
 enum err_code authz_insert(struct db *db, const struct store_authz *v, struct err *e) MUST_USE;
 enum err_code certificate_insert(struct db *db, const struct store_certificate *c, struct err *e) MUST_USE;
 /* After the end of one of its authorizations (nothing for a pre-authorization): the order gets ready when all of them are valid, invalid when this one failed. */

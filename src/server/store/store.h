@@ -20,9 +20,12 @@ struct store;
 struct store_account {
 	uint8_t id[STORE_ACCOUNT_ID];
 	enum account_state state;
-	struct bytes jwk;      /* canonical */
-	struct bytes contacts; /* JSON array text */
-	bool terms_agreed;
+	struct bytes jwk;       /* of its present key, canonical: its SHA-256 is the key's thumbprint */
+	struct bytes contacts;  /* JSON array text */
+	bool terms_agreed;      /* to whatever terms there were */
+	struct bytes terms_url; /* the ones that it agreed to; empty: none */
+	struct bytes eab_kid;   /* of the external account key that it is bound to; empty: to none */
+	struct bytes eab;       /* the externalAccountBinding as it was sent, JSON object text; empty with eab_kid */
 	int64_t created_s;
 };
 
@@ -97,8 +100,38 @@ enum err_code store_get_certificate(
 /* The newest checkpoint of the signer; empty when there is none. */
 enum err_code store_get_checkpoint(struct store *s, struct arena *a, struct bytes *ret, struct err *e) MUST_USE;
 
-/* Makes the account unless there is one with this id: *ret_made tells. */
+/* By the thumbprint of a key. NOT_FOUND: no account has it; CONFLICT: an account had it before its key was changed. */
+enum err_code store_find_account(
+    struct store *s, struct arena *a, const uint8_t thumbprint[STORE_ACCOUNT_ID], struct store_account *ret, struct err *e) MUST_USE;
+
+/* One page of an account's orders, the newest first: those that are neither invalid nor past their time (now_s). */
+struct store_order_list {
+	uint8_t (*ids)[STORE_ORDER_ID];
+	size_t n;
+	bool more; /* behind the last id that was looked at */
+	uint8_t last[STORE_ORDER_ID];
+};
+/* max: ids of a page, 1 to 1000; before: the last id of the page before this one, NULL for the first. A page costs at most STORE_LIST_SCAN
+ * rows, so that it may be short, or empty, and there may still be more. */
+#define STORE_LIST_SCAN 2000
+enum err_code store_list_orders(struct store *s, struct arena *a, const uint8_t account[STORE_ACCOUNT_ID], const uint8_t *before,
+    size_t max, int64_t now_s, struct store_order_list *ret, struct err *e) MUST_USE;
+
+/* Makes the account unless there is one with this id, or its key is or was an account's: *ret_made tells. */
 enum err_code store_add_account(struct store *s, const struct store_account *account, bool *ret_made, struct err *e) MUST_USE;
+/* Changes of a valid account; UNAUTHORIZED when it is not valid any more. Terms: what was agreed to. */
+enum err_code store_set_contacts(struct store *s, const uint8_t id[STORE_ACCOUNT_ID], struct bytes contacts, struct err *e) MUST_USE;
+enum err_code store_set_terms(struct store *s, const uint8_t id[STORE_ACCOUNT_ID], struct bytes url, struct err *e) MUST_USE;
+/* valid -> deactivated, for good. Doing it twice is success. */
+enum err_code store_deactivate_account(struct store *s, const uint8_t id[STORE_ACCOUNT_ID], struct err *e) MUST_USE;
+/* Another key in the place of the old one, by compare-and-set. Doing it twice is success. CONFLICT: the new key is or was an account's;
+ * UNAUTHORIZED: the account has neither of the two now, or is not valid. */
+struct store_rollover {
+	uint8_t id[STORE_ACCOUNT_ID];
+	struct bytes old_jwk, new_jwk; /* canonical */
+	uint8_t old_thumbprint[STORE_ACCOUNT_ID], new_thumbprint[STORE_ACCOUNT_ID];
+};
+enum err_code store_change_key(struct store *s, const struct store_rollover *r, struct err *e) MUST_USE;
 /* The order and those of its authorizations that are new, in one step. */
 enum err_code store_add_order(
     struct store *s, const struct store_order *order, const struct store_authz *authz, size_t n_authz, struct err *e) MUST_USE;

@@ -15,6 +15,18 @@ static char folder[TEST_FOLDER_SIZE];
 static struct sample a, b, c; /* one name; three of them, and processing; one that fails */
 static struct sample d, pre;  /* two names, the first authorized for a; a pre-authorization */
 
+static const uint8_t second_key[STORE_ACCOUNT_ID] = { 9, 9 };
+
+static enum err_code change_key(struct store *s, struct err *e)
+{
+	struct store_rollover r = { .old_jwk = a.account.jwk, .new_jwk = BYTES_LIT("{\"key\":2}") };
+
+	memcpy(r.id, a.account.id, sizeof r.id);
+	memcpy(r.old_thumbprint, a.account.id, sizeof r.id);
+	memcpy(r.new_thumbprint, second_key, sizeof second_key);
+	return store_change_key(s, &r, e);
+}
+
 /* The units of work, one after the other. */
 static enum err_code run_unit(struct store *s, size_t i, struct err *e)
 {
@@ -55,17 +67,22 @@ static enum err_code run_unit(struct store *s, size_t i, struct err *e)
 		return store_add_authz(s, &pre.authz[0], e);
 	case 16:
 		return store_deactivate_authz(s, a.authz_ids[0], e); /* on which d rests */
+	case 17:
+		return change_key(s, e);
+	case 18:
+		return store_deactivate_account(s, a.account.id, e);
 	default:
 		return err_set(e, ERR_BUG, __FILE__, __LINE__, "no such unit");
 	}
 }
-#define UNITS 17
+#define UNITS 19
 
 static struct buf after[UNITS + 1]; /* the store as text after so many units */
 
 static void dump(struct store *s, struct buf *out)
 {
 	CLEANUP(arena_free_p) struct arena *arena = arena_new(4096, 65536);
+	struct store_account account;
 	struct bytes point;
 
 	*out = buf_new(1u << 20);
@@ -76,6 +93,8 @@ static void dump(struct store *s, struct buf *out)
 	sample_dump(s, &pre, out);
 	assert_int_equal(store_get_checkpoint(s, arena, &point, NULL), ERR_OK);
 	buf_add(out, point);
+	buf_add_str(out, err_name(store_find_account(s, arena, a.account.id, &account, NULL)));
+	buf_add_str(out, err_name(store_find_account(s, arena, second_key, &account, NULL)));
 	assert_true(buf_ok(out));
 }
 

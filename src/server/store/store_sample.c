@@ -199,6 +199,9 @@ void sample_dump(struct store *st, const struct sample *s, struct buf *out)
 		add_hash(out, "id", account.id, sizeof account.id);
 		add_bytes(out, "jwk", account.jwk);
 		add_bytes(out, "contacts", account.contacts);
+		add_bytes(out, "terms", account.terms_url);
+		add_bytes(out, "eab", account.eab_kid);
+		add_bytes(out, "binding", account.eab);
 	}
 	if (there(store_get_order(st, a, s->order.id, &order, NULL), "order", out))
 		dump_order(&order, out);

@@ -1,0 +1,83 @@
+#include "server/front/key_rules.h"
+
+#include "crypto/digest.h"
+#include "pki/cert.h"
+#include "server/front/front.h"
+#include "server/receipt.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct key_rules {
+	pthread_mutex_t lock;
+	uint8_t own[KEY_RULES_OWN_MAX][SHA256_SIZE]; /* of their SubjectPublicKeyInfo */
+	size_t n_own;
+};
+
+enum err_code key_rules_new(struct key_rules **ret, struct err *e)
+{
+	struct key_rules *k = calloc(1, sizeof *k);
+
+	if (!k)
+		FAIL(e, NOMEM, "no memory for the rules for keys");
+	pthread_mutex_init(&k->lock, NULL);
+	*ret = k;
+	return ERR_OK;
+}
+
+void key_rules_free(struct key_rules *k)
+{
+	if (!k)
+		return;
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+enum err_code key_rules_take_chain(struct key_rules *k, struct bytes hello_ok, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	uint8_t own[KEY_RULES_OWN_MAX][SHA256_SIZE];
+	struct wire hello = wire_of(hello_ok);
+	struct cert c;
+	size_t n = 0;
+
+	if (!a)
+		FAIL(e, NOMEM, "no memory for the CA's certificates");
+	(void)wire_fixed(&hello, INSTANCE_SIZE);
+	struct wire chain = wire_of(wire_bytes(&hello, hello_ok.len));
+	TRY(wire_end(&hello, "HELLO_OK", e));
+	while (chain.rest.len > 0 && !chain.failed && n < KEY_RULES_OWN_MAX) {
+		TRY(cert_parse(a, wire_bytes(&chain, CERT_SIZE_MAX), &c, e));
+		sha256_one(c.spki, own[n++]);
+	}
+	TRY(wire_end(&chain, "the chain in HELLO_OK", e));
+	pthread_mutex_lock(&k->lock);
+	memcpy(k->own, own, n * sizeof own[0]);
+	k->n_own = n;
+	pthread_mutex_unlock(&k->lock);
+	return ERR_OK;
+}
+
+static bool is_own(struct key_rules *k, const struct key *key)
+{
+	uint8_t digest[SHA256_SIZE];
+	bool found = false;
+
+	sha256_one(key_spki(key), digest);
+	pthread_mutex_lock(&k->lock);
+	for (size_t i = 0; i < k->n_own && !found; i++)
+		found = memcmp(k->own[i], digest, sizeof digest) == 0;
+	pthread_mutex_unlock(&k->lock);
+	return found;
+}
+
+/* The cheap before the dear. */
+enum err_code account_key_check(struct front *f, const struct key *key, struct err *e)
+{
+	if (is_own(f->key_rules, key))
+		FAIL(e, BAD_PUBLIC_KEY, "this is a key of the CA itself: make one of your own");
+	if (blocked_has(f->child.blocked, key))
+		FAIL(e, BAD_PUBLIC_KEY, "this key is on the CA's list of blocked keys, as others may have it: make another");
+	return key_check_weak(key, e);
+}
