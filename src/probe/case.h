@@ -31,6 +31,9 @@ struct mutant {
 	unsigned nth; /* which of the case's judged exchanges, from 1; 0: all of them */
 };
 #define M_STATUS(s)        .mutant = { .op = MUTANT_STATUS, .status = (s) }
+#define M_STATUS_OF(n, s)  .mutant = { .op = MUTANT_STATUS, .status = (s), .nth = (n) }
+#define M_JSON_OF(n, p, t) .mutant = { .op = MUTANT_SET_MEMBER, .at = (p), .to = (t), .nth = (n) }
+#define M_OP(o)            .mutant = { .op = (o) }
 #define M_SET(name, value) .mutant = { .op = MUTANT_SET_FIELD, .at = (name), .to = (value) }
 #define M_DROP(name)       .mutant = { .op = MUTANT_DROP_FIELD, .at = (name) }
 #define M_JSON(path, text) .mutant = { .op = MUTANT_SET_MEMBER, .at = (path), .to = (text) }
@@ -102,6 +105,7 @@ enum defect {
 	DEFECT_COMPACT,
 	DEFECT_B64, /* RFC 7797: unencoded payload */
 	DEFECT_CRIT,
+	DEFECT_DETACHED, /* no payload member (RFC 7515 Appendix F) */
 	DEFECT_NOT_JSON,
 	DEFECT_EMPTY, /* no body at all */
 };
@@ -114,7 +118,7 @@ struct ask {
 	enum by by;
 	const char *payload;                             /* NULL: POST-as-GET */
 	const char *content_type, *accept, *kid, *nonce; /* NULL: what is right */
-	const char *jwk;                                 /* the object's text; NULL: the actor's */
+	const char *alg, *jwk;                           /* jwk: the object's text; NULL: the key's */
 	const char *more[4];                             /* header lines */
 	enum defect defect;
 };
@@ -167,6 +171,12 @@ struct case_table {
 case_fn case_problem;
 /* The subject's good request: 2xx, with the field `arg` (of `value`, if it is given). */
 case_fn case_field;
+/* The subject's good request: `status`. */
+case_fn case_status;
+/* The subject's good request with the row's payload: 2xx. */
+case_fn case_success;
+/* The subject's good request: 2xx, without the member `arg`. */
+case_fn case_no_member;
 /* The subject's good request: 2xx, with a member `arg` that is of the kind `value`: see want_kind(). */
 case_fn case_member;
 
@@ -187,6 +197,8 @@ struct order_of {
 
 /* The good request. */
 enum err_code subject_ask(struct probe *p, enum subject s, struct ask *ret, struct err *e) MUST_USE;
+/* Asks it; CONFIRM unless it is a success. */
+enum err_code subject_good(struct probe *p, enum subject s, struct http_client_answer *ret, struct err *e) MUST_USE;
 /* "new-order" */
 const char *subject_name(enum subject s);
 unsigned subject_needs(enum subject s);

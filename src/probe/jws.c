@@ -21,7 +21,7 @@ static void put_alg(const struct ask *r, struct json_out *w)
 	const char *alg = r->defect < sizeof algs / sizeof *algs ? algs[r->defect] : NULL;
 
 	if (r->defect != DEFECT_NO_ALG)
-		json_put_member_str(w, "alg", alg ? alg : sig_alg_jose(key_sig_alg(r->as->key)));
+		json_put_member_str(w, "alg", r->alg ? r->alg : alg ? alg : sig_alg_jose(key_sig_alg(r->as->key)));
 }
 
 static void put_key(const struct ask *r, struct json_out *w)
@@ -103,7 +103,9 @@ static void put_body(const struct ask *r, struct bytes header, struct bytes payl
 	buf_add_fmt(out, "{\"protected\":\"%.*s\",", BYTES_FMT(header));
 	if (r->defect == DEFECT_UNPROTECTED)
 		buf_add_str(out, "\"header\":{\"typ\":\"jose+json\"},");
-	buf_add_fmt(out, "\"payload\":\"%.*s\",\"signature\":\"%.*s\"}", BYTES_FMT(payload), BYTES_FMT(sig));
+	if (r->defect != DEFECT_DETACHED)
+		buf_add_fmt(out, "\"payload\":\"%.*s\",", BYTES_FMT(payload));
+	buf_add_fmt(out, "\"signature\":\"%.*s\"}", BYTES_FMT(sig));
 }
 
 enum err_code probe_sign(struct probe *p, const struct ask *r, const char *nonce, struct buf *out, struct err *e)

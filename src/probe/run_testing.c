@@ -17,7 +17,7 @@ int main(int argc, char **argv)
 		return 2;
 	o.directory_url = argv[1];
 	o.ca_file = argv[2];
-	o.http_port = (uint16_t)atoi(argv[3]);
+	o.http_port = (uint16_t)strtoul(argv[3], NULL, 10);
 	for (int i = 4; i < argc && o.n_names < PROBE_NAMES_MAX; i++)
 		o.names[o.n_names++] = argv[i];
 	if (probe_new(&o, &p, &e) != ERR_OK) {

@@ -172,6 +172,15 @@ enum err_code subject_ask(struct probe *p, enum subject s, struct ask *ret, stru
 	return with_name(p, ret->payload, &ret->payload, e);
 }
 
+enum err_code subject_good(struct probe *p, enum subject s, struct http_client_answer *ret, struct err *e)
+{
+	struct ask r;
+
+	TRY(subject_ask(p, s, &r, e));
+	TRY(probe_ask(p, &r, ret, e));
+	return want_success(ret, e);
+}
+
 /* --- $NAME --- */
 
 enum err_code with_name(struct probe *p, const char *text, const char **ret, struct err *e)
@@ -262,4 +271,37 @@ enum err_code case_member(struct probe *p, const struct probe_case *c, struct er
 	TRY(probe_ask(p, &r, &x, e));
 	TRY(want_success(&x, e));
 	return want_kind(p, &x, c->arg, c->value, e);
+}
+
+enum err_code case_status(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	struct http_client_answer x;
+	struct ask r;
+
+	TRY(row_ask(p, c, &r, e));
+	TRY(probe_ask(p, &r, &x, e));
+	return want_status(&x, c->status, e);
+}
+
+enum err_code case_success(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	struct http_client_answer x;
+	struct ask r;
+
+	TRY(row_ask(p, c, &r, e));
+	TRY(probe_ask(p, &r, &x, e));
+	return want_success(&x, e);
+}
+
+enum err_code case_no_member(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	struct http_client_answer x;
+	struct ask r;
+
+	TRY(row_ask(p, c, &r, e));
+	TRY(probe_ask(p, &r, &x, e));
+	TRY(want_success(&x, e));
+	if (member_of(p, x.body, c->arg).ptr)
+		FAIL(e, CONFIRM, "the answer has a member \"%s\"", c->arg);
+	return ERR_OK;
 }
