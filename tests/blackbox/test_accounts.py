@@ -1,4 +1,5 @@
 """Accounts (RFC 8555 section 7.3): their resource, terms, external accounts, keys, list of orders; and what every answer carries."""
+import base64
 import hashlib
 import hmac
 import html
@@ -349,6 +350,253 @@ def test_external_accounts_that_are_wrong(mode):
             refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
         else:
             assert bare.status == 201 and "externalAccountBinding" not in bare.json
+
+
+def eab(ca, *words):
+    """An external account key that the operator makes: its id and secret."""
+    made = json.loads(ca.run("eab", "--json", "--config", ca.config, *words, "add").stdout)
+    return made["kid"], base64.urlsafe_b64decode(made["key"] + "=" * (-len(made["key"]) % 4))
+
+
+def test_external_accounts_that_are_right():
+    with running_ca(edit=put("", 'external-accounts = "required"')) as ca:
+        for alg in ("HS256", "HS384", "HS512"):
+            kid, secret = eab(ca, "--alg", alg)
+            client = Client(ca)
+            one = binding(client, secret, kid, alg)
+            made = client.register(externalAccountBinding=one, contact=["mailto:a@b.example"])
+            assert made.status == 201 and made.json["externalAccountBinding"] == one
+            assert client.post(client.kid).json == made.json
+            again = client.register()  # an account that is there needs no binding
+            assert again.status == 200 and again.json == made.json
+        assert client.issue("bound.example.test")
+        kid, secret = eab(ca, "--uses", "1")
+        first, second = Client(ca), Client(ca)
+        refused(first.register(externalAccountBinding=binding(first, secret[:-1] + bytes([secret[-1] ^ 1]), kid)), 403, "unauthorized")
+        refused(first.register(externalAccountBinding=binding(first, secret, "00" * 10)), 403, "unauthorized", "kid")
+        refused(first.register(externalAccountBinding=binding(first, secret, kid), contact=["tel:1"]), 400, "unsupportedContact")
+        assert first.register(externalAccountBinding=binding(first, secret, kid)).status == 201  # what was refused has used nothing up
+        refused(second.register(externalAccountBinding=binding(second, secret, kid)), 403, "unauthorized")
+        refused(second.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+        ca.run("eab", "--config", ca.config, "revoke", kid)
+        answer = first.order("revoked.example.test")
+        if answer.status == 201:
+            for authz in answer.json["authorizations"]:
+                assert first.solve(authz)["status"] == "valid"
+            answer = first.finalize(answer.json, first.csr("revoked.example.test"))
+        assert answer.status == 403, answer.body
+
+
+# --- the end of an account ---
+
+def test_deactivation(ca):
+    client, other = Client(ca), Client(ca)
+    client.register(contact=["mailto:a@b.example"])
+    other.register()
+    order = client.order(name())
+    answer = client.post(client.kid, {"status": "deactivated", "contact": ["tel:1"]})
+    assert answer.status == 200 and answer.json["status"] == "deactivated"
+    # RFC 8555 section 7.3.6: 401, for everything
+    for url, payload in ((client.kid, None), (client.kid, {"status": "valid"}), (client.kid, {"status": "deactivated"}), (client.kid + "/orders", None), (order.headers["Location"], None),
+                         (order.json["authorizations"][0], None), (order.json["finalize"], {"csr": "AA"}), (ca.base + "/acme/new-order", {"identifiers": []}), (ca.directory, None),
+                         (ca.base + "/acme/key-change", {})):
+        answer = client.post(url, payload)
+        refused(answer, 401, "unauthorized", "deactivated")
+        assert "WWW-Authenticate" in answer.headers and "Replay-Nonce" in answer.headers
+    for payload in ({}, {"onlyReturnExisting": True}, {"termsOfServiceAgreed": True}):
+        refused(client.register(**payload), 401, "unauthorized", "deactivated")
+    # nobody else is told
+    refused(client.send(client.kid, client.jws(client.kid, None, key=Key())), 403, "unauthorized")
+    refused(other.post(client.kid), 403, "unauthorized")
+    assert other.issue(name())
+
+
+def test_deactivation_by_many_at_once(ca):
+    client = Client(ca)
+    client.register()
+    answers = at_once(lambda c: c.post(client.kid, {"status": "deactivated"}), [twin(client) for _ in range(8)])
+    assert {a.status for a in answers} <= {200, 401} and 200 in {a.status for a in answers}
+    refused(client.post(client.kid), 401, "unauthorized")
+
+
+# --- another key ---
+
+def twin(client):
+    other = Client(client.ca, client.key)
+    other.kid = client.kid
+    other.fresh_nonce()
+    return other
+
+
+def at_once(call, clients):
+    answers, start = [None] * len(clients), threading.Barrier(len(clients))
+
+    def run(i, c):
+        start.wait()
+        answers[i] = call(c)
+    threads = [threading.Thread(target=run, args=(i, c)) for i, c in enumerate(clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return answers
+
+
+def key_change(client, new, signer=None, old_key=None, account=None, header=None, drop=()):
+    """The inner JWS of RFC 8555 section 7.3.5."""
+    url = client.ca.base + "/acme/key-change"
+    protected = {"alg": new.alg, "jwk": new.jwk(), "url": url, **(header or {})}
+    for member in drop:
+        protected.pop(member)
+    protected = b64(json.dumps(protected).encode())
+    payload = b64(json.dumps({"account": account or client.kid, "oldKey": old_key or client.key.jwk()}).encode())
+    return {"protected": protected, "payload": payload, "signature": b64((signer or new).sign(f"{protected}.{payload}".encode()))}
+
+
+def roll(client, new, **how):
+    return client.post(client.ca.base + "/acme/key-change", key_change(client, new, **how))
+
+
+def test_key_change(ca):
+    assert Client(ca).request("GET", ca.directory).json["keyChange"] == ca.base + "/acme/key-change"
+    client = Client(ca)
+    client.register(contact=["mailto:a@b.example"])
+    before, host = name(), name()
+    chain = client.issue(before)
+    old_order = client.order(host)
+    first = client.key
+    for alg in ("ES384", "RS256", "EdDSA"):
+        old, new = client.key, Key(alg)
+        account = client.post(client.kid).json
+        answer = roll(client, new)
+        assert answer.status == 200 and answer.json == account
+        for answer in (client.post(client.kid), roll(client, new)):
+            assert answer.type in ("unauthorized", "badSignatureAlgorithm"), answer.body
+        refused(client.register(), 403, "unauthorized", "key change")
+        refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+        client.key = new
+        assert client.post(client.kid).json == account
+        kid = client.kid
+        for payload in ({}, {"onlyReturnExisting": True}):
+            found = client.register(**payload)
+            assert (found.status, found.headers["Location"]) == (200, kid) and found.json == account
+        # a key of before is nobody's again, also not this account's
+        answer = roll(client, old)
+        refused(answer, 409, "malformed")
+        answer = roll(client, first)
+        refused(answer, 409, "malformed")
+    # section 7.3.5: "Changing an account's key should not have any other impact on the account"
+    assert old_order.headers["Location"] in client.post(client.kid + "/orders").json["orders"]
+    for authz in old_order.json["authorizations"]:
+        assert client.solve(authz)["status"] == "valid"
+    done = client.finalize(old_order.json, client.csr(host))
+    assert done.status == 200, done.body
+    assert client.wait(old_order.headers["Location"])["status"] == "valid"
+    assert client.issue(name()) and client.issue(before)
+    assert chain
+
+
+def test_a_key_change_outlives_restarts():
+    with running_ca() as ca:
+        client = Client(ca)
+        client.register()
+        kid, old = client.kid, client.key
+        new = Key()
+        assert roll(client, new).status == 200
+        ca.stop()
+        ca.start()
+        client.connection = client.nonce = None
+        refused(client.post(kid), 403, "unauthorized")
+        client.key = new
+        assert client.post(kid).status == 200 and client.issue("restarted.example.test")
+        client.key = old
+        refused(client.register(), 403, "unauthorized", "key change")
+
+
+def test_key_changes_to_keys_that_are_taken(ca):
+    client, other = Client(ca), Client(ca)
+    client.register()
+    other.register()
+    answer = roll(client, other.key)
+    refused(answer, 409, "malformed")
+    assert answer.headers["Location"] == other.kid and "Replay-Nonce" in answer.headers
+    answer = roll(client, client.key)
+    refused(answer, 409, "malformed")
+    assert answer.headers["Location"] == client.kid
+    third = Key()
+    assert roll(other, third).status == 200
+    answer = roll(client, third)
+    refused(answer, 409, "malformed")
+    assert answer.headers["Location"] == other.kid
+    refused(roll(client, other.key), 409, "malformed")  # the one that it had
+    assert client.post(client.kid).status == 200
+
+
+def test_wrong_key_changes(ca):
+    client, other = Client(ca), Client(ca)
+    client.register()
+    other.register()
+    new = Key()
+    url = ca.base + "/acme/key-change"
+    wrong = [
+        (roll(client, new, account=other.kid), 400, "malformed"),
+        (roll(client, new, account=client.kid + "/"), 400, "malformed"),
+        (roll(client, new, old_key=other.key.jwk()), 400, "malformed"),
+        (roll(client, new, old_key=new.jwk()), 400, "malformed"),
+        (roll(client, new, header={"url": ca.base + "/acme/new-account"}), 400, "malformed"),
+        (roll(client, new, header={"nonce": "AAAA"}), 400, "malformed"),
+        (roll(client, new, header={"kid": client.kid}), 400, "malformed"),
+        (roll(client, new, drop=("jwk",), header={"kid": client.kid}), 400, "malformed"),
+        (roll(client, new, drop=("jwk",)), 400, "malformed"),
+        (roll(client, new, drop=("url",)), 400, "malformed"),
+        (roll(client, new, header={"alg": "HS256"}), 400, "badSignatureAlgorithm"),
+        (roll(client, new, signer=client.key), 403, "unauthorized"),
+        (client.post(url, {}), 400, "malformed"),
+        (client.post(url, b"x"), 400, "malformed"),
+        (client.post(url, {"account": client.kid, "oldKey": client.key.jwk()}), 400, "malformed"),
+        (client.post(url), 400, "malformed"),
+        (client.post(url, key_change(client, new), jwk=True), 400, "malformed"),
+    ]
+    for answer, status, kind in wrong:
+        refused(answer, status, kind)
+    weak = Key("RS256")
+    weak.private = close_primes()
+    refused(roll(client, weak), 400, "badPublicKey", "near")
+    refused(client.send(url, client.jws(url, key_change(client, new), key=other.key)), 403, "unauthorized")
+    # another account's request around the same inner one
+    refused(other.post(url, key_change(client, new)), 400, "malformed")
+    # nothing came of any of it
+    assert client.post(client.kid).status == 200
+    fresh = Client(ca, new)
+    refused(fresh.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+    assert fresh.register().status == 201
+
+
+def test_key_changes_by_many_at_once(ca):
+    """To one key: whoever is heard while the old key holds is told yes. To different keys: one is the account's, and its sender was told."""
+    client = Client(ca)
+    client.register()
+    new = Key()
+    answers = at_once(lambda c: roll(c, new), [twin(client) for _ in range(8)])
+    assert 200 in {a.status for a in answers}
+    for a in answers:  # 409: the old key was still good when the request was read, and the new one is the account's
+        assert a.status in (200, 403) or (a.status == 409 and a.headers["Location"] == client.kid), a.body
+    client.key = new
+    assert client.post(client.kid).status == 200
+    keys = [Key() for _ in range(8)]
+    twins = [twin(client) for _ in keys]
+    chosen = dict(zip(map(id, twins), keys))
+    answers = at_once(lambda c: roll(c, chosen[id(c)]), twins)
+    (won,) = [i for i, a in enumerate(answers) if a.status == 200]
+    for i, a in enumerate(answers):
+        client.key = keys[i]
+        if i == won:
+            assert client.post(client.kid).status == 200
+        else:
+            refused(a, 403, "unauthorized")
+            refused(client.post(client.kid), 403, "unauthorized")
+            refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")  # the keys that lost are nobody's
+        client.kid = twins[0].kid
 
 
 # --- weak keys ---

@@ -46,7 +46,7 @@ static enum err_code answer_existing(struct acme_request *r, bool only_existing,
 		return ERR_OK;
 	if (rc == ERR_CONFLICT)
 		FAIL(e, UNAUTHORIZED,
-		    "this key was an account's until a key change (RFC 8555 section 7.3.5) replaced it: use the account's present key");
+		    "by a key change (RFC 8555 section 7.3.5) this key was, or is about to be, another account's: use that account's present key");
 	TRY(rc);
 	TRY(account_check(account.state, e));
 	answer_account(r, ret, &account, 200);

@@ -4,8 +4,8 @@ ALTER TABLE accounts ADD COLUMN terms_url BLOB; -- the terms that were agreed to
 ALTER TABLE accounts ADD COLUMN eab_kid BLOB; -- the external account key's id, as the signer told it
 ALTER TABLE accounts ADD COLUMN eab BLOB; -- the binding as the client sent it
 
--- Keys that accounts got by rollover, and the ones that they replaced: state 0 current, 1 replaced. An account that never rolled over
--- has no row: its id is its key's thumbprint.
+-- Keys that accounts got by rollover, and the ones that they replaced: state 0 current, 1 replaced, 2 promised while the signer is asked.
+-- An account that never rolled over has no row: its id is its key's thumbprint.
 CREATE TABLE account_keys (
 	thumbprint BLOB PRIMARY KEY,
 	account    BLOB NOT NULL,

@@ -45,8 +45,8 @@ static enum err_code find_account(struct db *db, void *ctx, struct err *e)
 
 	TRY(key_owner_find(db, g->id, &owner, e));
 	errno = 0;
-	if (owner.state == KEY_REPLACED)
-		FAIL(e, CONFLICT, "the key was an account's until another replaced it");
+	if (owner.state == KEY_REPLACED || owner.state == KEY_PROMISED)
+		FAIL(e, CONFLICT, "by a key change the key was, or is about to be, an account's");
 	return account_read(db, owner.account, g->arena, g->ret, e);
 }
 
@@ -95,16 +95,59 @@ static enum err_code replace_jwk(struct db *db, const struct store_rollover *r, 
 	return ERR_OK;
 }
 
-static enum err_code change_key(struct db *db, void *ctx, struct err *e)
+static enum err_code check_free(struct db *db, const struct store_rollover *r, struct err *e)
 {
-	const struct store_rollover *r = ctx;
 	struct key_owner owner;
-	bool done;
 
 	TRY(key_owner_find(db, r->new_thumbprint, &owner, e));
 	errno = 0;
-	if (owner.state == KEY_REPLACED || (owner.state == KEY_CURRENT && memcmp(owner.account, r->id, sizeof r->id) != 0))
+	if (owner.state == KEY_REPLACED || (owner.state != KEY_UNKNOWN && memcmp(owner.account, r->id, sizeof r->id) != 0))
 		FAIL(e, CONFLICT, "the new key is, or was, an account's");
+	return ERR_OK;
+}
+
+static enum err_code promise_key(struct db *db, void *ctx, struct err *e)
+{
+	const struct store_rollover *r = ctx;
+	struct key_owner owner;
+
+	TRY(check_free(db, r, e));
+	TRY(key_owner_find(db, r->new_thumbprint, &owner, e));
+	return owner.state == KEY_UNKNOWN ? put_key(db, r->new_thumbprint, r->id, KEY_PROMISED, e) : ERR_OK;
+}
+
+enum err_code store_promise_key(struct store *s, const struct store_rollover *r, struct err *e)
+{
+	struct store_rollover copy = *r;
+
+	return db_writer_run(s->writer, promise_key, &copy, e);
+}
+
+static enum err_code withdraw_key(struct db *db, void *ctx, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	const struct store_rollover *r = ctx;
+	int64_t n;
+
+	TRY(db_prepare(db, "DELETE FROM account_keys WHERE thumbprint = $1 AND account = $2 AND state = 2", &st, e));
+	db_bind_bytes(st, 1, span(r->new_thumbprint, sizeof r->new_thumbprint));
+	db_bind_bytes(st, 2, span(r->id, sizeof r->id));
+	return db_run(st, &n, e);
+}
+
+enum err_code store_withdraw_key(struct store *s, const struct store_rollover *r, struct err *e)
+{
+	struct store_rollover copy = *r;
+
+	return db_writer_run(s->writer, withdraw_key, &copy, e);
+}
+
+static enum err_code change_key(struct db *db, void *ctx, struct err *e)
+{
+	const struct store_rollover *r = ctx;
+	bool done;
+
+	TRY(check_free(db, r, e));
 	TRY(replace_jwk(db, r, &done, e));
 	if (done)
 		return ERR_OK;

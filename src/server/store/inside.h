@@ -30,8 +30,8 @@ struct get {
 /* A row's state; STORE when it is none of the n that there are. */
 enum err_code store_get_state(struct db_stmt *st, unsigned column, unsigned n, unsigned *ret, struct err *e) MUST_USE;
 
-/* Whose a key is. The first two numbers are stored in account_keys. */
-enum key_state { KEY_CURRENT = 0, KEY_REPLACED = 1, KEY_UNKNOWN };
+/* Whose a key is. All numbers but the last are stored in account_keys. */
+enum key_state { KEY_CURRENT = 0, KEY_REPLACED = 1, KEY_PROMISED = 2, KEY_UNKNOWN };
 struct key_owner {
 	enum key_state state;
 	uint8_t account[STORE_ACCOUNT_ID]; /* unless UNKNOWN */

@@ -100,7 +100,7 @@ enum err_code store_get_certificate(
 /* The newest checkpoint of the signer; empty when there is none. */
 enum err_code store_get_checkpoint(struct store *s, struct arena *a, struct bytes *ret, struct err *e) MUST_USE;
 
-/* By the thumbprint of a key. NOT_FOUND: no account has it; CONFLICT: an account had it before its key was changed. */
+/* By the thumbprint of a key. NOT_FOUND: no account has it; CONFLICT: by a key change an account had it, or is about to have it. */
 enum err_code store_find_account(
     struct store *s, struct arena *a, const uint8_t thumbprint[STORE_ACCOUNT_ID], struct store_account *ret, struct err *e) MUST_USE;
 
@@ -125,12 +125,16 @@ enum err_code store_set_terms(struct store *s, const uint8_t id[STORE_ACCOUNT_ID
 /* valid -> deactivated, for good. Doing it twice is success. */
 enum err_code store_deactivate_account(struct store *s, const uint8_t id[STORE_ACCOUNT_ID], struct err *e) MUST_USE;
 /* Another key in the place of the old one, by compare-and-set. Doing it twice is success. CONFLICT: the new key is or was an account's;
- * UNAUTHORIZED: the account has neither of the two now, or is not valid. */
+ * UNAUTHORIZED: the account has neither of the two now, or is not valid.
+ * Before the signer is asked the key is promised to the account (CONFLICT as above), so that nobody makes another account of it meanwhile,
+ * or when the signer has agreed and we died; what the signer refuses is withdrawn. */
 struct store_rollover {
 	uint8_t id[STORE_ACCOUNT_ID];
 	struct bytes old_jwk, new_jwk; /* canonical */
 	uint8_t old_thumbprint[STORE_ACCOUNT_ID], new_thumbprint[STORE_ACCOUNT_ID];
 };
+enum err_code store_promise_key(struct store *s, const struct store_rollover *r, struct err *e) MUST_USE;
+enum err_code store_withdraw_key(struct store *s, const struct store_rollover *r, struct err *e) MUST_USE;
 enum err_code store_change_key(struct store *s, const struct store_rollover *r, struct err *e) MUST_USE;
 /* The order and those of its authorizations that are new, in one step. */
 enum err_code store_add_order(

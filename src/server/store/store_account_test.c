@@ -219,6 +219,48 @@ static void no_new_account_for_a_key_of_before(void **state)
 	FAILS(CONFLICT, change(2, 3));
 }
 
+static enum err_code promise(const uint8_t *id, unsigned k)
+{
+	struct store_rollover r = rollover(0, k);
+
+	memcpy(r.id, id, sizeof r.id);
+	return store_promise_key(store, &r, NULL);
+}
+
+/* While the signer is asked nobody else gets the key. */
+static void promised_keys(void **state)
+{
+	struct store_rollover r = rollover(0, 1);
+	struct store_account v;
+	struct sample c;
+	bool made = true;
+
+	(void)state;
+	OK(promise(a.account.id, 1));
+	OK(promise(a.account.id, 1));
+	reopen();
+	FAILS(CONFLICT, promise(b.account.id, 1));
+	FAILS(CONFLICT, find(1, &v));
+	sample_make(&c, 3, 3, 1);
+	thumbprint_of(1, c.account.id);
+	OK(store_add_account(store, &c.account, &made, NULL));
+	assert_false(made);
+	memcpy(r.id, b.account.id, sizeof r.id);
+	OK(store_withdraw_key(store, &r, NULL)); /* not b's to withdraw: nothing happens */
+	FAILS(CONFLICT, find(1, &v));
+	memcpy(r.id, a.account.id, sizeof r.id);
+	OK(store_withdraw_key(store, &r, NULL));
+	FAILS(NOT_FOUND, find(1, &v));
+	OK(promise(a.account.id, 1));
+	OK(change(0, 1));
+	OK(store_withdraw_key(store, &r, NULL)); /* too late */
+	OK(find(1, &v));
+	FAILS(CONFLICT, promise(a.account.id, 0));
+	FAILS(CONFLICT, promise(b.account.id, 1));
+	memcpy(r.new_thumbprint, b.account.id, sizeof r.new_thumbprint);
+	FAILS(CONFLICT, store_promise_key(store, &r, NULL));
+}
+
 #define RACERS 8
 struct racer {
 	pthread_t thread;
@@ -357,7 +399,7 @@ static void a_page_looks_at_a_bounded_number(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { T(everything_comes_back), T(changes), T(nothing_changes_after_the_end), T(a_key_changes),
-		T(keys_that_are_taken), T(no_new_account_for_a_key_of_before), T(rollovers_agree), T(pages),
+		T(keys_that_are_taken), T(no_new_account_for_a_key_of_before), T(promised_keys), T(rollovers_agree), T(pages),
 		T(invalid_orders_are_not_listed), T(a_page_looks_at_a_bounded_number) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
