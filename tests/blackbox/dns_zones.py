@@ -1,5 +1,6 @@
 """Real name servers for tests, on loopback: zones that change while they are served (Zones, by knot), and zones as files, signed or broken on
 purpose, by knot, nsd and named (Server). Whoever resolves through them asks them alone, as a forwarder would be asked."""
+import collections
 import contextlib
 import os
 import pathlib
@@ -30,12 +31,15 @@ def free_port():
     raise RuntimeError("no free port")
 
 
+Found = collections.namedtuple("Found", "rcode answers truncated")
+
+
 def dotted(name):
     return name.rstrip(".") + "."
 
 
 def query(port, name, kind, timeout=1.0):
-    """One question over UDP: (rcode, number of answers), None when nothing comes."""
+    """One question over UDP, None when nothing comes."""
     packet = struct.pack("!HHHHHH", int.from_bytes(os.urandom(2), "big"), 0x0100, 1, 0, 0, 0)
     packet += b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split(".") if label) + b"\0"
     packet += struct.pack("!HH", kind, 1)
@@ -48,7 +52,7 @@ def query(port, name, kind, timeout=1.0):
         except OSError:
             return None
     _, flags, _, answers, _, _ = struct.unpack("!HHHHHH", answer[:12])
-    return flags & 15, answers
+    return Found(flags & 15, answers, bool(flags & 0x0200))
 
 
 class Program:
@@ -72,7 +76,8 @@ class Program:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break
-            if query(self.port, zone, 6) == (0, 1):
+            found = query(self.port, zone, 6)
+            if found and found.rcode == 0 and found.answers:
                 return
             time.sleep(0.05)
         raise AssertionError(f"{self.process.args[0]} does not serve {zone}:\n" + self.log_text())
@@ -207,3 +212,99 @@ class Zones(Program):
 
     def clear_txt(self, name, value=None):
         self.change(name, "zone-unset", "TXT", *([f'"{value}"'] if value else []))
+
+
+# --- zones as files ---
+
+class Signer:
+    """A zone's key, by BIND's tools; `ds` is what the parent zone, or whoever trusts it, has to know."""
+
+    def __init__(self, zone):
+        self.zone = dotted(zone)
+        self.folder = tempfile.TemporaryDirectory(prefix="chancery-sign-")
+        key = self.run("dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", zone).strip()
+        self.ds = self.run("dnssec-dsfromkey", "-2", key + ".key").strip()
+
+    def run(self, *words):
+        result = subprocess.run(words, cwd=self.folder.name, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, (words, result.stdout + result.stderr)
+        return result.stdout
+
+    def sign(self, text, *options):
+        """The zone's text with signatures. options: of dnssec-signzone (-s and -e for their time)."""
+        pathlib.Path(self.folder.name, "zone").write_text(text)
+        # -S -z: with the one key that lies there; -P: what is signed badly on purpose is not verified here.
+        self.run("dnssec-signzone", "-q", "-S", "-z", "-P", "-O", "full", "-o", self.zone, *options, "zone")
+        return pathlib.Path(self.folder.name, "zone.signed").read_text()
+
+
+def zone_text(zone, *records, serial=1):
+    """A zone of one name server, with these lines."""
+    head = f"$ORIGIN {dotted(zone)}\n$TTL 5\n@ SOA ns hostmaster {serial} 3600 600 86400 0\n@ NS ns\nns A 127.0.0.1\n"
+    return head + "".join(line + "\n" for line in records)
+
+
+def knot_words(server):
+    conf = server.folder / "knot.conf"
+    conf.write_text(
+        f'server:\n  rundir: "{server.folder}"\n  listen: 127.0.0.1@{server.port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n'
+        f'log:\n  - target: stderr\n    any: warning\ndatabase:\n  storage: "{server.folder}"\n'
+        f'template:\n  - id: default\n    storage: "{server.folder}"\n    file: "%s.zone"\n    zonefile-sync: -1\n    journal-content: none\n'
+        "    zonefile-load: whole\n    semantic-checks: off\nzone:\n" + "".join(f"  - domain: {z}\n" for z in server.zones))
+    return KNOTD, "-c", conf
+
+
+def nsd_words(server):
+    f, conf = server.folder, server.folder / "nsd.conf"
+    conf.write_text(
+        f'server:\n  ip-address: 127.0.0.1@{server.port}\n  server-count: 1\n  username: ""\n  chroot: ""\n  zonesdir: "{f}"\n  database: ""\n'
+        f'  pidfile: "{f}/nsd.pid"\n  xfrdfile: ""\n  xfrdir: "{f}"\n  zonelistfile: "{f}/zone.list"\n  cookie-secret-file: ""\n'
+        "  minimal-responses: no\nremote-control:\n  control-enable: no\n"
+        + "".join(f'zone:\n  name: {z}\n  zonefile: "{z}.zone"\n' for z in server.zones))
+    return "/usr/sbin/nsd", "-d", "-c", conf
+
+
+def named_words(server):
+    f, conf = server.folder, server.folder / "named.conf"
+    conf.write_text(
+        f'options {{ directory "{f}"; listen-on port {server.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;\n'
+        f'  pid-file "{f}/named.pid"; session-keyfile "{f}/session.key"; managed-keys-directory "{f}"; dnssec-validation no;\n'
+        "  notify no; allow-query { any; }; check-integrity no; };\ncontrols { };\n"
+        + "".join(f'zone "{z}" {{ type primary; file "{z}.zone"; check-names ignore; }};\n' for z in server.zones))
+    return "/usr/sbin/named", "-g", "-n", "1", "-c", conf
+
+
+SERVERS = {"knot": knot_words, "nsd": nsd_words, "named": named_words}
+
+
+class Server(Program):
+    """One of SERVERS with zones from text: {name: text}. Every text is served as it is, however wrong its signatures are."""
+
+    def __init__(self, kind, zones):
+        super().__init__()
+        self.zones = list(zones)
+        try:
+            for zone, text in zones.items():
+                (self.folder / f"{zone}.zone").write_text(text)
+            self.begin(*SERVERS[kind](self))
+            for zone in zones:
+                self.await_zone(zone)
+        except BaseException:
+            self.close()
+            raise
+
+    def replace(self, zone, text, name, kind):
+        """Another text for the zone, served when this returns: the name then has a record of this type, which it had not."""
+        file = self.folder / f"{zone}.zone"
+        later = file.stat().st_mtime + 2  # the servers look at seconds
+        file.write_text(text)
+        os.utime(file, (later, later))
+        self.process.send_signal(signal.SIGHUP)
+        end, in_a_row = time.monotonic() + 20, 0
+        while time.monotonic() < end:
+            found = query(self.port, name, kind)
+            in_a_row = in_a_row + 1 if found and (found.answers or found.truncated) else 0
+            if in_a_row == 10:  # for a moment nsd's old process and its new one answer side by side
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{self.process.args[0]} has not taken the new {zone}:\n" + self.log_text())

@@ -69,7 +69,8 @@ static enum err_code gather_evidence(
 		if (authz.state != AUTHZ_VALID)
 			FAIL(e, ORDER_NOT_READY, "an authorization of the order is %s", authz_state_name(authz.state));
 		i.receipts[i.n_receipts++] = authz.control;
-		i.receipts[i.n_receipts++] = authz.caa;
+		if (authz.caa.len > 0) /* an address has none */
+			i.receipts[i.n_receipts++] = authz.caa;
 	}
 	issue_write(&i, out);
 	if (!buf_ok(out))
