@@ -7,6 +7,7 @@
 #include "pki/csr.h"
 #include "server/front/charges.h"
 #include "server/front/objects.h"
+#include "server/front/renewal.h"
 
 #include <string.h>
 
@@ -159,6 +160,7 @@ static enum err_code check_same_csr(struct acme_request *r, const struct store_o
 enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct err *e)
 {
 	struct store_order order;
+	bool exempt;
 
 	TRY(load_order(r, &order, e));
 	TRY(check_state(&order, r->now_ms / 1000, e));
@@ -168,22 +170,23 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 		return ERR_OK;
 	}
 	TRY(check_csr(r, &order, e));
-	TRY(charge_certificate(r->front, r->http->arena, &order, false, r->now_ms, e));
+	exempt = renewal_is_due(r->front, r->http->arena, &order);
+	TRY(charge_certificate(r->front, r->http->arena, &order, exempt, r->now_ms, e));
 	enum err_code rc = finalize_order(r->front, r->http->arena, &order, r->http->body, e);
 	if (signer_unreachable(rc)) {
 		enum err_code stored = store_begin_finalize(r->front->store, order.id, r->http->body, e);
 		if (stored != ERR_OK) /* else it is given back by whoever drives the order on, when no certificate comes */
-			refund_certificate(r->front, r->http->arena, &order, false, r->now_ms);
+			refund_certificate(r->front, r->http->arena, &order, exempt, r->now_ms);
 		if (stored != ERR_OK && stored != ERR_CONFLICT)
 			return stored;
 		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
 		rc = check_same_csr(r, &order, e);
 	} else if (rc == ERR_CONFLICT) { /* another finalize of this moment was faster, and was charged */
-		refund_certificate(r->front, r->http->arena, &order, false, r->now_ms);
+		refund_certificate(r->front, r->http->arena, &order, exempt, r->now_ms);
 		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
 		rc = check_same_csr(r, &order, e);
 	} else if (rc != ERR_OK) {
-		refund_certificate(r->front, r->http->arena, &order, false, r->now_ms);
+		refund_certificate(r->front, r->http->arena, &order, exempt, r->now_ms);
 		keep_refusal(r->front, &order, e);
 	}
 	TRY(rc);
@@ -203,7 +206,7 @@ static void drive_on(struct front *f, struct arena *a, const uint8_t *id)
 		return; /* done, done by another, or for the next time that the signer comes */
 	event_error(EVENT_WARNING, "finalize.refused", &e);
 	if (order.state == ORDER_PROCESSING)
-		refund_certificate(f, a, &order, false, clock_wall_ms());
+		refund_certificate(f, a, &order, renewal_is_due(f, a, &order), clock_wall_ms());
 	keep_refusal(f, &order, &e);
 }
 

@@ -64,6 +64,8 @@ void put_order(struct acme_request *r, const struct store_order *order, struct b
 		put_time(&w, "notAfter", order->not_after_s);
 	if (order->profile.len)
 		json_put_member(&w, "profile", order->profile);
+	if (order->replaces.len)
+		json_put_member(&w, "replaces", order->replaces);
 	json_put_key(&w, "identifiers");
 	json_put_array(&w);
 	for (size_t i = 0; i < order->n_identifiers; i++)

@@ -1,4 +1,5 @@
-#include "acme/ari.h"
+#include "server/front/renewal.h"
+
 #include "base/json.h"
 #include "pki/cert.h"
 #include "server/front/objects.h"
@@ -6,18 +7,17 @@
 #define ASK_AGAIN_S        21600 /* RFC 9773 §4.3.3: clients take from a minute to a day */
 #define ASK_AGAIN_URGENT_S 3600
 
-/* The certificate of this name, if its issuer is the one that it names. */
-static enum err_code find_certificate(struct acme_request *r, struct bytes text, struct store_certificate *ret, struct err *e)
+enum err_code renewal_certificate(struct front *f, struct arena *a, struct bytes text, struct store_certificate *ret, struct err *e)
 {
 	struct store_certificate c;
 	struct ari_id id;
 	struct cert parts;
 
-	TRY(ari_id_read(r->http->arena, text, &id, e));
+	TRY(ari_id_read(a, text, &id, e));
 	if (id.serial.len != STORE_SERIAL)
 		FAIL(e, NOT_FOUND, "there is no such certificate");
-	TRY(store_get_certificate(r->front->store, r->http->arena, id.serial.ptr, &c, e));
-	TRY(cert_parse(r->http->arena, c.der, &parts, e));
+	TRY(store_get_certificate(f->store, a, id.serial.ptr, &c, e));
+	TRY(cert_parse(a, c.der, &parts, e));
 	if (!bytes_eq(parts.authority_key_id, id.key_id))
 		FAIL(e, NOT_FOUND, "there is no such certificate");
 	*ret = c;
@@ -32,31 +32,43 @@ static const struct settings_incident *incident_of(const struct settings *s, con
 	return NULL;
 }
 
+struct renewal renewal_of(const struct settings *s, const struct store_certificate *c, int64_t now_s)
+{
+	const struct settings_incident *incident = incident_of(s, c);
+
+	if (!incident && !c->revoked_s)
+		return (struct renewal){ .window = ari_window_usual(c->not_before_s, c->not_after_s) };
+	return (struct renewal){ ari_window_past(now_s), incident ? incident->explanation : s->renewal_explanation, true };
+}
+
+bool renewal_is_due(struct front *f, struct arena *a, const struct store_order *order)
+{
+	struct store_certificate c;
+
+	if (!order->replaces.len || renewal_certificate(f, a, order->replaces, &c, NULL) != ERR_OK)
+		return false;
+	return renewal_of(f->settings, &c, order->created_s).window.start_s <= order->created_s;
+}
+
 /* RFC 9773 §4.2. Whoever asks, gets: what is in a certificate is public, and so is when it should be renewed. */
 enum err_code get_renewal_info(struct acme_request *r, struct reply *ret, struct err *e)
 {
-	const struct settings *s = r->front->settings;
 	struct json_out w = json_out_to(&ret->body);
 	struct store_certificate c;
-	struct bytes explanation = { 0 };
 
-	TRY(find_certificate(r, r->id, &c, e));
-	const struct settings_incident *incident = incident_of(s, &c);
-	bool urgent = incident || c.revoked_s;
-	struct ari_window window = urgent ? ari_window_past(r->now_ms / 1000) : ari_window_usual(c.not_before_s, c.not_after_s);
-	if (urgent)
-		explanation = incident ? incident->explanation : s->renewal_explanation;
+	TRY(renewal_certificate(r->front, r->http->arena, r->id, &c, e));
+	struct renewal renewal = renewal_of(r->front->settings, &c, r->now_ms / 1000);
 
 	json_put_object(&w);
 	json_put_key(&w, "suggestedWindow");
 	json_put_object(&w);
-	put_time(&w, "start", window.start_s);
-	put_time(&w, "end", window.end_s);
+	put_time(&w, "start", renewal.window.start_s);
+	put_time(&w, "end", renewal.window.end_s);
 	json_end_object(&w);
-	if (explanation.len)
-		json_put_member(&w, "explanationURL", explanation);
+	if (renewal.explanation.len)
+		json_put_member(&w, "explanationURL", renewal.explanation);
 	json_end_object(&w);
 	reply_json(ret, 200);
-	reply_field(ret, "Retry-After", arena_fmt(r->http->arena, "%d", urgent ? ASK_AGAIN_URGENT_S : ASK_AGAIN_S));
+	reply_field(ret, "Retry-After", arena_fmt(r->http->arena, "%d", renewal.urgent ? ASK_AGAIN_URGENT_S : ASK_AGAIN_S));
 	return ERR_OK;
 }

@@ -15,7 +15,7 @@ CREATE TABLE account_keys (
 ALTER TABLE orders ADD COLUMN not_before_s INTEGER; -- as the order asked, NULL: it did not
 ALTER TABLE orders ADD COLUMN not_after_s INTEGER;
 ALTER TABLE orders ADD COLUMN profile BLOB;
-ALTER TABLE orders ADD COLUMN replaces BLOB; -- serial
+ALTER TABLE orders ADD COLUMN replaces BLOB; -- a certificate's name as in RFC 9773
 
 -- An account's list of orders (state 4: invalid), in the order of their making.
 CREATE INDEX orders_of_account ON orders (account, id) WHERE state != 4;

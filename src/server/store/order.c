@@ -41,7 +41,8 @@ static enum err_code read_order(struct db_stmt *st, struct arena *a, struct stor
 	TRY(db_copy(st, 9, a, &v->finalize, e));
 	v->not_before_s = db_int(st, 10);
 	v->not_after_s = db_int(st, 11);
-	return db_copy(st, 12, a, &v->profile, e);
+	TRY(db_copy(st, 12, a, &v->profile, e));
+	return db_copy(st, 13, a, &v->replaces, e);
 }
 
 /* Until when it is pending or valid; 0 when it is neither. */
@@ -82,7 +83,7 @@ static enum err_code get_order(struct db *db, void *ctx, struct err *e)
 
 	TRY(db_prepare(db,
 	    "SELECT state, serial, account, created_s, expires_s, authzs, identifiers, problem, new_order, finalize,"
-	    " not_before_s, not_after_s, profile FROM orders WHERE id = $1",
+	    " not_before_s, not_after_s, profile, replaces FROM orders WHERE id = $1",
 	    &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.id));
 	TRY(db_step(st, &row, e));
@@ -101,10 +102,44 @@ enum err_code store_get_order(struct store *s, struct arena *a, const uint8_t id
 	return db_pool_read(s->readers, get_order, &(struct get){ a, id, ret }, e);
 }
 
+/* The few columns that decide about an order's next step. */
+struct head {
+	enum order_state state;
+	uint8_t serial[STORE_SERIAL];
+	uint8_t authz[STORE_NAMES_MAX][STORE_AUTHZ_ID];
+	size_t n_authz;
+};
+
+static enum err_code read_head(struct db *db, const uint8_t id[STORE_ORDER_ID], struct head *ret, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	unsigned state;
+	bool row;
+
+	TRY(db_prepare(db, "SELECT state, serial, authzs FROM orders WHERE id = $1", &st, e));
+	db_bind_bytes(st, 1, span(id, STORE_ORDER_ID));
+	TRY(db_step(st, &row, e));
+	errno = 0;
+	if (!row)
+		FAIL(e, NOT_FOUND, "there is no such order");
+	TRY(store_get_state(st, 0, ORDER__MAX, &state, e));
+	ret->state = (enum order_state)state;
+	memset(ret->serial, 0, sizeof ret->serial);
+	if (db_view(st, 1).ptr)
+		TRY(db_fixed(st, 1, ret->serial, sizeof ret->serial, e));
+	struct bytes ids = db_view(st, 2);
+	if (ids.len == 0 || ids.len > sizeof ret->authz || ids.len % STORE_AUTHZ_ID != 0)
+		FAIL(e, STORE, "an order in the database has %zu bytes of authorization ids", ids.len);
+	memcpy(ret->authz, ids.ptr, ids.len);
+	ret->n_authz = ids.len / STORE_AUTHZ_ID;
+	return ERR_OK;
+}
+
 struct add {
 	const struct store_order *order;
 	const struct store_authz *authz;
 	size_t n_authz;
+	const uint8_t *replaced;
 };
 
 static bool order_has(const struct store_order *o, const uint8_t authz[STORE_AUTHZ_ID])
@@ -153,7 +188,8 @@ static enum err_code insert_order(struct db *db, const struct store_order *v, st
 		FAIL(e, NOMEM, "no room for an order");
 	TRY(db_prepare(db,
 	    "INSERT INTO orders (id, state, account, created_s, expires_s, authzs, identifiers, problem, new_order,"
-	    " finalize, not_before_s, not_after_s, profile) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+	    " finalize, not_before_s, not_after_s, profile, replaces)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
 	    &st, e));
 	db_bind_bytes(st, 1, span(v->id, sizeof v->id));
 	db_bind_int(st, 2, v->state);
@@ -168,61 +204,82 @@ static enum err_code insert_order(struct db *db, const struct store_order *v, st
 	bind_wish(st, 11, v->not_before_s);
 	bind_wish(st, 12, v->not_after_s);
 	db_bind_bytes(st, 13, v->profile);
+	db_bind_bytes(st, 14, v->replaces);
 	return db_run(st, &n, e);
+}
+
+/* Whether the order has come to nothing, by now_s. */
+static enum err_code is_over(struct db *db, const uint8_t id[STORE_ORDER_ID], int64_t now_s, bool *ret, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	int64_t until_s;
+	struct head h;
+	bool row;
+
+	TRY(db_prepare(db, "SELECT expires_s FROM orders WHERE id = $1", &st, e));
+	db_bind_bytes(st, 1, span(id, STORE_ORDER_ID));
+	TRY(db_step(st, &row, e));
+	*ret = true;
+	if (!row)
+		return ERR_OK;
+	bool open = db_int(st, 0) > now_s;
+	TRY(read_head(db, id, &h, e));
+	for (size_t i = 0; open && i < h.n_authz; i++) {
+		TRY(authz_until(db, h.authz[i], &until_s, e));
+		open = until_s > now_s;
+	}
+	*ret = h.state == ORDER_INVALID || ((h.state == ORDER_PENDING || h.state == ORDER_READY) && !open);
+	return ERR_OK;
+}
+
+/* RFC 9773 §5: a certificate is replaced once, but an order that came to nothing is no replacement. */
+static enum err_code mark_replaced(struct db *db, const struct add *add, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL, *update = NULL;
+	uint8_t by[STORE_ORDER_ID];
+	bool row, over = true;
+	int64_t n;
+
+	TRY(db_prepare(db, "SELECT replaced_by FROM certificates WHERE serial = $1", &st, e));
+	db_bind_bytes(st, 1, span(add->replaced, STORE_SERIAL));
+	TRY(db_step(st, &row, e));
+	errno = 0;
+	if (!row)
+		FAIL(e, NOT_FOUND, "there is no such certificate");
+	if (db_view(st, 0).ptr) {
+		TRY(db_fixed(st, 0, by, sizeof by, e));
+		TRY(is_over(db, by, add->order->created_s, &over, e));
+	}
+	errno = 0;
+	if (!over)
+		FAIL(e, ALREADY_REPLACED, "an order to replace this certificate has been made already");
+	TRY(db_prepare(db, "UPDATE certificates SET replaced_by = $2 WHERE serial = $1", &update, e));
+	db_bind_bytes(update, 1, span(add->replaced, STORE_SERIAL));
+	db_bind_bytes(update, 2, span(add->order->id, STORE_ORDER_ID));
+	return db_run(update, &n, e);
 }
 
 static enum err_code add_order(struct db *db, void *ctx, struct err *e)
 {
 	const struct add *add = ctx;
 
+	if (add->replaced)
+		TRY(mark_replaced(db, add, e));
 	TRY(insert_order(db, add->order, e));
 	for (size_t i = 0; i < add->n_authz; i++)
 		TRY(authz_insert(db, &add->authz[i], e));
 	return ERR_OK;
 }
 
-enum err_code store_add_order(
-    struct store *s, const struct store_order *order, const struct store_authz *authz, size_t n_authz, struct err *e)
+enum err_code store_add_order(struct store *s, const struct store_order *order, const struct store_authz *authz, size_t n_authz,
+    const uint8_t *replaced, struct err *e)
 {
-	struct add add = { order, authz, n_authz };
+	struct add add = { order, authz, n_authz, replaced };
 
 	errno = 0;
 	if (!add_valid(&add))
 		FAIL(e, BUG, "an order whose authorizations do not belong to it");
 	return db_writer_run(s->writer, add_order, &add, e);
-}
-
-/* The few columns that decide about an order's next step. */
-struct head {
-	enum order_state state;
-	uint8_t serial[STORE_SERIAL];
-	uint8_t authz[STORE_NAMES_MAX][STORE_AUTHZ_ID];
-	size_t n_authz;
-};
-
-static enum err_code read_head(struct db *db, const uint8_t id[STORE_ORDER_ID], struct head *ret, struct err *e)
-{
-	CLEANUP(db_done_p) struct db_stmt *st = NULL;
-	unsigned state;
-	bool row;
-
-	TRY(db_prepare(db, "SELECT state, serial, authzs FROM orders WHERE id = $1", &st, e));
-	db_bind_bytes(st, 1, span(id, STORE_ORDER_ID));
-	TRY(db_step(st, &row, e));
-	errno = 0;
-	if (!row)
-		FAIL(e, NOT_FOUND, "there is no such order");
-	TRY(store_get_state(st, 0, ORDER__MAX, &state, e));
-	ret->state = (enum order_state)state;
-	memset(ret->serial, 0, sizeof ret->serial);
-	if (db_view(st, 1).ptr)
-		TRY(db_fixed(st, 1, ret->serial, sizeof ret->serial, e));
-	struct bytes ids = db_view(st, 2);
-	if (ids.len == 0 || ids.len > sizeof ret->authz || ids.len % STORE_AUTHZ_ID != 0)
-		FAIL(e, STORE, "an order in the database has %zu bytes of authorization ids", ids.len);
-	memcpy(ret->authz, ids.ptr, ids.len);
-	ret->n_authz = ids.len / STORE_AUTHZ_ID;
-	return ERR_OK;
 }
 
 static enum err_code authz_is_valid(struct db *db, const uint8_t id[STORE_AUTHZ_ID], bool *ret, struct err *e)

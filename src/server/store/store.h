@@ -58,6 +58,7 @@ struct store_order {
 	int64_t created_s, expires_s;
 	int64_t not_before_s, not_after_s; /* as the order asks; 0: it does not */
 	struct bytes profile;              /* the name; empty in orders of before profiles were stored */
+	struct bytes replaces;             /* the certificate's name as the order has it (RFC 9773 §5); empty: none */
 	struct identifier *identifiers;
 	size_t n_identifiers;
 	uint8_t (*authz)[STORE_AUTHZ_ID]; /* as many as identifiers, in their order */
@@ -136,9 +137,10 @@ struct store_rollover {
 enum err_code store_promise_key(struct store *s, const struct store_rollover *r, struct err *e) MUST_USE;
 enum err_code store_withdraw_key(struct store *s, const struct store_rollover *r, struct err *e) MUST_USE;
 enum err_code store_change_key(struct store *s, const struct store_rollover *r, struct err *e) MUST_USE;
-/* The order and those of its authorizations that are new, in one step. */
-enum err_code store_add_order(
-    struct store *s, const struct store_order *order, const struct store_authz *authz, size_t n_authz, struct err *e) MUST_USE;
+/* The order and those of its authorizations that are new, in one step. replaced: the serial of the certificate that it replaces, which is marked
+ * as such; NULL: none. ALREADY_REPLACED when another order that is not invalid does. */
+enum err_code store_add_order(struct store *s, const struct store_order *order, const struct store_authz *authz, size_t n_authz,
+    const uint8_t *replaced, struct err *e) MUST_USE;
 /* A pre-authorization: no order's. */
 enum err_code store_add_authz(struct store *s, const struct store_authz *authz, struct err *e) MUST_USE;
 

@@ -62,7 +62,7 @@ static enum err_code run_unit(struct store *s, size_t i, struct err *e)
 	case 13:
 		return sample_validate(s, &c, 0, false, e);
 	case 14:
-		return store_add_order(s, &d.order, &d.authz[1], 1, e);
+		return store_add_order(s, &d.order, &d.authz[1], 1, a.certificate.serial, e);
 	case 15:
 		return store_add_authz(s, &pre.authz[0], e);
 	case 16:
@@ -71,11 +71,13 @@ static enum err_code run_unit(struct store *s, size_t i, struct err *e)
 		return change_key(s, e);
 	case 18:
 		return store_deactivate_account(s, a.account.id, e);
+	case 19:
+		return store_revoke_certificate(s, a.certificate.serial, 1800000000, 4, e);
 	default:
 		return err_set(e, ERR_BUG, __FILE__, __LINE__, "no such unit");
 	}
 }
-#define UNITS 19
+#define UNITS 20
 
 static struct buf after[UNITS + 1]; /* the store as text after so many units */
 
@@ -165,7 +167,7 @@ static void check(size_t least, unsigned nth, uint32_t seed)
 	}
 	buf_free(&now);
 	dump(s, &now);
-	/* A checkpoint and a deactivation alone may be done twice without being refused, and that shows nowhere. */
+	/* A checkpoint, a deactivation and a revocation may be done twice without being refused, and that shows nowhere. */
 	assert_true(bytes_eq(buf_bytes(&now), buf_bytes(&after[UNITS])));
 	store_close(s);
 }

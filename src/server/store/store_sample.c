@@ -92,7 +92,7 @@ struct store_validation sample_validation(const struct sample *s, size_t i, bool
 
 enum err_code sample_add(struct store *st, const struct sample *s, struct err *e)
 {
-	return store_add_order(st, &s->order, s->authz, s->order.n_identifiers, e);
+	return store_add_order(st, &s->order, s->authz, s->order.n_identifiers, NULL, e);
 }
 
 enum err_code sample_validate(struct store *st, const struct sample *s, size_t i, bool valid, struct err *e)
@@ -170,6 +170,7 @@ static void dump_order(const struct store_order *o, struct buf *out)
 	}
 	buf_add_fmt(out, " wants %lld-%lld", (long long)o->not_before_s, (long long)o->not_after_s);
 	add_bytes(out, "profile", o->profile);
+	add_bytes(out, "replaces", o->replaces);
 	add_bytes(out, "new_order", o->new_order);
 	add_bytes(out, "finalize", o->finalize);
 	add_bytes(out, "problem", o->problem);
@@ -182,6 +183,8 @@ static void dump_certificate(const struct store_certificate *c, struct buf *out)
 	add_hash(out, "order", c->order, sizeof c->order);
 	add_hash(out, "account", c->account, sizeof c->account);
 	buf_add_fmt(out, " %lld-%lld", (long long)c->not_before_s, (long long)c->not_after_s);
+	buf_add_fmt(out, " revoked %lld %u", (long long)c->revoked_s, (unsigned)c->reason);
+	add_hash(out, "replaced by", c->replaced_by, sizeof c->replaced_by);
 	add_bytes(out, "der", c->der);
 	add_bytes(out, "chain", c->chain);
 }

@@ -368,8 +368,8 @@ static void orders_rest_on_authorizations_of_others(void **state)
 	OK(sample_validate(store, &a, 0, true, NULL));
 	sample_make(&c, 1, 3, 2);
 	memcpy(c.authz_ids[0], a.authz_ids[0], STORE_AUTHZ_ID);
-	FAILS(BUG, store_add_order(store, &c.order, c.authz, 2, NULL)); /* it is not its own to add */
-	OK(store_add_order(store, &c.order, &c.authz[1], 1, NULL));
+	FAILS(BUG, store_add_order(store, &c.order, c.authz, 2, NULL, NULL)); /* it is not its own to add */
+	OK(store_add_order(store, &c.order, &c.authz[1], 1, NULL, NULL));
 	assert_int_equal(order_state(&c), ORDER_PENDING);
 	OK(sample_validate(store, &c, 1, true, NULL));
 	assert_int_equal(order_state(&c), ORDER_READY);
@@ -419,6 +419,53 @@ static void pre_authorizations(void **state)
 	assert_true(found[0]);
 	assert_memory_equal(ids[0], a.authz_ids[0], STORE_AUTHZ_ID);
 	OK(store_deactivate_authz(store, a.authz_ids[0], NULL));
+}
+
+static enum err_code replace(struct sample *s, uint32_t n, int64_t created_s, const uint8_t *serial)
+{
+	sample_make(s, 1, n, 1);
+	s->order.replaces = BYTES_LIT("key.serial");
+	s->order.created_s = created_s;
+	return store_add_order(store, &s->order, s->authz, 1, serial, NULL);
+}
+
+/* Once, but for orders that came to nothing (RFC 9773 §5): one that failed, one whose time or authorization ended. */
+static void certificates_are_replaced_once(void **state)
+{
+	const uint8_t *serial = a.certificate.serial;
+	struct store_certificate c;
+	struct store_order o;
+	struct sample s;
+
+	(void)state;
+	FAILS(NOT_FOUND, replace(&s, 30, 0, serial));
+	FAILS(NOT_FOUND, store_get_order(store, arena, s.order.id, &o, NULL));
+	OK(sample_add(store, &a, NULL));
+	OK(sample_validate(store, &a, 0, true, NULL));
+	OK(sample_finalize(store, &a, NULL));
+	OK(store_get_certificate(store, arena, serial, &c, NULL));
+	assert_false(c.replaced);
+	OK(replace(&s, 31, 0, serial));
+	reopen();
+	OK(store_get_order(store, arena, s.order.id, &o, NULL));
+	assert_true(bytes_eq_str(o.replaces, "key.serial"));
+	OK(store_get_certificate(store, arena, serial, &c, NULL));
+	assert_true(c.replaced);
+	assert_memory_equal(c.replaced_by, s.order.id, sizeof c.replaced_by);
+	FAILS(ALREADY_REPLACED, replace(&s, 32, 0, serial));
+	FAILS(NOT_FOUND, store_get_order(store, arena, s.order.id, &o, NULL));
+	sample_make(&s, 1, 31, 1);
+	OK(sample_validate(store, &s, 0, false, NULL)); /* it failed */
+	OK(replace(&s, 33, 0, serial));
+	FAILS(ALREADY_REPLACED, replace(&b, 34, s.authz[0].expires_s - 1, serial));
+	OK(replace(&b, 35, s.authz[0].expires_s, serial)); /* its authorization has expired */
+	OK(sample_validate(store, &b, 0, true, NULL));
+	FAILS(ALREADY_REPLACED, replace(&s, 36, b.order.expires_s - 1, serial));
+	OK(store_deactivate_authz(store, b.authz_ids[0], NULL));
+	OK(replace(&s, 37, 0, serial));
+	OK(sample_validate(store, &s, 0, true, NULL));
+	OK(sample_finalize(store, &s, NULL)); /* now it is replaced for ever */
+	FAILS(ALREADY_REPLACED, replace(&b, 38, s.order.expires_s + 1, serial));
 }
 
 static void finalize_in_one_step(void **state)
@@ -665,6 +712,7 @@ int main(void)
 		T(orders_rest_on_authorizations_of_others),
 		T(deactivated_ones_end_their_order),
 		T(pre_authorizations),
+		T(certificates_are_replaced_once),
 		T(finalize_in_one_step),
 		T(a_revocation_stays),
 		T(finalize_by_way_of_processing),
