@@ -1,6 +1,7 @@
 """Renewal information (RFC 9773): what a client is told about when to renew."""
 import datetime
 import signal
+import threading
 import time
 
 import pytest
@@ -91,3 +92,79 @@ def test_an_incident_moves_the_window_into_the_past(ca, client):
     finally:
         ca.config.write_text(text)
         ca.process.send_signal(signal.SIGHUP)
+
+
+# --- orders that say what they replace (section 5) ---
+
+def replace(client, ident, *names):
+    return client.order(*names, replaces=ident)
+
+
+def test_an_order_says_what_it_replaces(client):
+    ident = certificate_id(certificates(client.issue("r.example", "s.example"))[0])
+    made = replace(client, ident, "s.example", "t.example")  # one name in common is enough
+    assert made.status == 201 and made.json["replaces"] == ident
+    assert client.post(made.headers["Location"]).json["replaces"] == ident
+    again = replace(client, ident, "s.example")
+    assert (again.status, again.type) == (409, "alreadyReplaced"), again.body
+    # an order that came to nothing is no replacement
+    assert client.post(made.json["authorizations"][-1], {"status": "deactivated"}).status == 200
+    assert client.post(made.headers["Location"]).json["status"] == "invalid"
+    made = replace(client, ident, "s.example")
+    assert made.status == 201 and made.json["status"] == "ready"
+    done = client.finalize(made.json, client.csr("s.example"))
+    assert done.status == 200 and done.json["replaces"] == ident, done.body
+    assert replace(client, ident, "s.example").type == "alreadyReplaced"
+    assert "replaces" not in client.order("s.example").json
+
+
+def test_what_cannot_be_replaced(ca, client):
+    ident = certificate_id(certificates(client.issue("u.example"))[0])
+    key, serial = ident.split(".")
+    stranger = Client(ca)
+    stranger.register()
+    for answer in (replace(client, ident, "v.example"), replace(stranger, ident, "u.example"), replace(client, key, "u.example"),
+                   replace(client, f"{key}.{serial[:-2]}AA", "u.example"), replace(client, f"{b64(bytes(20))}.{serial}", "u.example"),
+                   replace(client, "", "u.example"), replace(client, 7, "u.example")):
+        assert (answer.status, answer.type) == (400, "malformed"), answer.body
+        assert "replaces" in answer.json["detail"]
+    assert replace(client, ident, "u.example").status == 201
+
+
+def test_parallel_replacements_agree(client, ca):
+    ident, answers = certificate_id(certificates(client.issue("w.example"))[0]), []
+
+    def one():
+        other = Client(ca, client.key)
+        other.kid = client.kid
+        answers.append(replace(other, ident, "w.example"))
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(timeout=60)
+    assert sorted(a.type or "made" for a in answers) == ["alreadyReplaced"] * 7 + ["made"], [a.body for a in answers]
+
+
+def test_renewals_that_are_due_are_spared_the_limits():
+    def edit(text):
+        return text.replace('#certificates-per-names = "off"', 'certificates-per-names = "1/7d"') + INCIDENT
+    with running_ca("--private-suffix", "example", edit=edit) as limited:
+        assert 'certificates-per-names = "1/7d"' in limited.config.read_text()
+        client = Client(limited)
+        client.register()
+        first = certificate_id(certificates(client.issue("x.example"))[0])
+        assert client.order("x.example").type == "rateLimited"
+        made = replace(client, first, "x.example")
+        assert made.status == 201, made.body
+        done = client.finalize(made.json, client.csr("x.example"))
+        assert done.status == 200, done.body
+        assert client.order("x.example").type == "rateLimited"
+    with running_ca("--private-suffix", "example", edit=lambda text: edit(text).replace(INCIDENT, "")) as limited:
+        client = Client(limited)
+        client.register()
+        first = certificate_id(certificates(client.issue("x.example"))[0])
+        assert replace(client, first, "x.example").type == "rateLimited"  # nobody has told it to renew yet
+
+
+INCIDENT = 'incident "drill" { issued-from = "2020-01-01T00:00:00Z" issued-until = "2090-01-01T00:00:00Z" }\n'

@@ -97,8 +97,12 @@ static enum err_code add_account(
 	struct store_account account;
 
 	ret->jwk = BYTES_LIT("");
-	if (r->jws.jwk.ptr)
-		return ERR_OK; /* by the certificate's own key */
+	if (r->jws.jwk.ptr) {
+		/* Anybody can sign by some key: such requests do not get as far as the signer. */
+		if (!bytes_eq(key_spki(r->key), parts->spki))
+			FAIL(e, UNAUTHORIZED, "the key that signed this request is not the certificate's");
+		return ERR_OK;
+	}
 	TRY(store_get_account(r->front->store, r->http->arena, r->account, &account, e));
 	ret->jwk = account.jwk;
 	return memcmp(c->account, r->account, sizeof c->account) == 0 ? ERR_OK : add_receipts(r, parts, ret, e);
@@ -120,7 +124,10 @@ enum err_code revoke_cert(struct acme_request *r, struct reply *ret, struct err 
 	if (!buf_ok(&body))
 		FAIL(e, NOMEM, "no memory for the evidence");
 	TRY(peer_call(r->front->signer, r->http->arena, MESSAGE_REVOKE, buf_bytes(&body), REVOKE_MS, &answer, e));
-	TRY(answer_check(&answer, e));
+	enum err_code rc = answer_check(&answer, e);
+	if (rc == ERR_ALREADY_REVOKED && !c.revoked_s) /* by an answer that was lost, or by an operator: from now on we know */
+		MAY_FAIL(store_revoke_certificate(r->front->store, c.serial, r->now_ms / 1000, CRL_UNSPECIFIED, NULL));
+	TRY(rc);
 	TRY(revoked_read(answer.body, &revoked, e));
 	TRY(store_revoke_certificate(r->front->store, c.serial, revoked.time_s, revoked.reason, e));
 	ret->http.status = 200;
