@@ -334,8 +334,8 @@ static const struct cli_command commands[] = {
 	{ "check-config", "", "Reads the configuration and tells what is wrong with it.", &config_option, 1, 0, 0, run_check_config },
 	{ "status", "", "Asks the running server how it is.", status_options, sizeof status_options / sizeof *status_options, 0, 0,
 	    run_status },
-	{ "eab", "add | list | revoke KID",
-	    "External account keys: makes one (add; it can be seen this once), lists them, or ends one and what its accounts may. The server must run.",
+	{ "eab", "add | list | expire KID | revoke KID",
+	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
 };
 static const struct cli_program program = { "chancery-ca", "an ACME (RFC 8555) certificate authority", commands,

@@ -271,16 +271,17 @@ static enum err_code run_list(const struct cli *c, const struct settings *s, str
 	return ERR_OK;
 }
 
-/* --- revoke --- */
+/* --- expire, revoke --- */
 
-static enum err_code run_revoke(const struct cli *c, const struct settings *s, struct arena *a, struct err *e)
+static enum err_code end_key(
+    const struct cli *c, const struct settings *s, struct arena *a, const char *command, const char *sentence, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(ANSWER_MAX);
 	struct json_out w = json_out_to(&request);
 	struct key k;
 
 	json_put_object(&w);
-	json_put_member_str(&w, "command", "eab-revoke");
+	json_put_member_str(&w, "command", command);
 	json_put_member_str(&w, "kid", c->arguments[1]);
 	json_end_object(&w);
 	TRY(ask(s, a, &request, &answer, e));
@@ -289,9 +290,18 @@ static enum err_code run_revoke(const struct cli *c, const struct settings *s, s
 		return ERR_OK;
 	}
 	TRY(read_key(a, buf_bytes(&answer), &k, e));
-	printf("%.*s is revoked; %llu account%s that it has bound get%s no more certificates\n", BYTES_FMT(k.kid),
-	    (unsigned long long)k.uses.value, k.uses.value == 1 ? "" : "s", k.uses.value == 1 ? "s" : "");
+	printf("%.*s %s (accounts that it has bound: %llu)\n", BYTES_FMT(k.kid), sentence, (unsigned long long)k.uses.value);
 	return ERR_OK;
+}
+
+static enum err_code run_expire(const struct cli *c, const struct settings *s, struct arena *a, struct err *e)
+{
+	return end_key(c, s, a, "eab-expire", "binds no more accounts; those that it has bound go on", e);
+}
+
+static enum err_code run_revoke(const struct cli *c, const struct settings *s, struct arena *a, struct err *e)
+{
+	return end_key(c, s, a, "eab-revoke", "is revoked: its accounts get no more certificates, and it binds no others", e);
 }
 
 /* --- the command line --- */
@@ -303,6 +313,7 @@ static const struct verb {
 } verbs[] = {
 	{ "add", 1, run_add },
 	{ "list", 1, run_list },
+	{ "expire", 2, run_expire },
 	{ "revoke", 2, run_revoke },
 };
 
@@ -324,7 +335,7 @@ static enum err_code run(struct cli *c, struct arena *a, struct err *e)
 		if (strcmp(c->arguments[0], verbs[i].name) == 0)
 			v = &verbs[i];
 	if (!v)
-		FAIL(e, CONFIG, "eab add, eab list or eab revoke KID, not \"%s\"", c->arguments[0]);
+		FAIL(e, CONFIG, "eab add, eab list, eab expire KID or eab revoke KID, not \"%s\"", c->arguments[0]);
 	if (c->n_arguments != v->arguments)
 		FAIL(e, CONFIG, v->arguments > 1 ? "eab %s needs a KID" : "eab %s takes no argument", v->name);
 	TRY(check_options(c, v, e));

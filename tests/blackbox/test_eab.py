@@ -62,6 +62,8 @@ def test_a_key_is_made_listed_and_revoked(ca):
     assert one["names"] == [".lab.example"] and one["profiles"] == ["tls-server"] and one["createdBy"] == os.getuid()
     table = eab(ca, "list").stdout
     assert kid in table and "0/3" in table and ".lab.example" in table and key not in table
+    assert "binds no more accounts" in eab(ca, "expire", kid).stdout
+    assert keys(ca)[0]["state"] == "expired"
     assert "revoked" in eab(ca, "revoke", kid).stdout
     assert keys(ca)[0]["state"] == "revoked"
 
@@ -131,7 +133,7 @@ def test_what_is_wrong_is_said(ca):
             (["list", "--uses", "3"], "no option --uses"),
             (["revoke"], "needs a KID"),
             (["revoke", "0" * 20], "no external account key"),
-            (["remove"], "eab add, eab list or eab revoke")):
+            (["remove"], "eab add, eab list, eab expire KID or eab revoke KID")):
         result = eab(ca, *words, check=False)
         assert result.returncode == 2 and sentence in result.stderr, (words, result.stderr)
     assert keys(ca) == []

@@ -267,5 +267,7 @@ enum err_code eab_take(struct signer *s, const struct record *r, struct err *e)
 	TRY(eab_event_read(r, &v, e));
 	if (v.action == EAB_REVOKED)
 		eab_keys_revoked(s->eab, v.kid, r->time_ms);
+	else if (v.action == EAB_EXPIRED)
+		eab_keys_expired(s->eab, v.kid, r->time_ms);
 	return ERR_OK;
 }

@@ -527,6 +527,27 @@ static void expiry_and_revocation_hold(void **state)
 	}
 }
 
+/* The operator may have a key expire at once: also after a start, and by an old copy of the file, it binds nothing. */
+static void a_key_expires_when_the_operator_says_so(void **state)
+{
+	struct world *w = *state;
+	struct ask q = binding(w, ",\"lifetime\":86400"), later = q;
+	struct bytes line = arena_fmt(w->a, "{\"command\":\"eab-expire\",\"kid\":\"%.*s\"}", BYTES_FMT(q.eab_kid));
+
+	require_eab(w, "required");
+	later.first = later.present = w->other;
+	accepted(w, q, 1, NULL);
+	uint64_t records = signer_counts(w->s).log_records;
+	assert_true(has(operate(w, (const char *)line.ptr), "\"state\":\"expired\""));
+	assert_true(has(operate(w, (const char *)line.ptr), "\"state\":\"expired\""));
+	assert_int_equal(signer_counts(w->s).log_records, records + 1);
+	for (int again = 0; again < 2; again++) {
+		refused(w, later, ERR_UNAUTHORIZED);
+		issued(w, order_for(w, w->account, "example.org"));
+		reopen(w);
+	}
+}
+
 static void an_account_has_one_binding(void **state)
 {
 	struct world *w = *state;
@@ -762,6 +783,7 @@ int main(void)
 		WORLD(uses_are_counted_once_for_an_account),
 		WORLD(the_last_use_is_one_in_a_round_too),
 		WORLD(expiry_and_revocation_hold),
+		WORLD(a_key_expires_when_the_operator_says_so),
 		WORLD(an_account_has_one_binding),
 		WORLD(forged_bindings_are_refused),
 		WORLD(operators_get_sentences_for_what_is_wrong),

@@ -354,6 +354,14 @@ void eab_keys_revoked(struct eab_keys *k, struct bytes kid, int64_t time_ms)
 		key->revoked_ms = time_ms;
 }
 
+void eab_keys_expired(struct eab_keys *k, struct bytes kid, int64_t time_ms)
+{
+	struct eab_key *key = find(k, kid);
+
+	if (key && (key->expires_ms == 0 || key->expires_ms > time_ms))
+		key->expires_ms = time_ms;
+}
+
 void eab_keys_used(struct eab_keys *k, struct bytes kid, int64_t time_ms)
 {
 	struct eab_key *key = find(k, kid);

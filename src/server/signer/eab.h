@@ -64,6 +64,7 @@ const struct eab_key *eab_keys_at(const struct eab_keys *k, size_t i); /* in the
 
 /* What the log says. A kid that is not there is passed over: its file is gone, and its accounts have no scope any more. */
 void eab_keys_revoked(struct eab_keys *k, struct bytes kid, int64_t time_ms);
+void eab_keys_expired(struct eab_keys *k, struct bytes kid, int64_t time_ms); /* before the time that it was made with */
 void eab_keys_used(struct eab_keys *k, struct bytes kid, int64_t time_ms);
 
 /* Whether one more account may be bound by it. UNAUTHORIZED: revoked, expired, used up. */

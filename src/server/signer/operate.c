@@ -75,6 +75,8 @@ static void put_key(struct json_out *w, const struct eab_key *k, int64_t now_ms)
 	put_list(w, "profiles", k->profiles, k->n_profiles);
 }
 
+static const char *const action_events[] = { [EAB_MADE] = "eab.added", [EAB_REVOKED] = "eab.revoked", [EAB_EXPIRED] = "eab.expired" };
+
 /* Into the log: who did what with which key. */
 static enum err_code log_action(struct signer *s, const struct eab_key *k, enum eab_action action, uint32_t uid, struct err *e)
 {
@@ -92,7 +94,7 @@ static enum err_code log_action(struct signer *s, const struct eab_key *k, enum 
 		FAIL(e, NOMEM, "no memory for a record of the log");
 	TRY(signer_add_event(s, LOG_EAB, buf_bytes(&body), e));
 	(void)snprintf(who, sizeof who, "%u", (unsigned)uid);
-	event(EVENT_NOTICE, action == EAB_MADE ? "eab.added" : "eab.revoked", EVENT_STR("kid", kid), EVENT_STR("uid", who));
+	event(EVENT_NOTICE, action_events[action], EVENT_STR("kid", kid), EVENT_STR("uid", who));
 	return ERR_OK;
 }
 
@@ -136,7 +138,7 @@ static enum err_code add(struct signer *s, const struct request *r, uint32_t uid
 	return ERR_OK;
 }
 
-/* --- eab-list, eab-revoke --- */
+/* --- eab-list, eab-expire, eab-revoke --- */
 
 static enum err_code find(const struct signer *s, struct bytes kid, const struct eab_key **ret, struct err *e)
 {
@@ -166,6 +168,19 @@ static enum err_code list(const struct signer *s, const struct request *r, struc
 	return ERR_OK;
 }
 
+/* It binds no more accounts; those that it has bound go on. */
+static enum err_code expire(struct signer *s, const struct request *r, uint32_t uid, struct json_out *w, struct err *e)
+{
+	const struct eab_key *k;
+
+	TRY(find(s, r->kid, &k, e));
+	if (k->expires_ms == 0 || k->expires_ms > clock_wall_ms())
+		TRY(log_action(s, k, EAB_EXPIRED, uid, e));
+	put_key(w, k, clock_wall_ms());
+	return ERR_OK;
+}
+
+/* Its accounts get nothing more either. */
 static enum err_code revoke(struct signer *s, const struct request *r, uint32_t uid, struct json_out *w, struct err *e)
 {
 	const struct eab_key *k;
@@ -186,9 +201,11 @@ static enum err_code operate(struct signer *s, struct arena *a, struct bytes lin
 		return add(s, &r, uid, w, e);
 	if (bytes_eq_str(r.command, "eab-list"))
 		return list(s, &r, w, e);
+	if (bytes_eq_str(r.command, "eab-expire"))
+		return expire(s, &r, uid, w, e);
 	if (bytes_eq_str(r.command, "eab-revoke"))
 		return revoke(s, &r, uid, w, e);
-	FAIL(e, CONFIG, "unknown command; eab-add, eab-list and eab-revoke are known");
+	FAIL(e, CONFIG, "unknown command; eab-add, eab-list, eab-expire and eab-revoke are known");
 }
 
 enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, struct buf *answer, struct err *e)
