@@ -175,6 +175,8 @@ case_fn case_field;
 case_fn case_status;
 /* The subject's good request with the row's payload: 2xx. */
 case_fn case_success;
+/* The subject's good request with the row's payload: 2xx, with a member `arg` that is the text `value`; both may hold $NAME. */
+case_fn case_text;
 /* The subject's good request: 2xx, without the member `arg`. */
 case_fn case_no_member;
 /* The subject's good request: 2xx, with a member `arg` that is of the kind `value`: see want_kind(). */
@@ -209,10 +211,15 @@ enum err_code probe_other(struct probe *p, const struct actor **ret, struct err 
 enum err_code probe_pending(struct probe *p, const struct order_of **ret, struct err *e) MUST_USE;
 enum err_code probe_issued(struct probe *p, const struct order_of **ret, struct err *e) MUST_USE;
 
+/* An order whose validation failed, as nothing answered. */
+enum err_code probe_failed(struct probe *p, const struct order_of **ret, struct err *e) MUST_USE;
+
 /* Made anew, for cases that use things up; they live as long as the case. */
 enum err_code make_key(struct probe *p, enum key_type t, struct key **ret, struct err *e) MUST_USE;
 enum err_code make_account(struct probe *p, struct actor **ret, struct err *e) MUST_USE;
 enum err_code make_order(struct probe *p, const struct actor *owner, const char *payload, struct order_of **ret, struct err *e) MUST_USE;
+/* A new account's order that is ready. */
+enum err_code make_ready(struct probe *p, struct order_of **ret, struct err *e) MUST_USE;
 /* pending to ready */
 enum err_code solve_order(struct probe *p, struct order_of *o, struct err *e) MUST_USE;
 /* ready to valid, with its certificate */

@@ -43,7 +43,9 @@ static enum err_code member_if(struct probe *p, const struct probe_case *c, stru
 {
 	struct http_client_answer x;
 
-	if (!member_of(p, probe_meta(p), c->arg + strlen("meta.")).ptr)
+	const char *inside = c->arg[strlen("meta")] ? c->arg + strlen("meta.") : "";
+
+	if (!member_of(p, probe_meta(p), inside).ptr)
 		FAIL(e, NOT_FOUND, "the server's directory has no %s", c->arg);
 	TRY(get_directory(p, &x, e));
 	return want_kind(p, &x, c->arg, c->value, e);
@@ -91,7 +93,7 @@ static const struct probe_case rows[] = {
 	    M_JSON("newAccount", "\"http://example.org/\""), .arg = "newAccount", .value = "url"),
 	CASE("directory/new-order", SEC, MUST, "The directory has newOrder, an https URL.", member, M_JSON("newOrder", "7"),
 	    .arg = "newOrder", .value = "url"),
-	CASE("directory/meta-object", SEC, MUST, "The directory's meta is an object.", member, M_JSON("meta", "[]"), .arg = "meta",
+	CASE("directory/meta-object", SEC, MUST, "The directory's meta is an object.", member_if, M_JSON("meta", "[]"), .arg = "meta",
 	    .value = "object"),
 	CASE("directory/terms-url", SEC, MUST, "meta.termsOfService is a URL.", member_if, M_JSON("meta.termsOfService", "{}"),
 	    .arg = "meta.termsOfService", .value = "uri"),

@@ -394,3 +394,34 @@ enum err_code probe_issued(struct probe *p, const struct order_of **ret, struct 
 	*ret = p->issued;
 	return ERR_OK;
 }
+
+enum err_code make_ready(struct probe *p, struct order_of **ret, struct err *e)
+{
+	struct actor *who;
+
+	TRY(make_account(p, &who, e));
+	TRY(make_order(p, who, NULL, ret, e));
+	return solve_order(p, *ret, e);
+}
+
+static enum err_code make_failed(struct probe *p, struct err *e)
+{
+	struct http_client_answer x;
+	struct actor *who;
+
+	TRY(make_account(p, &who, e));
+	TRY(make_order(p, who, NULL, &p->failed, e));
+	TRY(probe_ask(p, &ASK(.url = p->failed->challenge, .as = who, .payload = "{}"), &x, e));
+	TRY(poll_status(p, &ASK(.url = p->failed->authz[0], .as = who), &x, e));
+	if (!bytes_eq_str(member_of(p, x.body, "status"), "\"invalid\""))
+		FAIL(e, CONFIG, "an authorization that nothing answered for is not invalid: %.*s",
+		    (int)(x.body.len < 150 ? x.body.len : 150), (const char *)x.body.ptr);
+	return ERR_OK;
+}
+
+enum err_code probe_failed(struct probe *p, const struct order_of **ret, struct err *e)
+{
+	TRY(fixture_make(p, FIXTURE_FAILED, make_failed, e));
+	*ret = p->failed;
+	return ERR_OK;
+}

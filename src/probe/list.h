@@ -7,6 +7,8 @@
 extern const struct case_table directory_cases;
 extern const struct case_table nonce_cases;
 extern const struct case_table account_cases;
+extern const struct case_table order_cases;
+extern const struct case_table authz_cases;
 
 /* One row for each check and each resource that it applies to; lives for ever. */
 const struct probe_case *matrix_cases(size_t *ret_n);

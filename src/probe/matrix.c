@@ -226,7 +226,7 @@ static const struct check jws_checks[] = {
 	    { .run = problem_member, .arg = "status", M_JSON("status", "200") } },
 	{ "problem-nonce", "RFC 8555 §6.5", SHOULD, "Also an error has a Replay-Nonce.", BOTH_KINDS,
 	    { .run = problem_field, .arg = "replay-nonce", M_DROP("replay-nonce") } },
-	{ "problem-index", "RFC 8555 §7.1", MUST, "Also an error links to the directory by \"index\".", BOTH_KINDS,
+	{ "problem-index", "RFC 8555 §7.1", SHOULD, "Also an error links to the directory by \"index\".", BOTH_KINDS,
 	    { .run = problem_field, .value = "index", M_DROP("link") } },
 };
 

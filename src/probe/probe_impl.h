@@ -14,7 +14,7 @@ struct fixture {
 	enum err_code rc;
 	struct err why;
 };
-enum { FIXTURE_DIRECTORY, FIXTURE_MAIN, FIXTURE_OTHER, FIXTURE_PENDING, FIXTURE_ISSUED, FIXTURE__MAX };
+enum { FIXTURE_DIRECTORY, FIXTURE_MAIN, FIXTURE_OTHER, FIXTURE_PENDING, FIXTURE_ISSUED, FIXTURE_FAILED, FIXTURE__MAX };
 
 struct probe {
 	struct probe_options options;
@@ -29,7 +29,7 @@ struct probe {
 	unsigned features;
 	struct fixture fixtures[FIXTURE__MAX];
 	struct actor *main, *other;
-	struct order_of *pending, *issued;
+	struct order_of *pending, *issued, *failed;
 	struct keys {
 		struct key *v[PROBE_KEYS_MAX];
 		size_t n;

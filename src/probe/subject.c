@@ -305,3 +305,16 @@ enum err_code case_no_member(struct probe *p, const struct probe_case *c, struct
 		FAIL(e, CONFIRM, "the answer has a member \"%s\"", c->arg);
 	return ERR_OK;
 }
+
+enum err_code case_text(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	struct http_client_answer x;
+	const char *text;
+	struct ask r;
+
+	TRY(row_ask(p, c, &r, e));
+	TRY(with_name(p, c->value, &text, e));
+	TRY(probe_ask(p, &r, &x, e));
+	TRY(want_success(&x, e));
+	return want_text(p, &x, c->arg, text, e);
+}
