@@ -217,8 +217,8 @@ static void bad_rules_are_refused_with_what_is_allowed(void **state)
 {
 	static const char *const bad[] = { "", ".", "..example.org", "example.org.", ".*.example.org", "a b.example.org", "192.0.2.1",
 		"10.0.0.0/8", "-*.example.org", "a*-.example.org",
-		"b\xc3\xbc"
-		"cher.example",
+		("b\xc3\xbc"
+		 "cher.example"),
 		"web-?.example.org", "a..b", "https://example.org" };
 	static const char *const good[] = { "example.org", ".example.org", "*.example.org", "WEB-*.example.org", "localhost", ".internal",
 		"*", "xn--bcher-kva.example" };
