@@ -83,6 +83,8 @@ static enum err_code judge_rollover(
 	    accounts_rolled(s->accounts, k->id, k->thumbprint, c->thumbprint))
 		return ERR_OK;
 	TRY(account_speaks(s, k, e));
+	if (known && known->n_keys >= ACCOUNT_KEYS_MAX)
+		FAIL(e, RATE_LIMITED, "the account has had %d keys, which is the most: make a new account", ACCOUNT_KEYS_MAX);
 	TRY(check_free(s, k, c, e));
 	TRY(check_new_key(s, c->key, e));
 	struct account_event v = { .evidence = body };

@@ -216,6 +216,25 @@ static void no_key_becomes_two_accounts(void **state)
 	refused(w, rollover(w, w->leaf2, w->leaf2, w->root), ERR_BAD_PUBLIC_KEY);
 }
 
+/* One client's rollovers are not without end: they are kept for good. */
+static void an_account_has_so_many_keys_in_its_life(void **state)
+{
+	struct world *w = *state;
+	uint8_t id[THUMBPRINT_SIZE], other[THUMBPRINT_SIZE];
+
+	jwk_thumbprint(w->account, id);
+	jwk_thumbprint(w->other, other);
+	for (uint32_t i = 0; i < ACCOUNT_KEYS_MAX - 2; i++) {
+		uint8_t thumbprint[THUMBPRINT_SIZE] = { (uint8_t)i, (uint8_t)(i >> 8) };
+		assert_int_equal(accounts_reserve(w->s->accounts, 1, NULL), ERR_OK);
+		if (i == ACCOUNT_KEYS_MAX - 3)
+			memcpy(thumbprint, other, sizeof thumbprint);
+		accounts_roll(w->s->accounts, id, thumbprint);
+	}
+	accepted(w, rollover(w, w->account, w->other, w->leaf2), 1, NULL);
+	refused(w, rollover(w, w->account, w->leaf2, w->leaf), ERR_RATE_LIMITED);
+}
+
 /* A front that has neither key, or only one of the two, rolls nothing over. */
 static void forged_rollovers_are_refused(void **state)
 {
@@ -771,6 +790,7 @@ int main(void)
 		WORLD(the_new_key_speaks_and_the_old_one_does_not),
 		WORLD(the_same_rollover_again_changes_nothing),
 		WORLD(no_key_becomes_two_accounts),
+		WORLD(an_account_has_so_many_keys_in_its_life),
 		WORLD(forged_rollovers_are_refused),
 		WORLD(orders_from_before_the_rollover_go_on),
 		WORLD(an_account_s_key_goes_into_no_certificate),

@@ -181,6 +181,7 @@ static struct account_known *account_of(struct accounts *a, const uint8_t id[SHA
 	*known = (struct account_known){ 0 };
 	memcpy(known->id, id, SHA256_SIZE);
 	memcpy(known->current, id, SHA256_SIZE);
+	known->n_keys = 1;
 	add_key(a, id, (uint32_t)a->n);
 	return known;
 }
@@ -194,6 +195,7 @@ void accounts_roll(struct accounts *a, const uint8_t id[SHA256_SIZE], const uint
 	memcpy(place(a, k->current)->next, fresh, SHA256_SIZE);
 	add_key(a, fresh, (uint32_t)(k - a->v) + 1);
 	memcpy(k->current, fresh, SHA256_SIZE);
+	k->n_keys++;
 }
 
 void accounts_deactivate(struct accounts *a, const uint8_t id[SHA256_SIZE])

@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 
 #define ACCOUNTS_MAX     (1u << 22) /* accounts, and keys, that are known at most: past it the signer is busy */
+#define ACCOUNT_KEYS_MAX 1000       /* of one account in its life: no client can fill the table and the log alone */
 #define ACCOUNT_KID_SIZE 10         /* of an external account key's id, see eab.h */
 
 struct accounts;
@@ -17,6 +18,7 @@ DEFINE_CLEANUP(struct accounts *, accounts_free);
 struct account_known {
 	uint8_t id[SHA256_SIZE];
 	uint8_t current[SHA256_SIZE]; /* thumbprint of the key that speaks for it */
+	uint32_t n_keys;              /* with those that it had */
 	bool deactivated;
 	bool bound;
 	uint8_t kid[ACCOUNT_KID_SIZE]; /* with bound */
