@@ -8,7 +8,8 @@
  *   certificate comes of it.
  * - A failed validation counts for account and name, when the failure is the applicant's.
  *
- * A renewal that ARI announces (RFC 9773 §5: the order has `replaces`) is `exempt`: its order and its certificate count nothing. */
+ * A renewal that ARI announces is `exempt`: its order and its certificate count nothing. The caller knows it: the first order that
+ * `replaces` a certificate whose window has begun (RFC 9773 §5). Failed validations keep it back all the same. */
 #ifndef CHANCERY_SERVER_FRONT_CHARGES_H
 #define CHANCERY_SERVER_FRONT_CHARGES_H
 
