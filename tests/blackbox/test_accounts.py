@@ -6,7 +6,9 @@ import html
 import http.client
 import itertools
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -15,6 +17,7 @@ import time
 import urllib.parse
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from acme_raw import Answer, Client, Key, b64
@@ -613,3 +616,77 @@ def test_weak_account_keys(ca):
     client.key.private = close_primes()
     refused(client.register(), 400, "badPublicKey", "near")
     refused(client.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+
+
+# --- keys that may not be an account's ---
+
+def spki_digest(key):
+    return hashlib.sha256(key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def test_blocked_keys_and_the_ca_s_own(tmp_path):
+    bad, good = Key(), Key()
+    blocked = tmp_path / "blocked"
+    blocked.write_text(spki_digest(bad.private) + "\n")
+    with running_ca(edit=put("policy", f'blocked-keys = {{"{blocked}"}}')) as ca:
+        own = Key()
+        own.private = serialization.load_pem_private_key((ca.folder / "state/signer/issuer.key").read_bytes(), None)
+        own.alg = {"secp256r1": "ES256", "secp384r1": "ES384"}[own.private.curve.name]
+        client = Client(ca, good)
+        assert client.register().status == 201
+        for key, word in ((bad, "blocked"), (own, "CA itself")):
+            stranger = Client(ca, key)
+            refused(stranger.register(), 400, "badPublicKey", word)
+            refused(stranger.register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+            refused(roll(client, key), 400, "badPublicKey", word)
+        assert client.post(client.kid).status == 200
+
+
+# --- when the database forgets what the signer knows ---
+
+def forget(ca, act):
+    """Acts, and puts the front's database back to where it was before: as if the front had died when the signer had answered."""
+    ca.stop()
+    folder, kept = ca.folder / "state" / "front", ca.folder / "kept"
+    shutil.copytree(folder, kept)
+    ca.start()
+    result = act()
+    ca.stop()
+    for file in folder.glob("store.db*"):
+        file.unlink()
+    for file in kept.glob("store.db*"):
+        shutil.copy2(file, folder / file.name)
+        os.chown(folder / file.name, folder.stat().st_uid, folder.stat().st_gid)
+    shutil.rmtree(kept)
+    ca.start()
+    return result
+
+
+def fresh(client):
+    client.connection = client.nonce = None
+    return client
+
+
+def test_what_the_signer_knows_already_is_done_again():
+    with running_ca(edit=put("", 'external-accounts = "optional"')) as ca:
+        client, ending, new = Client(ca), Client(ca), Key()
+        client.register()
+        ending.register()
+        kid, secret = eab(ca, "--uses", "1")
+        bound = Client(ca)
+
+        def act():
+            assert roll(fresh(client), new).status == 200
+            assert fresh(ending).post(ending.kid, {"status": "deactivated"}).status == 200
+            assert bound.register(externalAccountBinding=binding(bound, secret, kid)).status == 201
+        forget(ca, act)
+        refused(fresh(bound).register(onlyReturnExisting=True), 400, "accountDoesNotExist")
+        assert bound.register(externalAccountBinding=binding(bound, secret, kid)).status == 201  # its one use is this account's
+        assert bound.issue("bound.example.test")
+        assert fresh(client).post(client.kid).status == 200  # the old key, still
+        refused(roll(client, Key()), 403, "unauthorized")    # but only to the key that the signer knows
+        assert roll(client, new).status == 200
+        client.key = new
+        assert client.post(client.kid).status == 200 and client.issue("rolled.example.test")
+        assert fresh(ending).post(ending.kid, {"status": "deactivated"}).status == 200
+        refused(ending.post(ending.kid), 401, "unauthorized")
