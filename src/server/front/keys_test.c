@@ -2,20 +2,22 @@
 #include "server/front/keys.h"
 
 #include "crypto/digest.h"
-#include "db/db_test_folder.h"
 #include "jose/jwk.h"
 
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 /* cmocka wants these first */
 #include <cmocka.h>
 
 #define OK(call) assert_int_equal((call), ERR_OK)
 
-static char folder[TEST_FOLDER_SIZE];
+static char folder[64];
 static struct store *store;
 static struct keys *keys;
 static struct arena *arena;
@@ -30,7 +32,8 @@ static int open_all(void **state)
 	bool made;
 
 	(void)state;
-	test_folder_make(folder);
+	(void)snprintf(folder, sizeof folder, "/tmp/chancery-keys-XXXXXX");
+	assert_non_null(mkdtemp(folder));
 	arena = arena_new(4096, 8u << 20);
 	first_jwk = buf_new(JWK_SIZE_MAX);
 	second_jwk = buf_new(JWK_SIZE_MAX);
@@ -53,6 +56,9 @@ static int open_all(void **state)
 
 static int close_all(void **state)
 {
+	static const char *const files[] = { "store.db", "store.db-wal", "store.db-shm" };
+	char path[128];
+
 	(void)state;
 	keys_free(keys);
 	store_close(store);
@@ -61,8 +67,11 @@ static int close_all(void **state)
 	buf_free(&first_jwk);
 	buf_free(&second_jwk);
 	arena_free(arena);
-	test_folder_clear(folder, 1);
-	return 0;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+		(void)unlink(path);
+	}
+	return rmdir(folder);
 }
 
 static bool cached_is(const struct key *key, enum account_state state, struct bytes terms)
