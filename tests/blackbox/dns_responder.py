@@ -22,13 +22,13 @@ def read_name(packet, at):
 
 
 class Responder:
-    """records: (name, type) -> list of rdata; missing: names that do not exist; broken: (name, type) that fail with SERVFAIL;
+    """records: (name, type) -> list of rdata, or a function that gives one; missing: names that do not exist; broken: (name, type) that fail with SERVFAIL;
     txt_folder: a folder where the file NAME has a TXT record on each line, for hooks that are programs of their own."""
 
     txt_folder = None
 
     def __init__(self):
-        self.records, self.missing, self.broken, self.seen = {}, set(), set(), []
+        self.records, self.missing, self.broken, self.seen, self.ttl = {}, set(), set(), [], 60
         outer = self
 
         class Udp(socketserver.BaseRequestHandler):
@@ -78,13 +78,14 @@ class Responder:
         kind, _ = struct.unpack("!HH", packet[at:at + 4])
         self.seen.append((name, kind))
         found = self.records.get((name, kind))
+        found = found() if callable(found) else found
         if found is None and kind == TYPES["TXT"] and self.txt_folder:
             found = self.txt_of(name)
         if found is None and kind == 1 and name:
             found = [bytes([127, 0, 0, 1])]
         rcode = 2 if (name, kind) in self.broken else 3 if name in self.missing else 0
         found = [] if rcode or found is None else found
-        body = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(r)) + r for r in found)
+        body = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, self.ttl, len(r)) + r for r in found)
         head = struct.pack("!HHHHHH", ident, 0x8180 | (flags & 0x0100) | rcode, 1, len(found), 0, 0)
         return head + packet[12:at + 4] + body
 

@@ -437,3 +437,127 @@ def test_tls_alpn_01_refuses(ca, client, make, options, kind, reason):
 
 def test_tls_alpn_01_where_nobody_listens(client):
     Attempt(client, MINE, "tls-alpn-01", lambda *_: None).refused("connection", "Connection refused")
+
+
+# --- web servers and zones that mean harm ---
+
+@pytest.fixture(scope="module")
+def hard():
+    """A CA with little time for each validation, so that what never ends ends soon."""
+    def edit(text):
+        text = re.sub(r'#?authz-reuse = ".*?"', 'authz-reuse = "false"', text)
+        return re.sub(r'#?deadline = ".*?"', 'deadline = "2s"', text)
+    with running_ca(edit=edit) as one:
+        one.dns.ttl = 0
+        yield one
+
+
+@pytest.fixture(scope="module")
+def victim(hard):
+    return registered(hard)
+
+
+def memory_of(ca):
+    """The most that the validator has ever held, in KiB."""
+    text = pathlib.Path("/proc", str(ca.pid_of("validator")), "status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", text).group(1))
+
+
+def answer_by(ca, serve):
+    """prepare() for an Attempt: serve(handler) answers the challenge."""
+    return lambda token, auth: ca.web.answers.update({"/.well-known/acme-challenge/" + token: lambda handler: serve(handler, auth)})
+
+
+def test_400_mib_are_not_read(hard, victim):
+    sent = []
+
+    def serve(handler, auth):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(400 << 20))
+        handler.end_headers()
+        block, total = auth.encode().ljust(1 << 16), 0
+        with contextlib.suppress(OSError):
+            while total < 400 << 20:
+                total += handler.wfile.write(block)
+        sent.append(total)
+        handler.close_connection = True
+    Attempt(victim, "warm.example.test", "http-01", answer_by(hard, serve)).refused("unauthorized", "more than 65536 bytes")
+    before = memory_of(hard)
+    for n in range(10):
+        Attempt(victim, f"big{n}.example.test", "http-01", answer_by(hard, serve)).refused("unauthorized", "more than 65536 bytes")
+    assert memory_of(hard) - before < 16384
+    assert max(sent) < 32 << 20  # what the kernel's buffers took
+
+
+def drip(part):
+    """One byte after the other: a header that never ends, or a body."""
+    def serve(handler, auth):
+        handler.close_connection = True
+        with contextlib.suppress(OSError):
+            if part == "body":
+                handler.send_response(200)
+                handler.send_header("Content-Length", str(len(auth)))
+                handler.end_headers()
+            for byte in (auth if part == "body" else "HTTP/1.1 200 OK\r\nX: " + "x" * 1000).encode():
+                handler.wfile.write(bytes([byte]))
+                handler.wfile.flush()
+                time.sleep(0.2)
+    return serve
+
+
+@pytest.mark.parametrize("part", ["header", "body"])
+def test_one_byte_at_a_time_is_not_waited_for(hard, victim, part):
+    Attempt(victim, f"{part}.example.test", "http-01", answer_by(hard, drip(part))).refused("connection", "answer takes too long")
+
+
+def redirect(to):
+    def serve(handler, _):
+        handler.send_response(302)
+        handler.send_header("Location", to)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+    return serve
+
+
+@pytest.mark.parametrize("to,reason", [
+    ("http://r.example.test:22/", "its port is not one that this CA validates at"),
+    ("http://127.0.0.1/", "its host must be a DNS name"),
+    ("http://[64:ff9b::7f00:1]/", "its host must be a DNS name"),
+    ("http://inside.example.test/", "10.1.2.3 is in 10.0.0.0/8"),
+    ("http://mapped.example.test/", "::ffff:10.1.2.3 is in 10.0.0.0/8"),
+    ("http://nat64.example.test/", "64:ff9b::a01:203 is in 10.0.0.0/8"),
+    ("http://cloud.example.test/latest/meta-data", "169.254.169.254 is in 169.254.0.0/16"),
+])
+def test_redirects_lead_nowhere_inside(hard, victim, to, reason):
+    hard.dns.set("inside.example.test", "A", bytes([10, 1, 2, 3]))
+    hard.dns.set("cloud.example.test", "A", bytes([169, 254, 169, 254]))
+    for name, address in (("mapped", "::ffff:10.1.2.3"), ("nat64", "64:ff9b::10.1.2.3")):
+        hard.dns.set(f"{name}.example.test", "A")
+        hard.dns.set(f"{name}.example.test", "AAAA", socket.inet_pton(socket.AF_INET6, address))
+    Attempt(victim, "r.example.test", "http-01", answer_by(hard, redirect(to))).refused("connection", reason)
+
+
+def test_a_loop_of_redirects_ends(hard, victim):
+    before = len(hard.web.seen)
+
+    def serve(handler, auth):
+        redirect(handler.path)(handler, auth)
+    Attempt(victim, "loop.example.test", "http-01", answer_by(hard, serve)).refused("connection", "one more redirect after 10")
+    assert len(hard.web.seen) - before == 11
+
+
+def test_a_second_answer_of_dns_changes_nothing(hard, victim):
+    """DNS rebinding: the address that was judged is the one that is connected to, whatever is answered next; and each hop is judged anew."""
+    outside, inside, asked = bytes([127, 0, 0, 1]), bytes([10, 1, 2, 3]), []
+
+    def answer():
+        asked.append(1)
+        return [outside if len(asked) == 1 else inside]
+    hard.dns.records["bind.example.test", 1] = answer
+    attempt = Attempt(victim, "bind.example.test", "http-01", hard.web.challenge)
+    assert attempt.authz["status"] == "valid" and len(asked) == 1, attempt.challenge
+    asked.clear()
+    hop = answer_by(hard, redirect(f"http://bind.example.test:{hard.web.port}/next"))
+    hard.web.answers["/next"] = "never"
+    Attempt(victim, "bind.example.test", "http-01", hop).refused("connection", "10.1.2.3 is in 10.0.0.0/8")
+    assert len(asked) == 2 and "/next" not in [path for _, path in hard.web.seen]

@@ -358,6 +358,82 @@ static void redirects_that_lead_elsewhere_are_refused(void **state)
 	}
 }
 
+static struct identifier ip(const char *text)
+{
+	return (struct identifier){ IDENTIFIER_IP, bytes_str(text), false };
+}
+
+/* RFC 8738 §4: the Host field has the address itself; nothing is resolved. */
+static void addresses_are_fetched_from_by_their_own(void **state)
+{
+	struct fixture *f = *state;
+	struct stub_http *v6 = stub_http_start("::1", 0, serve, f);
+	char host[64];
+
+	assert_int_equal(run_identifier(f, ip("127.0.0.1")), ERR_OK);
+	(void)snprintf(host, sizeof host, "Host: 127.0.0.1:%u\r\n", stub_http_port(f->http));
+	assert_non_null(strstr(f->request, host));
+	assert_int_equal(f->c.result.dnssec, DNSSEC_OFF);
+	assert_true(f->c.result.relaxed_address);
+	f->status = "404 Not Found";
+	assert_int_equal(run_identifier(f, ip("127.0.0.1")), ERR_UNAUTHORIZED);
+	has(f, "http-01 at http://127.0.0.1:");
+	f->status = "200 OK";
+	assert_int_equal(stub_dns_asked(f->w.dns, "127.0.0.1", 0), 0);
+	if (!v6)
+		skip();
+	f->w.policy->http_port = stub_http_port(v6);
+	assert_int_equal(run_identifier(f, ip("::1")), ERR_OK);
+	(void)snprintf(host, sizeof host, "Host: [::1]:%u\r\n", stub_http_port(v6));
+	assert_non_null(strstr(f->request, host));
+	stub_http_stop(v6);
+}
+
+static void an_address_redirects_to_itself_or_to_names(void **state)
+{
+	static const struct {
+		const char *location;
+		enum err_code code;
+		const char *reason;
+	} cases[] = {
+		{ "/relative", ERR_OK, "" },
+		{ "http://127.0.0.1:%u/", ERR_OK, "" },
+		{ "http://127.1:%u/", ERR_OK, "" }, /* curl reads it as the same */
+		{ "http://host.test:%u/", ERR_OK, "" },
+		{ "http://127.0.0.2:%u/", ERR_CONNECTION, "its host must be a DNS name, or the validated address" },
+		{ "http://[::ffff:127.0.0.1]:%u/", ERR_CONNECTION, "or the validated address" },
+		{ "http://[::1]:%u/", ERR_CONNECTION, "or the validated address" },
+		{ "http://127.0.0.1:22/", ERR_CONNECTION, "its port is not one" },
+		{ "http://user@127.0.0.1:%u/", ERR_CONNECTION, "it has a user name" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char url[128];
+		const char *mark = strstr(cases[i].location, "%u");
+		if (mark)
+			(void)snprintf(
+			    url, sizeof url, "%.*s%u/", (int)(mark - cases[i].location), cases[i].location, stub_http_port(f->http));
+		redirect_to(f, mark ? url : cases[i].location, 1);
+		if (run_identifier(f, ip("127.0.0.1")) != cases[i].code || !strstr(f->c.result.why.detail, cases[i].reason))
+			fail_msg("%s: %s", cases[i].location, f->c.result.why.detail);
+	}
+}
+
+static void special_addresses_are_no_identifiers(void **state)
+{
+	static const char *const texts[] = { "127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "64:ff9b::a00:1", "2002:a00:1::1",
+		"fd00::1" };
+	struct fixture *f = *state;
+
+	f->w.policy->addresses.n_allowed = 0;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		assert_int_equal(run_identifier(f, ip(texts[i])), ERR_REJECTED_IDENTIFIER);
+		has(f, "this CA does not connect to ");
+	}
+	assert_int_equal(stub_http_connections(f->http), 0);
+}
+
 static void redirects_must_say_one_thing(void **state)
 {
 	struct fixture *f = *state;
@@ -558,6 +634,9 @@ int main(void)
 		T(an_https_hop_needs_no_certificate),
 		T(ten_redirects_and_no_more),
 		T(redirects_that_lead_elsewhere_are_refused),
+		T(addresses_are_fetched_from_by_their_own),
+		T(an_address_redirects_to_itself_or_to_names),
+		T(special_addresses_are_no_identifiers),
 		T(redirects_must_say_one_thing),
 		T(interim_answers_say_nothing),
 		T(the_other_family_is_tried_once),
