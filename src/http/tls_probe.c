@@ -11,7 +11,11 @@
 #include <unistd.h>
 
 #define CERTIFICATES_MAX 32768 /* bytes that the server may send of them */
+#define KEY_MAX          1100  /* bytes of the certificate's key: RSA of 8192 bits has 1062 */
 #define WHY_SIZE         160
+
+/* No DHE: the server would choose how large a prime we reckon with. */
+static const char ciphers[] = "DEFAULT:!kDHE";
 
 struct tls_prober {
 	struct event_base *base;
@@ -26,7 +30,8 @@ struct tls_probe {
 	unsigned char *offer; /* as ALPN writes it */
 	size_t offer_len;
 	struct event *event;
-	int error; /* of connect(), when it failed at once */
+	int error;     /* of connect(), when it failed at once */
+	bool huge_key; /* of the certificate: nothing was reckoned with it */
 	char why[WHY_SIZE];
 	tls_probe_done *done;
 	void *ctx;
@@ -36,6 +41,19 @@ DEFINE_CLEANUP(X509 *, X509_free);
 
 /* --- the prober --- */
 
+/* Called with the server's certificate before any signature by its key is verified. Whose it is says nothing here: what it has to say is
+ * judged by whoever asks. Only what would cost much is refused. */
+static int look_at_key(X509_STORE_CTX *chain, void *ctx)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_probe *t = SSL_get_app_data(ssl);
+	int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(X509_STORE_CTX_get0_cert(chain)), NULL);
+
+	(void)ctx;
+	t->huge_key = size < 0 || size > KEY_MAX;
+	return !t->huge_key;
+}
+
 static bool set_up(SSL_CTX *c)
 {
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
@@ -43,12 +61,13 @@ static bool set_up(SSL_CTX *c)
 	/* One record at a time: what was read can be counted in between. */
 	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_max_cert_list(c, CERTIFICATES_MAX);
-	/* What the certificate has to say is judged by whoever asks; who signed it says nothing here. */
-	SSL_CTX_set_verify(c, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(c, look_at_key, NULL);
 	/* The machine's own configuration of OpenSSL may ask for more, of servers that are to be trusted. */
 	SSL_CTX_set_security_level(c, 1);
 	/* "ACME servers ... MUST only negotiate TLS 1.2 or higher when connecting to clients for validation." (RFC 8737 §4) */
-	return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 && SSL_CTX_set_max_proto_version(c, 0) == 1;
+	return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 && SSL_CTX_set_max_proto_version(c, 0) == 1 &&
+	       SSL_CTX_set_cipher_list(c, ciphers) == 1;
 }
 
 enum err_code tls_prober_new(struct event_base *base, struct tls_prober **ret, struct err *e)
@@ -150,7 +169,9 @@ static void handshake_failed(struct tls_probe *t, int kind, int sys)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
-	if (!reason)
+	if (t->huge_key)
+		reason = "the certificate's key is larger than RSA of 8192 bits";
+	else if (!reason)
 		reason = kind == SSL_ERROR_SYSCALL && sys ? strerror(sys) : "the server closed the connection";
 	(void)snprintf(t->why, sizeof t->why, "%s", reason);
 	ERR_clear_error();
@@ -179,8 +200,8 @@ static void begin_tls(struct tls_probe *t)
 {
 	t->ssl = SSL_new(t->prober->context);
 	/* SSL_set_alpn_protos() is the one that returns 0 when all is well. */
-	if (!t->ssl || SSL_set_fd(t->ssl, t->fd) != 1 || SSL_set_tlsext_host_name(t->ssl, t->name) != 1 ||
-	    SSL_set_alpn_protos(t->ssl, t->offer, (unsigned)t->offer_len) != 0) {
+	if (!t->ssl || SSL_set_fd(t->ssl, t->fd) != 1 || SSL_set_app_data(t->ssl, t) != 1 ||
+	    SSL_set_tlsext_host_name(t->ssl, t->name) != 1 || SSL_set_alpn_protos(t->ssl, t->offer, (unsigned)t->offer_len) != 0) {
 		ERR_clear_error();
 		fail(t, TLS_PROBE_OURS, "no memory for TLS");
 		return;

@@ -5,7 +5,9 @@
 #include "server/validator/stub_http.h"
 #include "server/validator/world.h"
 
+#include <openssl/bn.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <setjmp.h>
@@ -190,6 +192,67 @@ static void the_certificate_is_looked_at(void **state)
 	is(f, ERR_UNAUTHORIZED, "is not signed with its own key");
 }
 
+/* A public key of so many bits that nobody has the other half of: with RSA key exchange the server signs nothing. */
+static EVP_PKEY *huge_key(int bits)
+{
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	BIGNUM *n = BN_new(), *e = BN_new();
+	EVP_PKEY *key = NULL;
+
+	BN_rand(n, bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD);
+	BN_set_word(e, 65537);
+	OSSL_PARAM_BLD_push_BN(b, "n", n);
+	OSSL_PARAM_BLD_push_BN(b, "e", e);
+	OSSL_PARAM_BLD_push_BN(b, "d", n);
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
+	assert_int_equal(EVP_PKEY_fromdata_init(c), 1);
+	assert_int_equal(EVP_PKEY_fromdata(c, &key, EVP_PKEY_KEYPAIR, params), 1);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(b);
+	EVP_PKEY_CTX_free(c);
+	BN_free(n);
+	BN_free(e);
+	return key;
+}
+
+static void give_huge_key(struct fixture *f, int bits)
+{
+	EVP_PKEY *key = huge_key(bits), *other = EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+
+	X509_gmtime_adj(X509_getm_notBefore(x), 0);
+	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	X509_set_pubkey(x, key);
+	X509_sign(x, other, EVP_sha256());
+	assert_int_equal(SSL_CTX_use_certificate(stub_http_context(f->server), x), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(stub_http_context(f->server), key), 1);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(other);
+}
+
+static void what_costs_much_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	SSL_CTX *c = stub_http_context(f->server);
+
+	SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
+	SSL_CTX_set_cipher_list(c, "AES128-GCM-SHA256");
+	give_huge_key(f, 8192);
+	assert_int_not_equal(
+	    world_control(&f->w, &f->c, CHALLENGE_TYPE_TLS_ALPN_01, (struct identifier){ .value = BYTES_LIT("host.test") }), ERR_OK);
+	assert_null(strstr(f->c.result.why.detail, "larger than"));
+	give_huge_key(f, 16384);
+	is(f, ERR_TLS, "the certificate's key is larger than RSA of 8192 bits");
+	give_certificate(f, "DNS:host.test", NULL);
+	SSL_CTX_set_cipher_list(c, "DHE");
+	SSL_CTX_set_dh_auto(c, 1);
+	is(f, ERR_TLS, "handshake failure");
+	SSL_CTX_set_cipher_list(c, "ECDHE");
+	is(f, ERR_OK, "");
+}
+
 static void addresses_are_asked_for_by_their_reverse_names(void **state)
 {
 	struct fixture *f = *state;
@@ -316,6 +379,7 @@ int main(void)
 		T(tls_1_2_is_new_enough_and_1_1_is_not),
 		T(the_protocol_must_be_chosen),
 		T(the_certificate_is_looked_at),
+		T(what_costs_much_is_refused),
 		T(addresses_are_asked_for_by_their_reverse_names),
 		T(special_addresses_are_never_connected_to),
 		T(the_other_family_is_tried_once),
