@@ -315,7 +315,7 @@ static struct limits *load(const struct stored *s, int64_t now_ms)
 static void what_was_stored_counts_after_a_restart(void **state)
 {
 	struct stored *store = calloc(1, sizeof *store);
-	struct limits *l = make(32768);
+	struct limits *l = make(262144); /* sparse: no set of places gets full, whatever the seed */
 	struct settings s = rates(2, 86400);
 	char key[32];
 
