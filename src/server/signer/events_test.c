@@ -158,7 +158,7 @@ static off_t data_end(struct world *w)
 	struct segment g;
 	struct err e = { 0 };
 
-	assert_code(segment_open(dir, 1, O_RDONLY, w->identity.instance, &g, &e), ERR_OK, &e);
+	assert_code(segment_open(dir, 1, O_RDONLY, w->identity.instance, SEGMENT_AHEAD_ALL, &g, &e), ERR_OK, &e);
 	assert_code(segment_replay(&g, true, &c, NULL, NULL, &end, &e), ERR_OK, &e);
 	segment_close(&g);
 	return (off_t)end.end;

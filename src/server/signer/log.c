@@ -179,7 +179,7 @@ static enum err_code enter_segment(struct log *l, uint32_t number, struct err *e
 {
 	struct segment g;
 
-	TRY(segment_open(l->dir, number, O_RDWR, l->instance, &g, e));
+	TRY(segment_open(l->dir, number, O_RDWR, l->instance, SEGMENT_AHEAD_ONE, &g, e));
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = g.fd;
@@ -242,7 +242,7 @@ enum err_code log_read(struct log *l, struct arena *a, uint32_t segment, uint64_
 	struct segment g;
 	struct record r;
 
-	TRY(segment_open(l->dir, segment, O_RDONLY, l->instance, &g, e));
+	TRY(segment_open(l->dir, segment, O_RDONLY, l->instance, SEGMENT_AHEAD_ONE, &g, e));
 	enum err_code rc = segment_record(&g, offset, &r, e);
 	if (rc == ERR_OK) {
 		r.body = arena_copy(a, r.body);

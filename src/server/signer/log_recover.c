@@ -75,6 +75,7 @@ static enum err_code rebuild(
 	struct chain c = *before;
 	struct segment_end end;
 
+	g->ahead = SEGMENT_AHEAD_ALL;
 	TRY(segment_replay(g, false, &c, index_visit, x, &end, e));
 	errno = 0;
 	if (x->n_open > 0)
@@ -119,7 +120,7 @@ static enum err_code open_closed(struct log *l, const struct log_open_request *q
 	struct segment g;
 	struct log_index x;
 
-	TRY(segment_open(l->dir, number, O_RDONLY, l->instance, &g, e));
+	TRY(segment_open(l->dir, number, O_RDONLY, l->instance, SEGMENT_AHEAD_ONE, &g, e));
 	log_index_init(&x, number);
 	enum err_code rc = closed_segment(l, q, &g, &x, e);
 	log_index_free(&x);
@@ -218,7 +219,7 @@ static enum err_code open_last(struct log *l, const struct log_open_request *q, 
 {
 	struct segment g;
 
-	TRY(segment_open(l->dir, number, O_RDWR, l->instance, &g, e));
+	TRY(segment_open(l->dir, number, O_RDWR, l->instance, SEGMENT_AHEAD_ALL, &g, e));
 	enum err_code rc = recover_last(l, q, &g, e);
 	segment_close(&g);
 	return rc;

@@ -52,7 +52,7 @@ static enum err_code walk_segment(
 	struct segment g;
 	struct segment_end end;
 
-	TRY(segment_open(dir, number, O_RDONLY, number == 1 ? NULL : instance, &g, e));
+	TRY(segment_open(dir, number, O_RDONLY, number == 1 ? NULL : instance, SEGMENT_AHEAD_ALL, &g, e));
 	memcpy(instance, g.head.instance, INSTANCE_SIZE);
 	log_index_free(&w->x);
 	log_index_init(&w->x, number);

@@ -61,7 +61,7 @@ static struct places find_places(struct world *w)
 	struct segment g;
 	struct err e = { 0 };
 
-	assert_code(segment_open(dir, 1, O_RDONLY, w->identity.instance, &g, &e), ERR_OK, &e);
+	assert_code(segment_open(dir, 1, O_RDONLY, w->identity.instance, SEGMENT_AHEAD_ALL, &g, &e), ERR_OK, &e);
 	assert_code(segment_replay(&g, true, &c, note_place, &p, &end, &e), ERR_OK, &e);
 	segment_close(&g);
 	close(dir);

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WINDOW_SIZE (1u << 20)
+#define WINDOW_SIZE SEGMENT_AHEAD_ALL
 _Static_assert(RECORD_SIZE_MAX < WINDOW_SIZE, "a record fits the window");
 
 void segment_name(uint32_t number, const char *suffix, char out[SEGMENT_NAME_SIZE])
@@ -18,26 +18,28 @@ void segment_name(uint32_t number, const char *suffix, char out[SEGMENT_NAME_SIZ
 	snprintf(out, SEGMENT_NAME_SIZE, "%08" PRIu32 ".%s", number % 100000000, suffix);
 }
 
-/* Fills the window from `at` on. */
-static enum err_code fill_window(struct segment *g, uint64_t at, struct err *e)
+/* Fills the window from `at` on, with n bytes and as much more as is read ahead. */
+static enum err_code fill_window(struct segment *g, uint64_t at, size_t n, struct err *e)
 {
+	size_t want = n > g->ahead ? n : g->ahead, have = 0;
+
 	buf_reset(&g->window);
-	uint8_t *p = buf_extend(&g->window, WINDOW_SIZE);
-	size_t have = 0;
+	uint8_t *p = buf_extend(&g->window, want);
 
 	if (!p)
 		FAIL(e, NOMEM, "no memory to read the log");
-	while (have < WINDOW_SIZE) {
-		ssize_t n = seam->pread(g->fd, p + have, WINDOW_SIZE - have, (off_t)(at + have));
-		if (n < 0 && errno == EINTR)
+	while (have < want) {
+		ssize_t got = seam->pread(g->fd, p + have, want - have, (off_t)(at + have));
+		if (got < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (got < 0)
 			FAIL(e, IO, "cannot read segment %u of the log", g->head.number);
-		if (n == 0)
+		if (got == 0)
 			break;
-		have += (size_t)n;
+		have += (size_t)got;
 	}
 	g->window.len = have;
+	g->window_ends = have < want;
 	g->window_at = at;
 	return ERR_OK;
 }
@@ -47,8 +49,8 @@ enum err_code segment_view(struct segment *g, uint64_t at, size_t n, struct byte
 	bool inside = at >= g->window_at && at + n <= g->window_at + g->window.len;
 
 	/* The window's end may be the file's: what is short then stays short. */
-	if (!inside && !(at >= g->window_at && at < g->window_at + g->window.len && g->window.len < WINDOW_SIZE))
-		TRY(fill_window(g, at, e));
+	if (!inside && !(at >= g->window_at && at < g->window_at + g->window.len && g->window_ends))
+		TRY(fill_window(g, at, n, e));
 	*ret = bytes_slice(buf_bytes(&g->window), (size_t)(at - g->window_at), (size_t)(at - g->window_at) + n);
 	return ERR_OK;
 }
@@ -84,10 +86,10 @@ static enum err_code read_head(struct segment *g, uint32_t number, const uint8_t
 	return ERR_OK;
 }
 
-enum err_code segment_open(int dir, uint32_t number, int flags, const uint8_t *instance, struct segment *ret, struct err *e)
+enum err_code segment_open(int dir, uint32_t number, int flags, const uint8_t *instance, size_t ahead, struct segment *ret, struct err *e)
 {
 	char name[SEGMENT_NAME_SIZE];
-	struct segment g = { .window = buf_new(WINDOW_SIZE) };
+	struct segment g = { .window = buf_new(WINDOW_SIZE), .ahead = ahead };
 
 	segment_name(number, "seg", name);
 	g.fd = seam->openat(dir, name, flags | O_CLOEXEC, 0);

@@ -15,11 +15,16 @@ struct segment {
 	uint32_t salt_crc;
 	struct buf window; /* the file's bytes from window_at on */
 	uint64_t window_at;
+	bool window_ends; /* the file ends there too */
+	size_t ahead;     /* how much is read at a time */
 };
 
 /* `dir` is the log's folder. NOT_FOUND when there is no such file; IO when its head is damaged or is another one's (an instance
  * of NULL: any). */
-enum err_code segment_open(int dir, uint32_t number, int flags, const uint8_t *instance, struct segment *ret, struct err *e) MUST_USE;
+#define SEGMENT_AHEAD_ALL (1u << 20) /* for whoever goes through all of it */
+#define SEGMENT_AHEAD_ONE (1u << 13) /* for a record here and there */
+enum err_code segment_open(
+    int dir, uint32_t number, int flags, const uint8_t *instance, size_t ahead, struct segment *ret, struct err *e) MUST_USE;
 void segment_close(struct segment *g);
 /* n bytes from `at` on, fewer at the file's end: a view that lives until the next call. */
 enum err_code segment_view(struct segment *g, uint64_t at, size_t n, struct bytes *ret, struct err *e) MUST_USE;

@@ -73,7 +73,7 @@ static void replay(bool open)
 	struct segment g;
 	struct err e = { 0 };
 
-	if (segment_open(-1, 1, 0, NULL, &g, &e) != ERR_OK)
+	if (segment_open(-1, 1, 0, NULL, open ? SEGMENT_AHEAD_ONE : SEGMENT_AHEAD_ALL, &g, &e) != ERR_OK)
 		return;
 	log_index_init(&x, 1);
 	enum err_code rc = segment_replay(&g, open, &c, visit, &x, &end, &e);
