@@ -204,6 +204,9 @@ static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg
 	}
 	TRY(config_profiles(a, cfg, profile, &s, e));
 	TRY(config_incidents(a, cfg, &s, e));
+	if (s.crl_interval >= s.crl_lifetime)
+		FAIL(e, CONFIG,
+		    "signer.crl-interval must be less than signer.crl-lifetime: the next revocation list must be there before one ends");
 	*ret = s;
 	return ERR_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "acme/policy.h"
 #include "crypto/key.h"
+#include "pki/crl.h"
 #include "server/parent/config_profile.h"
 
 #include <arpa/inet.h>
@@ -215,6 +216,26 @@ static enum err_code check_order_lifetime(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_crl_lifetime(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s < 3600 || s > CRL_UPDATE_MAX_S)
+		FAIL(e, CONFIG, "one hour to ten days is allowed (Baseline Requirements 7.2)");
+	return ERR_OK;
+}
+
+static enum err_code check_crl_interval(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s < 60)
+		FAIL(e, CONFIG, "one minute or more is allowed");
+	return ERR_OK;
+}
+
 static enum err_code check_deadline(const char *value, struct err *e)
 {
 	uint64_t s;
@@ -413,8 +434,8 @@ static const struct {
 	{ "profile", "identifiers", check_identifiers },
 	{ "profile", "key-types", check_key_types },
 	{ "profile", "rsa-bits-max", check_rsa_bits },
-	{ "signer", "crl-lifetime", check_duration },
-	{ "signer", "crl-interval", check_duration },
+	{ "signer", "crl-lifetime", check_crl_lifetime },
+	{ "signer", "crl-interval", check_crl_interval },
 };
 
 enum err_code config_check(const char *section, const char *option, const char *value, struct err *e)

@@ -124,6 +124,8 @@ static void bad_values_are_told_with_their_line(void **state)
 		{ "profile \"a\" {\n rsa-bits-max = 1024\n}", "2048" },
 		{ "profile \"a\" {\n authz-lifetime = \"399d\"\n}", "398 days" },
 		{ "profile \"a\" {\n nonsense = 1\n}", "authz-lifetime" },
+		{ "signer {\n crl-lifetime = \"11d\"\n}", "ten days" },
+		{ "signer {\n crl-interval = \"59s\"\n}", "one minute" },
 		{ "incident \"a\" {\n issued-from = \"yesterday\"\n}", ":2: " },
 		{ "incident \"a\" {\n explanation = \"page\"\n}", "https" },
 	};
@@ -140,6 +142,21 @@ static void bad_values_are_told_with_their_line(void **state)
 		buf_free(&messages);
 		arena_free(a);
 	}
+}
+
+/* A list must be followed by the next one before it ends. */
+static void lists_follow_each_other(void **state)
+{
+	struct arena *a = arena_new(16384, 1u << 20);
+	struct buf messages = buf_new(16384);
+	struct settings s;
+
+	(void)state;
+	assert_int_equal(read_config(a, "signer {\n crl-lifetime = \"1d\"\n crl-interval = \"1d\"\n}", &s, &messages), ERR_CONFIG);
+	assert_int_equal(read_config(a, "signer {\n crl-lifetime = \"1d\"\n crl-interval = \"86399s\"\n}", &s, &messages), ERR_OK);
+	assert_int_equal(s.crl_interval, 86399);
+	buf_free(&messages);
+	arena_free(a);
 }
 
 /* What each process is told is what was read. */
@@ -172,8 +189,8 @@ static void settings_cross_as_they_are(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_not_written_is_the_default), cmocka_unit_test(what_is_written_counts),
-		cmocka_unit_test(incidents_have_a_beginning_and_an_end), cmocka_unit_test(bad_values_are_told_with_their_line),
-		cmocka_unit_test(settings_cross_as_they_are) };
+		cmocka_unit_test(incidents_have_a_beginning_and_an_end), cmocka_unit_test(lists_follow_each_other),
+		cmocka_unit_test(bad_values_are_told_with_their_line), cmocka_unit_test(settings_cross_as_they_are) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
