@@ -8,12 +8,15 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from acme_raw import Client, certificates
-from harness import running_ca
+from acme_raw import Client, b64, certificates
+from harness import free_port, running_ca
 from log_reader import Log, NOTE, Wrong, read
 
 ISSUANCES = 60 if os.environ.get("CHANCERY_SMALL") == "1" else 200
@@ -28,7 +31,7 @@ class Applicant(threading.Thread):
     def __init__(self, ca, number, world):
         super().__init__(daemon=True)
         self.client, self.number, self.world = Client(ca), number, world
-        self.given, self.orders, self.failures, self.broken = [], [], [], None
+        self.given, self.orders, self.revoked, self.failures, self.broken = [], [], [], [], None
 
     def run(self):
         try:
@@ -63,6 +66,14 @@ class Applicant(threading.Thread):
         assert answer.status == 200, answer.body
         self.given.append((name, order["certificate"], answer.body))
         self.world.count()
+        if len(self.given) % 3 == 0:
+            self.revoke(certificates(answer.body)[0])
+
+    def revoke(self, leaf):
+        url = self.client.request("GET", self.client.ca.directory).json["revokeCert"]
+        answer = self.client.post(url, {"certificate": b64(leaf.public_bytes(serialization.Encoding.DER)), "reason": 4})
+        if answer.status == 200:
+            self.revoked.append(leaf.serial_number)
 
 
 class World:
@@ -105,12 +116,29 @@ def kill_one(ca, name):
     wait_new(ca, name, pid)
 
 
+def wait_listed(ca, leaf, serials):
+    url = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value[0].full_name[0].value
+    end = time.monotonic() + 60
+    while True:
+        missing = serials
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                missing = serials - {entry.serial_number for entry in x509.load_der_x509_crl(answer.read())}
+        except urllib.error.HTTPError as e:
+            assert e.code == 503  # the front has just begun, and has not fetched it yet
+        if not missing:
+            return
+        assert time.monotonic() < end, f"{len(missing)} of {len(serials)} revoked certificates are on no list:\n" + ca.log_text()[-3000:]
+        time.sleep(0.05)
+
+
 def small_segments(text):
     return text.replace("signer {\n", 'signer {\n\tsegment-size = "65536"\n')
 
 
 def test_kills_lose_nothing():
-    with running_ca(edit=small_segments) as ca:
+    url = f"http://127.0.0.1:{free_port()}"
+    with running_ca("--publish-url", url, "--publish-listen", url.removeprefix("http://"), edit=small_segments) as ca:
         world = World(ISSUANCES)
         applicants = [Applicant(ca, n, world) for n in range(THREADS)]
         for a in applicants:
@@ -146,9 +174,15 @@ def test_kills_lose_nothing():
         for client, name, url, pem in given:
             answer = client.post(url)
             assert (answer.status, answer.body) == (200, pem), (name, answer.status)
+
+        # what was told to be revoked is: on the list, now that all has been killed, and in the log
+        revoked = {serial for a in applicants for serial in a.revoked}
+        assert revoked
+        wait_listed(ca, certificates(given[0][3])[0], revoked)
         ca.stop()
 
         log = Log(ca.folder / "state/signer/log")
+        assert revoked <= {int.from_bytes(serial, "big") for serial in log.revoked}
         serials = set()
         for _, name, _, pem in given:
             leaf = certificates(pem)[0]

@@ -26,7 +26,7 @@ static enum err_code sign_with(void *ctx, struct bytes message, uint8_t *sig, si
 	return key_sign(*(const struct key **)ctx, SIG_FORM_JOSE, message, sig, ret_len, e);
 }
 
-static struct bytes jwk_of(struct attacker *w, const struct key *k)
+struct bytes jwk_of(struct attacker *w, const struct key *k)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(JWK_SIZE_MAX);
 
@@ -34,7 +34,7 @@ static struct bytes jwk_of(struct attacker *w, const struct key *k)
 	return copy_of(w->a, buf_bytes(&out));
 }
 
-static struct bytes url_of(struct attacker *w, const char *path)
+struct bytes url_of(struct attacker *w, const char *path)
 {
 	return arena_fmt(w->a, "%.*s%s", BYTES_FMT(w->child.settings.base_url), path);
 }
@@ -47,7 +47,7 @@ static struct bytes url_of_account(struct attacker *w, const struct key *first)
 	return account_url(w->a, w->child.settings.base_url, thumbprint);
 }
 
-static struct bytes jws_of(
+struct bytes jws_of(
     struct attacker *w, const struct key *k, bool nonce, struct bytes url, struct bytes kid, struct bytes jwk, struct bytes payload)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(65536);

@@ -40,8 +40,10 @@ struct attacker {
 	struct bytes crossed_control, crossed_caa; /* genuine receipts with account A's thumbprint and account B's URL */
 	struct bytes issued_body;                  /* an ISSUE that was answered, and its certificate */
 	struct bytes issued_certificate;
-	unsigned honest; /* certificates that came by honest evidence */
-	int results;     /* the file that the test reads */
+	struct bytes chain;  /* the issuer's certificates, from HELLO_OK */
+	struct crl_new list; /* the newest that the signer has told of */
+	unsigned honest;     /* certificates that came by honest evidence */
+	int results;         /* the file that the test reads */
 	unsigned failed, passed;
 };
 
@@ -108,6 +110,11 @@ struct bytes receipt_seal(struct attacker *w, const struct receipt *r, const uin
 /* Asks for a certificate; *ret is a copy in w->kept. */
 enum err_code ask_issue(struct attacker *w, struct bytes body, struct issued *ret, struct err *e);
 struct bytes copy_of(struct arena *a, struct bytes in);
+/* Signed by k, with kid or jwk. */
+struct bytes jws_of(
+    struct attacker *w, const struct key *k, bool nonce, struct bytes url, struct bytes kid, struct bytes jwk, struct bytes payload);
+struct bytes jwk_of(struct attacker *w, const struct key *k);
+struct bytes url_of(struct attacker *w, const char *path);
 
 /* --- the attacks, each file one kind --- */
 void attack_before_hello(struct attacker *w);
@@ -116,6 +123,9 @@ void attack_orders(struct attacker *w);
 void attack_accounts(struct attacker *w);
 /* A deactivation of account A that it has not signed. */
 struct bytes bad_account_request(struct attacker *w);
+void attack_revocations(struct attacker *w);
+/* One that is refused, whatever becomes of its bytes: it is of another account. */
+struct bytes bad_revocation(struct attacker *w);
 void attack_tls(struct attacker *w);
 void attack_channel_signer(struct attacker *w);
 void attack_channel_validator(struct attacker *w);

@@ -102,6 +102,13 @@ static void hello(struct attacker *w)
 
 	bool ok = link_ask(w, &w->signer, MESSAGE_HELLO, BYTES_LIT(""), &m) && m.type == MESSAGE_HELLO_OK;
 	report(w, "HELLO", ok, "answered with message %u", m.type);
+	if (!ok)
+		return;
+	struct wire in = wire_of(m.body);
+	(void)wire_fixed(&in, INSTANCE_SIZE);
+	w->chain = copy_of(w->kept, wire_bytes(&in, 65536));
+	bool told = link_receive(w, &w->signer, 5000, &m) && m.type == MESSAGE_CRL_NEW;
+	report(w, "the list that there is from the start on", told && w->list.size > 0, "not told of");
 	w->signer_said_hello = ok;
 }
 
@@ -121,6 +128,7 @@ static void attack(struct attacker *w)
 	attack_evidence(w);
 	attack_orders(w);
 	attack_accounts(w);
+	attack_revocations(w);
 	attack_tls(w);
 	attack_validator(w);
 	attack_channel_signer(w);

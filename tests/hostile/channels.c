@@ -168,16 +168,17 @@ static size_t mutate(uint8_t *p, size_t n, size_t max)
 
 /* What random packets are made of: bodies to change, and the types that are the front's to send, the most likely ones first. */
 struct seeds {
-	struct bytes v[6];
+	struct bytes v[8];
 	size_t n;
-	uint16_t types[8];
+	uint16_t types[12];
+	size_t n_types;
 };
 
 static uint16_t random_type(const struct seeds *s)
 {
 	uint32_t r = next_random();
 
-	return r % 8 ? s->types[r / 8 % 8] : (uint16_t)(next_random() % (MESSAGE__MAX + 4));
+	return r % 8 ? s->types[r / 8 % s->n_types] : (uint16_t)(next_random() % (MESSAGE__MAX + 4));
 }
 
 static struct bytes random_packet(const struct seeds *s)
@@ -230,21 +231,34 @@ static struct bytes bad_validate(struct attacker *w)
 	return copy_of(w->kept, buf_bytes(&out));
 }
 
+/* A good one. */
+static struct bytes crl_request(struct attacker *w)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(64);
+	struct crl_get get = { .number = w->list.number };
+
+	memcpy(get.issuer, w->list.issuer, sizeof get.issuer);
+	crl_get_write(&get, &out);
+	return copy_of(w->kept, buf_bytes(&out));
+}
+
 void attack_random(struct attacker *w, unsigned packets)
 {
 	arena_reset(w->a);
 	struct recipe r = recipe_of(w, PROOF_A);
 	recipe_build(w, &r);
 	struct seeds s = { .v = { copy_of(w->kept, bad_body(w)), w->issued_body, copy_of(w->kept, r.csr), BYTES_LIT("0"), BYTES_LIT(""),
-			       copy_of(w->kept, bad_account_request(w)) },
-		.n = 6,
+			       copy_of(w->kept, bad_account_request(w)), copy_of(w->kept, bad_revocation(w)), crl_request(w) },
+		.n = 8,
 		.types = { MESSAGE_ISSUE, MESSAGE_ISSUE, MESSAGE_ISSUE, MESSAGE_ISSUE_TLS, MESSAGE_HELLO, MESSAGE_ROLLOVER,
-		    MESSAGE_DEACTIVATE, MESSAGE_BIND } };
+		    MESSAGE_DEACTIVATE, MESSAGE_BIND, MESSAGE_REVOKE, MESSAGE_CRL_GET },
+		.n_types = 10 };
 	random_packets(w, &w->signer, &s, packets, "random packets to the signer");
 	s = (struct seeds){ .v = { bad_validate(w), BYTES_LIT("\0\0\0\1"), BYTES_LIT("") },
 		.n = 3,
 		.types = { MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_VALIDATE, MESSAGE_RECHECK, MESSAGE_RECHECK,
-		    MESSAGE_TOKENS_ASK, MESSAGE_TOKENS_ASK } };
+		    MESSAGE_TOKENS_ASK, MESSAGE_TOKENS_ASK },
+		.n_types = 8 };
 	random_packets(w, &w->validator, &s, packets, "random packets to the validator");
 }
 
@@ -259,6 +273,8 @@ void attack_channel_signer(struct attacker *w)
 	oversized(w, l, MESSAGE_HELLO, "signer: HELLO too large");
 	oversized(w, l, MESSAGE_ISSUE_TLS, "signer: ISSUE_TLS too large");
 	foreign_types(w, l, PROCESS_SIGNER, "signer: types that are not the front's");
+	oversized(w, l, MESSAGE_REVOKE, "signer: REVOKE too large");
+	oversized(w, l, MESSAGE_CRL_GET, "signer: CRL_GET too large");
 	reserved_bits(w, l, MESSAGE_ISSUE, "signer: reserved bits");
 	descriptors(w, l, MESSAGE_ISSUE, "signer: descriptors with ISSUE");
 	descriptors(w, l, MESSAGE_HELLO, "signer: descriptors with HELLO");
@@ -266,6 +282,8 @@ void attack_channel_signer(struct attacker *w)
 	struct bytes bad = copy_of(w->kept, bad_body(w));
 	beyond_credits(w, l, MESSAGE_ISSUE, bad, false, "signer: ISSUE beyond its credits");
 	beyond_credits(w, l, MESSAGE_ISSUE, bad, true, "signer: ISSUE with one id again and again");
+	beyond_credits(w, l, MESSAGE_REVOKE, copy_of(w->kept, bad_revocation(w)), false, "signer: REVOKE beyond its credits");
+	beyond_credits(w, l, MESSAGE_CRL_GET, crl_request(w), false, "signer: CRL_GET beyond its credits");
 	beyond_credits(w, l, MESSAGE_HELLO, BYTES_LIT("no checkpoint"), false, "signer: HELLO beyond its credit");
 }
 

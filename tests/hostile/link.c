@@ -95,6 +95,8 @@ bool link_receive(struct attacker *w, struct link *l, int wait_ms, struct messag
 			(void)wire_u16(&wire);
 			ret->id = wire_u32(&wire);
 			ret->body = wire.rest;
+			if (ret->type == MESSAGE_CRL_NEW)
+				MAY_FAIL(crl_new_read(ret->body, &w->list, NULL));
 			return true;
 		}
 		int64_t left = deadline - clock_monotonic_ms();
@@ -121,6 +123,8 @@ void said_add(struct attacker *w, struct said *s, const struct message *m)
 {
 	struct issued i;
 
+	if (m->type == MESSAGE_CRL_NEW)
+		return; /* no answer to anything */
 	if (m->type == MESSAGE_REFUSED) {
 		s->refused++;
 	} else if (m->type == MESSAGE_ISSUED || m->type == MESSAGE_ISSUED_TLS) {

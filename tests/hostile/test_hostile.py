@@ -100,6 +100,7 @@ def test_the_log_holds_the_honest_certificates_and_no_other(outcome):
     assert "void" not in outcome.records
     # what the attacker's own client asked for, once each; nothing that nobody has signed, no account that nobody's key has bound
     assert outcome.records.get("rollover") == outcome.records.get("deactivate") == 1, outcome.records
+    assert outcome.records.get("revoke") == 1 and outcome.records.get("crl") == 2, outcome.records
     assert "bind" not in outcome.records and "eab" not in outcome.records, outcome.records
 
 

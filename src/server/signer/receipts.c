@@ -106,19 +106,17 @@ static enum err_code take_receipt(struct check *k, struct arena *a, struct bytes
 	return ERR_OK;
 }
 
-static enum err_code check_control(const struct check *k, size_t i, struct err *e)
+/* For messages. */
+static struct bytes name_text(const struct check *k, size_t i)
 {
-	struct bytes name = k->csr->names[i].type == SAN_DNS ? k->csr->names[i].value : BYTES_LIT("an IP address");
-
-	if (k->covered[i].control == 0)
-		FAIL(e, CONFIRM, "no control receipt for %.*s", BYTES_FMT(name));
-	return ERR_OK;
+	return k->csr->names[i].type == SAN_DNS ? k->csr->names[i].value : BYTES_LIT("an IP address");
 }
 
 /* CAA was looked at for the very method that showed control (RFC 8657 §4). */
 static enum err_code check_covered(const struct check *k, size_t i, struct err *e)
 {
-	TRY(check_control(k, i, e));
+	if (k->covered[i].control == 0)
+		FAIL(e, CONFIRM, "no control receipt for %.*s", BYTES_FMT(name_text(k, i)));
 	if (k->csr->names[i].type == SAN_IP) /* CAA is a matter of names (RFC 8659 §3, RFC 8738 §8) */
 		return ERR_OK;
 	if ((k->covered[i].control & k->covered[i].caa) == 0)
@@ -155,6 +153,10 @@ enum err_code receipts_check_control(const struct signer *s, struct arena *a, co
 
 	TRY(take_receipts(&k, a, receipts, n_receipts, e));
 	for (size_t i = 0; i < names->n_names; i++)
-		TRY(check_control(&k, i, e));
+		if (k.covered[i].control == 0)
+			FAIL(e, UNAUTHORIZED,
+			    "the certificate is not this account's, which holds no valid authorization for %.*s: its own key may revoke it, its "
+			    "account, or one that has authorizations for all its names (RFC 8555 section 7.6)",
+			    BYTES_FMT(name_text(&k, i)));
 	return ERR_OK;
 }

@@ -144,7 +144,7 @@ enum err_code validity_decide(const struct signer *s, const struct profile *p, i
 enum err_code receipts_check(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,
     const struct csr *csr, int64_t now_ms, struct err *e) MUST_USE;
 
-/* Control of every name alone, by receipts of the account of v: for revocation. */
+/* Control of every name alone, by receipts of the account of v: for revocation. UNAUTHORIZED when a name has none. */
 enum err_code receipts_check_control(const struct signer *s, struct arena *a, const struct bytes *receipts, size_t n_receipts,
     const struct evidence *v, const struct csr *names, int64_t now_ms, struct err *e) MUST_USE;
 
