@@ -56,7 +56,7 @@ enum subject {
 	ON_FINALIZE, /* of an order that is pending: a good one is answered by orderNotReady */
 	ON_CERTIFICATE,
 	ON_REVOKE_CERT,
-	ON_KEY_CHANGE, /* to the key that the account has */
+	ON_KEY_CHANGE, /* with a wrong oldKey */
 	ON__MAX
 };
 #define SET(s) (1u << (s))
@@ -171,6 +171,8 @@ struct case_table {
 case_fn case_problem;
 /* The subject's good request: 2xx, with the field `arg` (of `value`, if it is given). */
 case_fn case_field;
+/* The directory, asked anew: a member `arg` that is of the kind `value`. */
+case_fn case_directory_member;
 /* The subject's good request: `status`. */
 case_fn case_status;
 /* The subject's good request with the row's payload: 2xx. */

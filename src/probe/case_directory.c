@@ -30,7 +30,7 @@ static enum err_code content_type(struct probe *p, const struct probe_case *c, s
 }
 
 /* Member `arg` is there and of kind `value`. */
-static enum err_code member(struct probe *p, const struct probe_case *c, struct err *e)
+enum err_code case_directory_member(struct probe *p, const struct probe_case *c, struct err *e)
 {
 	struct http_client_answer x;
 
@@ -87,11 +87,11 @@ static const struct probe_case rows[] = {
 	CASE("directory/get-200", SEC, MUST, "The directory is had by an unauthenticated GET.", get_200, M_STATUS(403)),
 	CASE("directory/content-type", SEC, MUST, "The directory is of the type application/json.", content_type,
 	    M_SET("content-type", "text/html"), .value = "application/json"),
-	CASE("directory/new-nonce", SEC, MUST, "The directory has newNonce, an https URL.", member, M_LOSE("newNonce"), .arg = "newNonce",
-	    .value = "url"),
-	CASE("directory/new-account", SEC, MUST, "The directory has newAccount, an https URL.", member,
+	CASE("directory/new-nonce", SEC, MUST, "The directory has newNonce, an https URL.", case_directory_member, M_LOSE("newNonce"),
+	    .arg = "newNonce", .value = "url"),
+	CASE("directory/new-account", SEC, MUST, "The directory has newAccount, an https URL.", case_directory_member,
 	    M_JSON("newAccount", "\"http://example.org/\""), .arg = "newAccount", .value = "url"),
-	CASE("directory/new-order", SEC, MUST, "The directory has newOrder, an https URL.", member, M_JSON("newOrder", "7"),
+	CASE("directory/new-order", SEC, MUST, "The directory has newOrder, an https URL.", case_directory_member, M_JSON("newOrder", "7"),
 	    .arg = "newOrder", .value = "url"),
 	CASE("directory/meta-object", SEC, MUST, "The directory's meta is an object.", member_if, M_JSON("meta", "[]"), .arg = "meta",
 	    .value = "object"),

@@ -125,7 +125,7 @@ static enum err_code ask_revoke(struct probe *p, struct ask *r, struct err *e)
 	return ERR_OK;
 }
 
-/* To a key that already has an account (`other`'s), which is a conflict (RFC 8555 §7.3.5): nothing is changed by it. */
+/* With an oldKey that is not the account's (RFC 8555 §7.3.5): nothing is changed by it, whatever else a server overlooks. */
 static enum err_code ask_key_change(struct probe *p, struct ask *r, struct err *e)
 {
 	const struct actor *other;
@@ -133,7 +133,7 @@ static enum err_code ask_key_change(struct probe *p, struct ask *r, struct err *
 	TRY(probe_main(p, &r->as, e));
 	TRY(probe_other(p, &other, e));
 	r->url = p->urls[URL_KEY_CHANGE];
-	return key_change_payload(p, &(struct key_change){ .account = r->as, .to = other->key }, &r->payload, e);
+	return key_change_payload(p, &(struct key_change){ .account = r->as, .to = other->key, .old = other->key }, &r->payload, e);
 }
 
 static const struct {
