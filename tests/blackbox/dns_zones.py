@@ -38,7 +38,7 @@ def dotted(name):
     return name.rstrip(".") + "."
 
 
-def query(port, name, kind, timeout=1.0):
+def query(port, name, kind, timeout=1.0, host="127.0.0.1"):
     """One question over UDP, None when nothing comes."""
     packet = struct.pack("!HHHHHH", int.from_bytes(os.urandom(2), "big"), 0x0100, 1, 0, 0, 0)
     packet += b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split(".") if label) + b"\0"
@@ -46,7 +46,7 @@ def query(port, name, kind, timeout=1.0):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(timeout)
         try:
-            s.connect(("127.0.0.1", port))
+            s.connect((host, port))
             s.send(packet)
             answer = s.recv(4096)
         except OSError:
@@ -56,12 +56,12 @@ def query(port, name, kind, timeout=1.0):
 
 
 class Program:
-    """A name server in the foreground, in a folder of its own, ended by its process id."""
+    """A name server in the foreground, in a folder of its own, ended by its process id. also: further addresses of named."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", port=None, also=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="chancery-dns-"))
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.host, self.also, self.port = host, also, port or free_port()
+        self.address = f"{host}:{self.port}"
         self.process = None
 
     def begin(self, *words):
@@ -76,7 +76,7 @@ class Program:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break
-            found = query(self.port, zone, 6)
+            found = query(self.port, zone, 6, host=self.host)
             if found and found.rcode == 0 and found.answers:
                 return
             time.sleep(0.05)
@@ -247,7 +247,7 @@ def zone_text(zone, *records, serial=1):
 def knot_words(server):
     conf = server.folder / "knot.conf"
     conf.write_text(
-        f'server:\n  rundir: "{server.folder}"\n  listen: 127.0.0.1@{server.port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n'
+        f'server:\n  rundir: "{server.folder}"\n  listen: {server.host}@{server.port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n'
         f'log:\n  - target: stderr\n    any: warning\ndatabase:\n  storage: "{server.folder}"\n'
         f'template:\n  - id: default\n    storage: "{server.folder}"\n    file: "%s.zone"\n    zonefile-sync: -1\n    journal-content: none\n'
         "    zonefile-load: whole\n    semantic-checks: off\nzone:\n" + "".join(f"  - domain: {z}\n" for z in server.zones))
@@ -257,7 +257,7 @@ def knot_words(server):
 def nsd_words(server):
     f, conf = server.folder, server.folder / "nsd.conf"
     conf.write_text(
-        f'server:\n  ip-address: 127.0.0.1@{server.port}\n  server-count: 1\n  username: ""\n  chroot: ""\n  zonesdir: "{f}"\n  database: ""\n'
+        f'server:\n  ip-address: {server.host}@{server.port}\n  server-count: 1\n  username: ""\n  chroot: ""\n  zonesdir: "{f}"\n  database: ""\n'
         f'  pidfile: "{f}/nsd.pid"\n  xfrdfile: ""\n  xfrdir: "{f}"\n  zonelistfile: "{f}/zone.list"\n  cookie-secret-file: ""\n'
         "  minimal-responses: no\nremote-control:\n  control-enable: no\n"
         + "".join(f'zone:\n  name: {z}\n  zonefile: "{z}.zone"\n' for z in server.zones))
@@ -267,7 +267,7 @@ def nsd_words(server):
 def named_words(server):
     f, conf = server.folder, server.folder / "named.conf"
     conf.write_text(
-        f'options {{ directory "{f}"; listen-on port {server.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;\n'
+        f'options {{ directory "{f}"; listen-on port {server.port} {{ {"; ".join([server.host, *server.also])}; }}; listen-on-v6 {{ none; }}; recursion no;\n'
         f'  pid-file "{f}/named.pid"; session-keyfile "{f}/session.key"; managed-keys-directory "{f}"; dnssec-validation no;\n'
         "  notify no; allow-query { any; }; check-integrity no; };\ncontrols { };\n"
         + "".join(f'zone "{z}" {{ type primary; file "{z}.zone"; check-names ignore; }};\n' for z in server.zones))
@@ -280,8 +280,8 @@ SERVERS = {"knot": knot_words, "nsd": nsd_words, "named": named_words}
 class Server(Program):
     """One of SERVERS with zones from text: {name: text}. Every text is served as it is, however wrong its signatures are."""
 
-    def __init__(self, kind, zones):
-        super().__init__()
+    def __init__(self, kind, zones, **where):
+        super().__init__(**where)
         self.zones = list(zones)
         try:
             for zone, text in zones.items():
@@ -302,7 +302,7 @@ class Server(Program):
         self.process.send_signal(signal.SIGHUP)
         end, in_a_row = time.monotonic() + 20, 0
         while time.monotonic() < end:
-            found = query(self.port, name, kind)
+            found = query(self.port, name, kind, host=self.host)
             in_a_row = in_a_row + 1 if found and (found.answers or found.truncated) else 0
             if in_a_row == 10:  # for a moment nsd's old process and its new one answer side by side
                 return
