@@ -230,6 +230,8 @@ enum err_code finalize_order(struct probe *p, struct order_of *o, struct err *e)
 enum err_code make_issued(struct probe *p, struct order_of **ret, struct err *e) MUST_USE;
 /* Asks an order, authorization or challenge until its status is none of pending and processing; judged as given in `ask`. */
 enum err_code poll_status(struct probe *p, const struct ask *r, struct http_client_answer *ret, struct err *e) MUST_USE;
+/* What the listener answers for this token from now on, whatever it is; text NULL: nothing any more. */
+enum err_code probe_serve(struct probe *p, const char *token, const char *text, struct err *e) MUST_USE;
 /* {"csr": "..."} for these names by this key. */
 enum err_code csr_payload(
     struct probe *p, const struct key *k, const char *const *names, size_t n, const char **ret, struct err *e) MUST_USE;

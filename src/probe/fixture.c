@@ -267,6 +267,17 @@ enum err_code probe_pending(struct probe *p, const struct order_of **ret, struct
 	return ERR_OK;
 }
 
+enum err_code probe_serve(struct probe *p, const char *token, const char *text, struct err *e)
+{
+	const struct chancery_challenge c = { .type = "http-01", .name = "", .token = token, .key_authorization = text };
+
+	if (!text)
+		http01_listener_clean_up(p->listener, &c);
+	else if (http01_listener_deploy(p->listener, &c) != 0)
+		FAIL(e, NOMEM, "no memory for an answer");
+	return ERR_OK;
+}
+
 enum err_code poll_status(struct probe *p, const struct ask *r, struct http_client_answer *ret, struct err *e)
 {
 	static const struct timespec pause = { 0, 50000000 };
@@ -300,13 +311,13 @@ static enum err_code solve(struct probe *p, const struct actor *who, const char 
 	jwk_thumbprint(who->key, thumbprint);
 	key_authorization(bytes_str(token), thumbprint, &text);
 	buf_add_u8(&text, 0);
-	const struct chancery_challenge c = { .type = "http-01", .name = "", .token = token, .key_authorization = (const char *)text.ptr };
-	if (!buf_ok(&text) || http01_listener_deploy(p->listener, &c) != 0)
+	if (!buf_ok(&text))
 		FAIL(e, NOMEM, "no memory for an answer");
+	TRY(probe_serve(p, token, (const char *)text.ptr, e));
 	enum err_code rc = probe_ask(p, &ASK(.url = at, .as = who, .payload = "{}"), &x, e);
 	if (rc == ERR_OK)
 		rc = poll_status(p, &ASK(.url = url, .as = who), &x, e);
-	http01_listener_clean_up(p->listener, &c);
+	TRY(probe_serve(p, token, NULL, NULL));
 	TRY(rc);
 	if (!bytes_eq_str(member_of(p, x.body, "status"), "\"valid\""))
 		FAIL(e, CONFIG, "the authorization did not become valid: %.*s; %s", (int)(x.body.len < 150 ? x.body.len : 150),

@@ -8,7 +8,7 @@
 #define CASES_MAX 600
 
 static const struct case_table *const tables[] = { &directory_cases, &nonce_cases, &account_cases, &order_cases, &authz_cases,
-	&certificate_cases, &revoke_cases, &key_change_cases, &renewal_cases, &wish_cases };
+	&certificate_cases, &revoke_cases, &key_change_cases, &renewal_cases, &wish_cases, &external_cases, &http01_cases };
 
 static struct {
 	const struct probe_case *v[CASES_MAX];

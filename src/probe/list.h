@@ -14,6 +14,8 @@ extern const struct case_table revoke_cases;
 extern const struct case_table key_change_cases;
 extern const struct case_table renewal_cases;
 extern const struct case_table wish_cases;
+extern const struct case_table external_cases;
+extern const struct case_table http01_cases;
 
 /* One row for each check and each resource that it applies to; lives for ever. */
 const struct probe_case *matrix_cases(size_t *ret_n);

@@ -113,6 +113,37 @@ def test_every_case_fails_with_its_mutant(ca):
     assert survived == 0 and caught > 0 and caught + not_run == total
 
 
+# --- a CA that takes nobody without an external account ---
+
+@pytest.fixture(scope="module")
+def bound_ca():
+    port = free_port()
+    with running_ca(http_port=port, edit=lambda text: settings(text).replace('#external-accounts = "off"', 'external-accounts = "required"')) as made:
+        made.probe_port = port
+        made.eab = json.loads(made.run("eab", "add", "--json", "--config", made.config).stdout)
+        yield made
+
+
+def test_external_accounts(bound_ca, tmp_path):
+    key = tmp_path / "eab.key"
+    key.write_text(bound_ca.eab["key"] + "\n")
+    result = probe(bound_ca.directory, "--ca-file", bound_ca.root, "--http-port", bound_ca.probe_port, "--eab-kid", bound_ca.eab["kid"],
+                   "--eab-key-file", key, "--only", "new-account/*", "--only", "directory/external-bool", "--json", *names(), expect=PASSED)
+    report = json.loads(result.stdout)
+    assert len([c for c in report["cases"] if "external-" in c["id"]]) > 10
+    assert not by_result(report, "failed") and not by_result(report, "could not run")
+    assert not by_result(report, "skipped"), as_words(by_result(report, "skipped"))
+
+
+def test_external_accounts_against_mutants(bound_ca):
+    made = bound_ca.eab
+    result = subprocess.run([str(w) for w in (MUTANTS, bound_ca.directory, bound_ca.root, bound_ca.probe_port, "--only", "*/external-*",
+                                              "--eab", made["kid"], made["key"], *names()[1::2])], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    survived, caught, not_run = map(int, re.search(r"SURVIVED (\d+) CAUGHT (\d+) NOT-RUN (\d+)", result.stdout).groups())
+    assert survived == 0 and not_run == 0 and caught > 10
+
+
 # --- the command ---
 
 def test_the_table_for_people(ca):
