@@ -39,9 +39,8 @@ static enum err_code list_orders(struct db *db, void *ctx, struct err *e)
 	/* The state is written out: only then SQLite sees that the partial index serves. */
 	_Static_assert(ORDER_INVALID == 4, "the number in 002_protocol.sql and below");
 	memset(end, 0xff, sizeof end);
-	TRY(db_prepare(db,
-	    "SELECT id, state, expires_s FROM orders WHERE account = $1 AND state != 4 AND id < $2 ORDER BY account DESC, id DESC LIMIT $3",
-	    &st, e));
+	TRY(db_prepare(
+	    db, "SELECT id, state, expires_s FROM orders WHERE account = $1 AND state != 4 AND id < $2 ORDER BY id DESC LIMIT $3", &st, e));
 	db_bind_bytes(st, 1, span(l->account, STORE_ACCOUNT_ID));
 	db_bind_bytes(st, 2, span(l->before ? l->before : end, STORE_ORDER_ID));
 	db_bind_int(st, 3, STORE_LIST_SCAN + 1);
