@@ -468,6 +468,11 @@ def test_key_change(ca):
     chain = client.issue(before)
     old_order = client.order(host)
     first = client.key
+    # one that is validated by the first key and finalized by the last; its wishes are signed by the first
+    (profile, *_) = client.request("GET", ca.directory).json["meta"]["profiles"]
+    early = name()
+    early_order = client.post(ca.base + "/acme/new-order", {"identifiers": [{"type": "dns", "value": early}], "profile": profile})
+    assert early_order.status == 201 and client.solve(early_order.json["authorizations"][0])["status"] == "valid"
     for alg in ("ES384", "RS256", "EdDSA"):
         old, new = client.key, Key(alg)
         account = client.post(client.kid).json
@@ -495,6 +500,8 @@ def test_key_change(ca):
     done = client.finalize(old_order.json, client.csr(host))
     assert done.status == 200, done.body
     assert client.wait(old_order.headers["Location"])["status"] == "valid"
+    done = client.finalize(early_order.json, client.csr(early))
+    assert done.status == 200 and client.wait(early_order.headers["Location"])["status"] == "valid", done.body
     assert client.issue(name()) and client.issue(before)
     assert chain
 
