@@ -153,11 +153,11 @@ enum err_code csr_parse(struct arena *a, struct bytes der, struct csr *ret, stru
 }
 
 /* A bad key is a bad CSR here: badPublicKey is for those that sign requests (RFC 8555 §6.7). */
-static enum err_code read_key(struct bytes spki, struct key **ret, struct err *e)
+enum err_code csr_key(const struct csr *c, struct key **ret, struct err *e)
 {
 	struct key *k CLEANUP(key_free_p) = NULL;
 	struct err why = { 0 };
-	enum err_code rc = key_from_spki(spki, &k, &why);
+	enum err_code rc = key_from_spki(c->spki, &k, &why);
 
 	if (rc == ERR_OK)
 		rc = key_check_weak(k, &why);
@@ -174,7 +174,7 @@ enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *
 {
 	struct key *k CLEANUP(key_free_p) = NULL;
 
-	TRY(read_key(c->spki, &k, e));
+	TRY(csr_key(c, &k, e));
 	enum err_code rc = key_verify_x509(k, c->alg, c->info, c->signature, e);
 	if (rc == ERR_BAD_SIGNATURE_ALGORITHM)
 		FAIL(e, BAD_CSR, "the CSR's signature algorithm does not go with its %s key", key_type_name(key_type(k)));

@@ -23,8 +23,9 @@ struct csr {
  * than every certificate here carries anyway (digitalSignature, keyEncipherment; serverAuth, clientAuth), names of other types
  * than dNSName and iPAddress, more than 100 names. The signature is not yet verified. */
 enum err_code csr_parse(struct arena *a, struct bytes der, struct csr *ret, struct err *e) MUST_USE;
-/* BAD_CSR for a key that is not allowed or known to be weak (RFC 8555 §6.7: "The CSR is unacceptable (e.g., due to a short key)") and for
- * the signature. *ret_key is the key to certify. */
+/* Its key. BAD_CSR for one that is not allowed or known to be weak (RFC 8555 §6.7: "The CSR is unacceptable (e.g., due to a short key)"). */
+enum err_code csr_key(const struct csr *c, struct key **ret, struct err *e) MUST_USE;
+/* The same, and BAD_CSR unless the signature is by it. *ret_key is the key to certify. */
 enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *e) MUST_USE;
 
 /* A CSR for these names, empty subject, signed by the key (a private one). */

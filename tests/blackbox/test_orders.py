@@ -166,6 +166,21 @@ def test_wishes_that_the_profile_does_not_grant(ca, client, wish, word):
 
 # --- issuance ---
 
+def test_an_order_of_name_and_address(ca, client):
+    host = name()
+    names = [host, ("ip", "127.0.0.1")]
+    made = client.order(*names)
+    for url in made.json["authorizations"]:
+        assert client.solve(url)["status"] == "valid"
+    refused(client.finalize(made.json, client.csr(host)), 400, "badCSR")
+    refused(client.finalize(made.json, client.csr(host, ("ip", "127.0.0.2"))), 400, "badCSR")
+    done = client.finalize(made.json, client.csr(*names))
+    assert done.status == 200 and done.json["status"] == "valid", done.body
+    leaf = certificates(client.post(done.json["certificate"]).body)[0]
+    sans = leaf.extensions.get_extension_for_oid(x509.ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
+    assert sorted(str(s.value) for s in sans) == sorted([host, "127.0.0.1"])
+
+
 def test_a_name_only_in_the_common_name_counts(ca, client):
     host = name()
     made = client.order(host)
@@ -285,10 +300,20 @@ def test_pre_authorization(ca, client):
     order = client.order(host)
     assert order.json["status"] == "ready" and order.json["authorizations"] == [url]
     assert client.finalize(order.json, client.csr(host)).json["status"] == "valid"
-    assert new_authz(client, "ip", "127.0.0.1").status == 201
+    assert new_authz(client, "ip", "127.0.0.3").status == 201
     refused(new_authz(client, "dns", "*." + host), 400, "malformed", "wildcard")
     refused(new_authz(client, "dns", "a_b.example.test"), 400, "malformed")
     refused(new_authz(client, "email", "a@example.test"), 400, "unsupportedIdentifier")
+
+
+def test_an_accounts_key_is_no_certificates(ca, client):
+    host, other = name(), Client(ca)
+    assert other.register().status == 201
+    valid_authz(client, host)
+    order = client.order(host).json
+    for key in (client.key, other.key):
+        refused(client.finalize(order, client.csr(host, key=key.private)), 400, "badCSR", "account")
+    assert client.finalize(order, client.csr(host)).json["status"] == "valid"
 
 
 # --- one validation of an authorization at a time ---

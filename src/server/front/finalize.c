@@ -4,9 +4,12 @@
 #include "base/codec.h"
 #include "base/event.h"
 #include "base/json.h"
+#include "jose/jwk.h"
 #include "pki/csr.h"
 #include "server/front/charges.h"
 #include "server/front/objects.h"
+#include "server/front/offer.h"
+#include "server/front/recheck.h"
 #include "server/front/renewal.h"
 
 #include <string.h>
@@ -39,7 +42,31 @@ static enum err_code check_names(struct arena *a, const struct store_order *orde
 	return ERR_OK;
 }
 
-/* The signature on it is the signer's to verify, which believes nobody. */
+/* A key that signs requests signs nothing else (RFC 8555 §11.1: an account's key is no certificate's). */
+static enum err_code check_no_account_key(struct front *f, struct arena *a, const struct key *k, struct err *e)
+{
+	uint8_t thumbprint[THUMBPRINT_SIZE];
+	struct store_account account;
+
+	jwk_thumbprint(k, thumbprint);
+	enum err_code rc = store_find_account(f->store, a, thumbprint, &account, e);
+	if (rc == ERR_OK || rc == ERR_CONFLICT)
+		FAIL(e, BAD_CSR, "the CSR's key is or was an account's: a certificate needs a key of its own (RFC 8555 section 11.1)");
+	return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
+static enum err_code check_key(struct acme_request *r, const struct store_order *order, const struct csr *csr, struct err *e)
+{
+	CLEANUP(key_free_p) struct key *k = NULL;
+	const struct profile *p;
+
+	TRY(csr_key(csr, &k, e));
+	if (profile_find(r->front->settings, order->profile, &p, NULL) == ERR_OK) /* else it is the signer's to say what it lacks */
+		TRY(profile_allows_key(p, k, e));
+	return check_no_account_key(r->front, r->http->arena, k, e);
+}
+
+/* What can be said without asking anybody. The signature on it is the signer's to verify, which believes nobody. */
 static enum err_code check_csr(struct acme_request *r, const struct store_order *order, struct err *e)
 {
 	struct finalize_body body = { 0 };
@@ -50,7 +77,8 @@ static enum err_code check_csr(struct acme_request *r, const struct store_order 
 	if (base64url_decode(r->http->arena, body.csr, &der, NULL) != ERR_OK)
 		FAIL(e, BAD_CSR, "\"csr\" is not the base64url form of a DER request (RFC 8555 section 7.4)");
 	TRY(csr_parse(r->http->arena, der, &csr, e));
-	return check_names(r->http->arena, order, &csr, e);
+	TRY(check_names(r->http->arena, order, &csr, e));
+	return check_key(r, order, &csr, e);
 }
 
 static enum err_code gather_evidence(
@@ -155,12 +183,43 @@ static enum err_code check_same_csr(struct acme_request *r, const struct store_o
 	return ERR_OK;
 }
 
-/* RFC 8555 §7.4. The usual end is `valid` in this very answer; a signer that is away leaves the order in processing, and it is
- * driven on when the signer is back, also after a restart. */
-enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct err *e)
+/* The usual end is `valid` in this very answer; a signer that is away leaves the order in processing, and it is driven on when the signer
+ * is back, also after a restart. */
+static enum err_code finalize_ready(struct acme_request *r, struct store_order *order, struct reply *ret, struct err *e)
+{
+	struct front *f = r->front;
+	struct arena *a = r->http->arena;
+	bool exempt = renewal_is_due(f, a, order);
+
+	TRY(charge_certificate(f, a, order, exempt, r->now_ms, e));
+	enum err_code rc = finalize_order(f, a, order, r->http->body, e);
+	if (signer_unreachable(rc)) {
+		enum err_code stored = store_begin_finalize(f->store, order->id, r->http->body, e);
+		if (stored != ERR_OK) /* else it is given back by whoever drives the order on, when no certificate comes */
+			refund_certificate(f, a, order, exempt, r->now_ms);
+		if (stored != ERR_OK && stored != ERR_CONFLICT)
+			return stored;
+		TRY(store_get_order(f->store, a, order->id, order, e));
+		rc = check_same_csr(r, order, e);
+	} else if (rc == ERR_CONFLICT) { /* another finalize of this moment was faster, and was charged */
+		refund_certificate(f, a, order, exempt, r->now_ms);
+		TRY(store_get_order(f->store, a, order->id, order, e));
+		rc = check_same_csr(r, order, e);
+	} else if (rc != ERR_OK) {
+		refund_certificate(f, a, order, exempt, r->now_ms);
+		keep_refusal(f, order, e);
+	}
+	TRY(rc);
+	reply_order(r, order, ret);
+	return ERR_OK;
+}
+
+static recheck_done rechecked;
+
+/* caa_known: CAA was looked at again a moment ago. */
+static enum err_code finalize(struct acme_request *r, bool caa_known, struct reply *ret, struct err *e)
 {
 	struct store_order order;
-	bool exempt;
 
 	TRY(load_order(r, &order, e));
 	TRY(check_state(&order, r->now_ms / 1000, e));
@@ -170,28 +229,43 @@ enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct er
 		return ERR_OK;
 	}
 	TRY(check_csr(r, &order, e));
-	exempt = renewal_is_due(r->front, r->http->arena, &order);
-	TRY(charge_certificate(r->front, r->http->arena, &order, exempt, r->now_ms, e));
-	enum err_code rc = finalize_order(r->front, r->http->arena, &order, r->http->body, e);
-	if (signer_unreachable(rc)) {
-		enum err_code stored = store_begin_finalize(r->front->store, order.id, r->http->body, e);
-		if (stored != ERR_OK) /* else it is given back by whoever drives the order on, when no certificate comes */
-			refund_certificate(r->front, r->http->arena, &order, exempt, r->now_ms);
-		if (stored != ERR_OK && stored != ERR_CONFLICT)
-			return stored;
-		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
-		rc = check_same_csr(r, &order, e);
-	} else if (rc == ERR_CONFLICT) { /* another finalize of this moment was faster, and was charged */
-		refund_certificate(r->front, r->http->arena, &order, exempt, r->now_ms);
-		TRY(store_get_order(r->front->store, r->http->arena, order.id, &order, e));
-		rc = check_same_csr(r, &order, e);
-	} else if (rc != ERR_OK) {
-		refund_certificate(r->front, r->http->arena, &order, exempt, r->now_ms);
-		keep_refusal(r->front, &order, e);
+	if (!caa_known && recheck_is_due(&order, r->now_ms)) {
+		TRY(recheck_begin(r, &order, rechecked, e));
+		ret->parked = true;
+		return ERR_OK;
 	}
-	TRY(rc);
-	reply_order(r, &order, ret);
-	return ERR_OK;
+	return finalize_ready(r, &order, ret, e);
+}
+
+/* Where CAA forbids a name by now, no other CSR helps: the order ends. An answer that could not be had may come later. */
+static enum err_code end_recheck(struct acme_request *r, const struct err *why, struct reply *ret, struct err *e)
+{
+	struct store_order order;
+
+	if (why->code == ERR_OK)
+		return finalize(r, true, ret, e);
+	if (why->code == ERR_CAA && load_order(r, &order, e) == ERR_OK)
+		keep_refusal(r->front, &order, why);
+	*e = *why;
+	return why->code;
+}
+
+static void rechecked(struct acme_request *r, const struct err *why)
+{
+	struct reply reply = { .body = buf_new(131072) };
+	struct err e = { 0 };
+
+	if (end_recheck(r, why, &reply, &e) == ERR_OK)
+		front_answer(r->front, r->http, &reply, true);
+	else
+		front_answer_error(r->front, r->http, &e, &reply.more);
+	buf_free(&reply.body);
+}
+
+/* RFC 8555 §7.4. */
+enum err_code post_finalize(struct acme_request *r, struct reply *ret, struct err *e)
+{
+	return finalize(r, false, ret, e);
 }
 
 static void drive_on(struct front *f, struct arena *a, const uint8_t *id)

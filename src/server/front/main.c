@@ -439,6 +439,7 @@ static void end(struct control *c)
 {
 	if (c->f.http)
 		end_http(c);
+	c->f.http = NULL;
 	publish_free(c->f.publish);
 	peer_free(c->f.validator);
 	peer_free(c->f.signer);

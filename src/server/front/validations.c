@@ -175,17 +175,16 @@ static void validation_done(void *ctx, enum err_code code, const struct message 
 		store_result(one); /* every worker is busy and the queue is full: this loop waits for the disk once */
 }
 
-static enum err_code write_request(struct front *f, struct http_request *http, const struct store_authz *authz,
-    const struct store_challenge *c, struct buf *out, struct err *e)
+enum err_code validation_request(
+    struct front *f, struct arena *a, const struct store_authz *authz, const struct store_challenge *c, struct buf *out, struct err *e)
 {
 	struct validate v = { .method = c->type, .identifier = authz->identifier, .token = c->token };
-
 	struct store_account account;
 
 	/* The key that the account has now answers; its URL stays that of its first (RFC 8555 §7.3.5, §8.1). */
-	TRY(store_get_account(f->store, http->arena, authz->account, &account, e));
+	TRY(store_get_account(f->store, a, authz->account, &account, e));
 	sha256_one(account.jwk, v.thumbprint);
-	v.account_url = account_url(http->arena, f->settings->base_url, authz->account);
+	v.account_url = account_url(a, f->settings->base_url, authz->account);
 	validate_write(&v, out);
 	if (!buf_ok(out) || !v.account_url.ptr)
 		FAIL(e, NOMEM, "no memory for a validation");
@@ -229,7 +228,7 @@ enum err_code validations_begin(
 	if (!c)
 		FAIL(e, NOT_FOUND, "the authorization has no such challenge");
 	TRY(charge_validation(v->front, authz->account, &authz->identifier, clock_wall_ms(), e));
-	TRY(write_request(v->front, http, authz, c, &request, e));
+	TRY(validation_request(v->front, http->arena, authz, c, &request, e));
 	struct validation *one = calloc(1, sizeof *one);
 	if (!one)
 		FAIL(e, NOMEM, "no memory for a validation");

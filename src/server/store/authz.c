@@ -22,6 +22,7 @@ static enum err_code read_authz(struct db_stmt *st, struct arena *a, struct stor
 	TRY(db_copy(st, 6, a, &v->control, e));
 	TRY(db_copy(st, 7, a, &v->caa, e));
 	v->lifetime_s = (uint32_t)db_int(st, 8);
+	v->caa_s = db_int(st, 9);
 	return ERR_OK;
 }
 
@@ -33,7 +34,7 @@ static enum err_code get_authz(struct db *db, void *ctx, struct err *e)
 	bool row;
 
 	TRY(db_prepare(db,
-	    "SELECT account, order_id, identifier, state, expires_s, challenges, control, caa, lifetime_s"
+	    "SELECT account, order_id, identifier, state, expires_s, challenges, control, caa, lifetime_s, caa_s"
 	    " FROM authzs WHERE id = $1",
 	    &st, e));
 	db_bind_bytes(st, 1, span(g->id, sizeof v.id));
@@ -197,17 +198,21 @@ static enum err_code end_authz(struct db *db, void *ctx, struct err *e)
 	TRY(end_challenges(db, v, order, &challenges, e));
 	TRY(db_prepare(db,
 	    "UPDATE authzs SET state = $2, challenges = $3, control = $4, caa = $5, caa_s = $6,"
-	    " expires_s = coalesce($6 + lifetime_s, expires_s) WHERE id = $1",
+	    " expires_s = coalesce($7 + lifetime_s, expires_s) WHERE id = $1",
 	    &st, e));
 	db_bind_bytes(st, 1, span(v->authz, sizeof v->authz));
 	db_bind_int(st, 2, v->valid ? AUTHZ_VALID : AUTHZ_INVALID);
 	db_bind_bytes(st, 3, buf_bytes(&challenges));
 	db_bind_bytes(st, 4, v->valid ? v->control : BYTES_NONE);
 	db_bind_bytes(st, 5, v->valid ? v->caa : BYTES_NONE);
-	if (v->valid)
+	if (v->valid && v->caa.len > 0)
 		db_bind_int(st, 6, v->now_s);
 	else
 		db_bind_bytes(st, 6, BYTES_NONE);
+	if (v->valid)
+		db_bind_int(st, 7, v->now_s);
+	else
+		db_bind_bytes(st, 7, BYTES_NONE);
 	TRY(db_run(st, &n, e));
 	return order_follow_authz(db, order, v->authz, v->valid, e);
 }
@@ -223,4 +228,32 @@ enum err_code store_end_challenge(struct store *s, const struct store_validation
 	else
 		inflight_cancel_end(s->inflight, v->authz, v->type);
 	return rc;
+}
+
+struct caa {
+	const uint8_t *authz;
+	struct bytes receipt;
+	int64_t at_s;
+};
+
+static enum err_code set_caa(struct db *db, void *ctx, struct err *e)
+{
+	CLEANUP(db_done_p) struct db_stmt *st = NULL;
+	const struct caa *c = ctx;
+	int64_t n;
+
+	TRY(db_prepare(db, "UPDATE authzs SET caa = $2, caa_s = $3 WHERE id = $1 AND state = 1", &st, e));
+	db_bind_bytes(st, 1, span(c->authz, STORE_AUTHZ_ID));
+	db_bind_bytes(st, 2, c->receipt);
+	db_bind_int(st, 3, c->at_s);
+	TRY(db_run(st, &n, e));
+	errno = 0;
+	if (n == 0)
+		FAIL(e, CONFLICT, "the authorization is not valid");
+	return ERR_OK;
+}
+
+enum err_code store_set_caa(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], struct bytes caa, int64_t caa_s, struct err *e)
+{
+	return db_writer_run(s->writer, set_caa, &(struct caa){ authz, caa, caa_s }, e);
 }

@@ -45,31 +45,33 @@ static enum err_code read_order(struct db_stmt *st, struct arena *a, struct stor
 	return db_copy(st, 13, a, &v->replaces, e);
 }
 
-/* Until when it is pending or valid; 0 when it is neither. */
-static enum err_code authz_until(struct db *db, const uint8_t id[STORE_AUTHZ_ID], int64_t *ret_s, struct err *e)
+/* Until when it is pending or valid (0 when it is neither), and when CAA was looked at for it (0: not). */
+static enum err_code authz_until(struct db *db, const uint8_t id[STORE_AUTHZ_ID], int64_t *ret_s, int64_t *ret_caa_s, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
 	bool row;
 
 	_Static_assert(AUTHZ_PENDING == 0 && AUTHZ_VALID == 1, "the numbers below");
-	TRY(db_prepare(db, "SELECT expires_s FROM authzs WHERE id = $1 AND state <= 1", &st, e));
+	TRY(db_prepare(db, "SELECT expires_s, caa_s FROM authzs WHERE id = $1 AND state <= 1", &st, e));
 	db_bind_bytes(st, 1, span(id, STORE_AUTHZ_ID));
 	TRY(db_step(st, &row, e));
 	*ret_s = row ? db_int(st, 0) : 0;
+	*ret_caa_s = row ? db_int(st, 1) : 0;
 	return ERR_OK;
 }
 
 /* Authorizations end by themselves or by their owner, and any number of orders may rest on one: who reads an order looks at them. */
 static enum err_code read_holds(struct db *db, struct store_order *v, struct err *e)
 {
-	int64_t until_s;
+	int64_t until_s, caa_s;
 
 	v->holds_s = v->expires_s;
 	if (v->state != ORDER_PENDING && v->state != ORDER_READY)
 		return ERR_OK;
 	for (size_t i = 0; i < v->n_identifiers; i++) {
-		TRY(authz_until(db, v->authz[i], &until_s, e));
+		TRY(authz_until(db, v->authz[i], &until_s, &caa_s, e));
 		v->holds_s = until_s < v->holds_s ? until_s : v->holds_s;
+		v->caa_s = caa_s && (!v->caa_s || caa_s < v->caa_s) ? caa_s : v->caa_s;
 	}
 	return ERR_OK;
 }
@@ -212,7 +214,7 @@ static enum err_code insert_order(struct db *db, const struct store_order *v, st
 static enum err_code is_over(struct db *db, const uint8_t id[STORE_ORDER_ID], int64_t now_s, bool *ret, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
-	int64_t until_s;
+	int64_t until_s, caa_s;
 	struct head h;
 	bool row;
 
@@ -225,7 +227,7 @@ static enum err_code is_over(struct db *db, const uint8_t id[STORE_ORDER_ID], in
 	bool open = db_int(st, 0) > now_s;
 	TRY(read_head(db, id, &h, e));
 	for (size_t i = 0; open && i < h.n_authz; i++) {
-		TRY(authz_until(db, h.authz[i], &until_s, e));
+		TRY(authz_until(db, h.authz[i], &until_s, &caa_s, e));
 		open = until_s > now_s;
 	}
 	*ret = h.state == ORDER_INVALID || ((h.state == ORDER_PENDING || h.state == ORDER_READY) && !open);

@@ -49,6 +49,7 @@ struct store_authz {
 	struct store_challenge challenges[STORE_CHALLENGES_MAX];
 	size_t n_challenges;
 	struct bytes control, caa; /* receipts; empty until valid */
+	int64_t caa_s;             /* when the newest one came; 0: none did */
 };
 
 struct store_order {
@@ -66,7 +67,8 @@ struct store_order {
 	struct bytes finalize;            /* the signed request that is being or was issued for; empty before */
 	struct bytes problem;             /* JSON text; empty: none */
 	uint8_t serial[STORE_SERIAL];     /* of the certificate when valid */
-	int64_t holds_s;                  /* read only, of pending and ready ones: until when none of its authorizations has ended */
+	/* Read only, of pending and ready ones: until when none of its authorizations has ended; the oldest look at CAA for them, 0: none. */
+	int64_t holds_s, caa_s;
 };
 
 struct store_certificate {
@@ -181,6 +183,8 @@ struct store_validation {
 	struct bytes problem;      /* when not */
 };
 enum err_code store_end_challenge(struct store *s, const struct store_validation *v, struct err *e) MUST_USE;
+/* A newer CAA receipt of a valid authorization; CONFLICT when it is not valid any more. */
+enum err_code store_set_caa(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], struct bytes caa, int64_t caa_s, struct err *e) MUST_USE;
 
 /* ready -> processing with the signed finalize request, CONFLICT else. */
 enum err_code store_begin_finalize(struct store *s, const uint8_t order[STORE_ORDER_ID], struct bytes finalize, struct err *e) MUST_USE;

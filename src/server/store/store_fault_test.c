@@ -73,11 +73,13 @@ static enum err_code run_unit(struct store *s, size_t i, struct err *e)
 		return store_deactivate_account(s, a.account.id, e);
 	case 19:
 		return store_revoke_certificate(s, a.certificate.serial, 1800000000, 4, e);
+	case 20:
+		return store_set_caa(s, b.authz_ids[0], b.control, 1800009000, e);
 	default:
 		return err_set(e, ERR_BUG, __FILE__, __LINE__, "no such unit");
 	}
 }
-#define UNITS 20
+#define UNITS 21
 
 static struct buf after[UNITS + 1]; /* the store as text after so many units */
 
@@ -167,7 +169,7 @@ static void check(size_t least, unsigned nth, uint32_t seed)
 	}
 	buf_free(&now);
 	dump(s, &now);
-	/* A checkpoint, a deactivation and a revocation may be done twice without being refused, and that shows nowhere. */
+	/* A checkpoint, a deactivation, a revocation and a new CAA receipt may be done twice without being refused, and that shows nowhere. */
 	assert_true(bytes_eq(buf_bytes(&now), buf_bytes(&after[UNITS])));
 	store_close(s);
 }

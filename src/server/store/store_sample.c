@@ -157,6 +157,7 @@ static void dump_authz(const struct store_authz *z, struct buf *out)
 	}
 	add_bytes(out, "control", z->control);
 	add_bytes(out, "caa", z->caa);
+	buf_add_fmt(out, " at %lld", (long long)z->caa_s);
 }
 
 static void dump_order(const struct store_order *o, struct buf *out)

@@ -288,6 +288,36 @@ static void order_fails_with_one(void **state)
 	assert_int_equal(authz_of(&b, 2).state, AUTHZ_VALID);
 }
 
+/* An order knows the oldest look at CAA that it rests on. */
+static void caa_is_looked_at_again(void **state)
+{
+	struct store_validation v = sample_validation(&b, 1, true);
+	struct store_order o;
+
+	(void)state;
+	OK(sample_add(store, &b, NULL));
+	OK(store_get_order(store, arena, b.order.id, &o, NULL));
+	assert_int_equal(o.caa_s, 0);
+	FAILS(CONFLICT, store_set_caa(store, b.authz_ids[0], b.control, 5, NULL)); /* it is not valid */
+	OK(sample_validate(store, &b, 0, true, NULL));
+	OK(store_begin_challenge(store, v.authz, v.type, NULL));
+	v.caa = BYTES_LIT(""); /* an address */
+	OK(store_end_challenge(store, &v, NULL));
+	assert_int_equal(authz_of(&b, 1).caa_s, 0);
+	OK(sample_validate(store, &b, 2, true, NULL));
+	OK(store_get_order(store, arena, b.order.id, &o, NULL));
+	assert_int_equal(o.caa_s, v.now_s);
+	OK(store_set_caa(store, b.authz_ids[0], b.control, v.now_s + 90, NULL));
+	OK(store_get_order(store, arena, b.order.id, &o, NULL));
+	assert_int_equal(o.caa_s, v.now_s);
+	OK(store_set_caa(store, b.authz_ids[2], b.control, v.now_s + 50, NULL));
+	reopen();
+	OK(store_get_order(store, arena, b.order.id, &o, NULL));
+	assert_int_equal(o.caa_s, v.now_s + 50);
+	assert_int_equal(authz_of(&b, 0).caa_s, v.now_s + 90);
+	assert_true(bytes_eq(authz_of(&b, 0).caa, b.control));
+}
+
 static int64_t holds(const struct sample *s)
 {
 	struct store_order o;
@@ -707,6 +737,7 @@ int main(void)
 		T(invalid_challenge),
 		T(order_waits_for_all),
 		T(order_fails_with_one),
+		T(caa_is_looked_at_again),
 		T(valid_ones_expire_by_their_lifetime),
 		T(valid_ones_are_found_again),
 		T(orders_rest_on_authorizations_of_others),
