@@ -13,13 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTS_MAX   8
-#define AGAIN_MS    5000 /* after a list that could not be had */
-#define WORKERS     2
-#define ETAG_SIZE   (HEX_LEN(16) + 3)
-#define PATH_PREFIX "/crl/"
-#define PATH_SUFFIX ".crl"
-#define LIST_TYPE   "application/pkix-crl" /* RFC 2585 §4.2 */
+#define LISTS_MAX 8
+#define AGAIN_MS  5000 /* after a list that could not be had */
+#define WORKERS   2
+#define ETAG_SIZE (HEX_LEN(16) + 3)
+#define LIST_TYPE "application/pkix-crl" /* RFC 2585 §4.2 */
 
 /* One issuer's list. Requests hold the one that they answer with; a newer one takes its place. */
 struct list {
@@ -79,7 +77,7 @@ static void problem(void *ctx, int status, const char *detail, struct arena *a, 
 /* The issuer that "/crl/HEX.crl" names. */
 static bool path_issuer(struct bytes path, uint8_t out[ISSUER_KEY_SIZE])
 {
-	struct bytes prefix = BYTES_LIT(PATH_PREFIX), suffix = BYTES_LIT(PATH_SUFFIX);
+	struct bytes prefix = BYTES_LIT(CRL_PATH), suffix = BYTES_LIT(CRL_SUFFIX);
 
 	return path.len == prefix.len + HEX_LEN(ISSUER_KEY_SIZE) + suffix.len && bytes_starts_with(path, prefix) &&
 	       bytes_ends_with(path, suffix) &&
