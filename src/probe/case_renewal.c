@@ -98,6 +98,50 @@ static enum err_code window(struct probe *p, const struct probe_case *c, struct 
 	return ERR_OK;
 }
 
+/* RFC 9110 §10.2.3 */
+static enum err_code retry_form(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	struct http_client_answer x;
+	struct bytes value;
+
+	(void)c;
+	TRY(get_issued(p, &x, e));
+	TRY(want_field(&x, "retry-after", &value, e));
+	bool seconds = value.len > 0, date = value.len == 29 && value.ptr[3] == ',';
+	for (size_t i = 0; i < value.len; i++)
+		seconds = seconds && value.ptr[i] >= '0' && value.ptr[i] <= '9';
+	if (!seconds && !date)
+		FAIL(e, CONFIRM, "Retry-After is neither seconds nor a date: %.*s", (int)(value.len < 80 ? value.len : 80),
+		    (const char *)value.ptr);
+	return ERR_OK;
+}
+
+static enum err_code explanation(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	struct http_client_answer x;
+
+	TRY(get_issued(p, &x, e));
+	return member_of(p, x.body, c->arg).ptr ? want_kind(p, &x, c->arg, c->value, e) : ERR_OK;
+}
+
+static enum err_code in_time(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	const struct order_of *o;
+	struct http_client_answer x;
+	const char *end;
+	struct cert leaf;
+	int64_t to;
+
+	(void)c;
+	TRY(probe_issued(p, &o, e));
+	TRY(cert_parse(probe_arena(p), o->leaf, &leaf, e));
+	TRY(get_issued(p, &x, e));
+	TRY(want_string(p, &x, "suggestedWindow.end", &end, e));
+	if (rfc3339_parse(bytes_str(end), &to, NULL) != ERR_OK || to > leaf.not_after_s)
+		FAIL(e, CONFIRM, "the window ends at %.40s, after the certificate", end);
+	return ERR_OK;
+}
+
 static enum err_code bad_id(struct probe *p, const struct probe_case *c, struct err *e)
 {
 	struct http_client_answer x;
@@ -108,16 +152,22 @@ static enum err_code bad_id(struct probe *p, const struct probe_case *c, struct 
 
 /* --- replaces --- */
 
-static enum err_code order_replacing(
-    struct probe *p, const struct actor *who, const char *id, bool judged, struct http_client_answer *ret, struct err *e)
+static enum err_code order_for(
+    struct probe *p, const struct actor *who, const char *name, const char *id, bool judged, struct http_client_answer *ret, struct err *e)
 {
-	const char *payload = (const char *)arena_fmt(
-	    probe_arena(p), "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"%s\"}],\"replaces\":\"%s\"}", probe_name(p, 0), id)
-				  .ptr;
+	const char *payload =
+	    (const char *)arena_fmt(probe_arena(p), "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"%s\"}],\"replaces\":\"%s\"}", name, id)
+		.ptr;
 
 	if (!payload)
 		FAIL(e, NOMEM, "no memory for an order");
 	return probe_ask(p, &ASK(.judged = judged, .url = probe_url(p, URL_NEW_ORDER), .as = who, .payload = payload), ret, e);
+}
+
+static enum err_code order_replacing(
+    struct probe *p, const struct actor *who, const char *id, bool judged, struct http_client_answer *ret, struct err *e)
+{
+	return order_for(p, who, probe_name(p, 0), id, judged, ret, e);
 }
 
 static enum err_code replaces(struct probe *p, const struct probe_case *c, struct err *e)
@@ -132,6 +182,39 @@ static enum err_code replaces(struct probe *p, const struct probe_case *c, struc
 	TRY(order_replacing(p, o->owner, id, true, &x, e));
 	TRY(want_status(&x, 201, e));
 	return want_text(p, &x, "replaces", id, e);
+}
+
+/* The order itself says so later, too. */
+static enum err_code goes_on(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	struct http_client_answer x, y;
+	struct order_of *o;
+	const char *id;
+
+	(void)c;
+	TRY(make_issued(p, &o, e));
+	TRY(id_of(p, o, &id, e));
+	TRY(order_replacing(p, o->owner, id, false, &x, e));
+	if (x.status != 201 || !x.location.ptr)
+		FAIL(e, CONFIG, "no order that replaces a certificate could be made: %d", x.status);
+	TRY(probe_ask(p, &ASK(.judged = true, .url = arena_str(probe_arena(p), x.location), .as = o->owner), &y, e));
+	TRY(want_status(&y, 200, e));
+	return want_text(p, &y, "replaces", id, e);
+}
+
+static enum err_code of_other_names(struct probe *p, const struct probe_case *c, struct err *e)
+{
+	const struct order_of *o;
+	struct http_client_answer x;
+	const char *id;
+
+	(void)c;
+	if (!probe_name(p, 1))
+		FAIL(e, NOT_FOUND, "a second --name is needed");
+	TRY(probe_issued(p, &o, e));
+	TRY(id_of(p, o, &id, e));
+	TRY(order_for(p, o->owner, probe_name(p, 1), id, true, &x, e));
+	return want_problem(p, &x, 0, NULL, e);
 }
 
 static enum err_code replaces_twice(struct probe *p, const struct probe_case *c, struct err *e)
@@ -185,12 +268,22 @@ static const struct probe_case rows[] = {
 	    M_JSON("suggestedWindow.end", "\"2001-01-01T00:00:00Z\"")),
 	ARI("renewal-info/retry-after", "RFC 9773 §4.3", SHOULD, "Retry-After says when to ask again.", field, M_DROP("retry-after"),
 	    .arg = "retry-after"),
+	ARI("renewal-info/retry-after-form", "RFC 9110 §10.2.3", MUST, "Retry-After is a number of seconds or a date.", retry_form,
+	    M_SET("retry-after", "6 hours")),
+	ARI("renewal-info/explanation", OBJ, MUST, "An explanationURL, where there is one, is a URL.", explanation,
+	    M_JSON("explanationURL", "{}"), .arg = "explanationURL", .value = "uri"),
+	ARI("renewal-info/in-time", OBJ, SHOULD, "The window ends before the certificate does.", in_time,
+	    M_JSON("suggestedWindow.end", "\"2999-01-01T00:00:00Z\"")),
 	ARI("renewal-info/id-form", GETS, MUST, "An id that is none is refused.", bad_id, M_STATUS(200), .arg = "no-dot-in-it"),
 	ARI("renewal-info/id-padding", GETS, MUST, "An id with padding is refused.", bad_id, M_STATUS(200),
 	    .arg = "aYhba4dGQEHhs3uEe6CuLN4ByNQ=.AIdlQyE="),
 	ARI("renewal-info/id-unknown", GETS, MUST, "A certificate that the server did not issue is a problem, not a window.", bad_id,
 	    M_STATUS(200), .arg = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"),
 	ARI("new-order/replaces", ORDER, MUST, "An order that replaces a certificate says so.", replaces, M_LOSE("replaces")),
+	ARI("order/replaces", ORDER, MUST, "An order that replaces a certificate goes on saying so.", goes_on,
+	    M_JSON("replaces", "\"AA.AA\"")),
+	ARI("new-order/replaces-other-names", ORDER, SHOULD, "An order that shares no name with what it replaces is refused.",
+	    of_other_names, M_STATUS(201)),
 	ARI("new-order/replaces-twice", ORDER, MUST, "A certificate that is replaced already is refused with 409 and alreadyReplaced.",
 	    replaces_twice, M_TYPE("malformed"), .status = 409, .type = "alreadyReplaced"),
 	ARI("new-order/replaces-anothers", ORDER, SHOULD, "Another account's certificate is not replaced.", replaces_anothers,
