@@ -161,10 +161,21 @@ static enum err_code check_domain(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+/* What may stand in a URL (RFC 3986 §2): these go into header fields and pages as they are. */
+static bool is_url_text(const char *value)
+{
+	for (; *value; value++)
+		if (*value <= ' ' || *value > '~' || strchr("\"<>\\^`{|}", *value))
+			return false;
+	return true;
+}
+
 static enum err_code check_url(const char *value, struct err *e)
 {
 	struct bytes v = bytes_str(value);
 
+	if (v.len > 1024 || !is_url_text(value))
+		FAIL(e, CONFIG, "a URL has at most 1024 characters, and is ASCII without spaces: others are written as %%20");
 	if (v.len && !bytes_starts_with(v, BYTES_LIT("https://")) && !bytes_starts_with(v, BYTES_LIT("http://")))
 		FAIL(e, CONFIG, "an http or https URL, or empty for none");
 	return ERR_OK;
@@ -293,8 +304,12 @@ static enum err_code check_publish_url(const char *value, struct err *e)
 
 static enum err_code check_origin(const char *value, struct err *e)
 {
-	if (strcmp(value, "*") != 0 && strncmp(value, "https://", 8) != 0 && strncmp(value, "http://", 7) != 0)
-		FAIL(e, CONFIG, "* or an origin like https://console.example.org");
+	size_t scheme = strncmp(value, "https://", 8) == 0 ? 8 : strncmp(value, "http://", 7) == 0 ? 7 : 0;
+	const char *host = value + scheme;
+
+	/* As browsers write it, or it would never be theirs: small letters, no path. */
+	if (strcmp(value, "*") != 0 && (scheme == 0 || !*host || host[strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.:[]")]))
+		FAIL(e, CONFIG, "* or an origin like https://console.example.org or https://console.example.org:8443, without a path");
 	return ERR_OK;
 }
 

@@ -145,7 +145,7 @@ enum err_code store_withdraw_key(struct store *s, const struct store_rollover *r
 static enum err_code change_key(struct db *db, void *ctx, struct err *e)
 {
 	const struct store_rollover *r = ctx;
-	bool done;
+	bool done = false;
 
 	TRY(check_free(db, r, e));
 	TRY(replace_jwk(db, r, &done, e));
