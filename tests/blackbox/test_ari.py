@@ -61,6 +61,15 @@ def test_the_window_lies_two_thirds_into_the_lifetime(client):
     assert ask(client, certificate_id(leaf)).json == answer.json  # the same whenever it is asked
 
 
+def test_whoever_is_to_renew_soon_asks_more_often(client):
+    soon = (datetime.datetime.utcnow() + datetime.timedelta(hours=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = client.order("soon.example", notAfter=soon)
+    assert client.solve(made.json["authorizations"][0])["status"] == "valid"
+    done = client.finalize(made.json, client.csr("soon.example"))
+    leaf = certificates(client.post(done.json["certificate"]).body)[0]
+    assert ask(client, certificate_id(leaf)).headers["Retry-After"] == "3600"
+
+
 def test_names_of_no_certificate(client):
     good = certificate_id(certificates(client.issue("b.example"))[0])
     key, serial = good.split(".")

@@ -1,12 +1,13 @@
 """Orders and what belongs to them: challenge types, wildcards, addresses, profiles, wishes (RFC 8555 sections 7.4 and 7.5, RFC 8738)."""
 import datetime
+import hashlib
 import itertools
 import threading
 
 import pytest
 from cryptography import x509
 
-from acme_raw import Client, certificates, challenge_of
+from acme_raw import Client, b64, certificates, challenge_of
 from harness import running_ca
 
 counter = itertools.count(1)
@@ -179,6 +180,36 @@ def test_an_order_of_name_and_address(ca, client):
     leaf = certificates(client.post(done.json["certificate"]).body)[0]
     sans = leaf.extensions.get_extension_for_oid(x509.ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
     assert sorted(str(s.value) for s in sans) == sorted([host, "127.0.0.1"])
+
+
+def solve_by_dns(client, url):
+    """Answers dns-01, with the record set beside what is there."""
+    authz = client.post(url).json
+    challenge = challenge_of(authz, "dns-01")
+    authorization = f'{challenge["token"]}.{client.key.thumbprint()}'
+    text = b64(hashlib.sha256(authorization.encode()).digest()).encode()
+    client.ca.dns.set("_acme-challenge." + authz["identifier"]["value"], "TXT", bytes([len(text)]) + text)
+    assert client.post(challenge["url"], {}).status == 200
+    return client.wait(url)
+
+
+def test_a_wildcard_and_its_name(ca, client):
+    host = name()
+    names = [host, "*." + host]
+    made = client.order(*names)
+    wild = {client.post(url).json.get("wildcard", False): url for url in made.json["authorizations"]}
+    assert set(wild) == {True, False}
+    for url in wild.values():
+        valid = solve_by_dns(client, url)
+        assert valid["status"] == "valid" and valid["identifier"]["value"] == host, valid
+    refused(client.finalize(made.json, client.csr(host)), 400, "badCSR")
+    done = client.finalize(made.json, client.csr(*names))
+    assert done.status == 200 and done.json["status"] == "valid", done.body
+    leaf = certificates(client.post(done.json["certificate"]).body)[0]
+    sans = leaf.extensions.get_extension_for_oid(x509.ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
+    assert sorted(s.value for s in sans) == sorted(names)
+    assert client.order("*." + host).json["authorizations"] == [wild[True]]
+    assert client.order(host, profile="web").json["status"] == "pending"  # dns-01 is not among its challenges
 
 
 def test_a_name_only_in_the_common_name_counts(ca, client):

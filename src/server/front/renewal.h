@@ -11,7 +11,6 @@ enum err_code renewal_certificate(struct front *f, struct arena *a, struct bytes
 struct renewal {
 	struct ari_window window;
 	struct bytes explanation; /* URL; empty: none */
-	bool urgent;              /* revoked, or of an incident */
 };
 /* What is suggested at this time (§4.2). */
 struct renewal renewal_of(const struct settings *s, const struct store_certificate *c, int64_t now_s);

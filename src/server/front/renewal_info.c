@@ -4,8 +4,8 @@
 #include "pki/cert.h"
 #include "server/front/objects.h"
 
-#define ASK_AGAIN_S        21600 /* RFC 9773 §4.3.3: clients take from a minute to a day */
-#define ASK_AGAIN_URGENT_S 3600
+#define ASK_AGAIN_S      21600 /* RFC 9773 §4.3.3: clients take from a minute to a day */
+#define ASK_AGAIN_SOON_S 3600
 
 enum err_code renewal_certificate(struct front *f, struct arena *a, struct bytes text, struct store_certificate *ret, struct err *e)
 {
@@ -38,7 +38,7 @@ struct renewal renewal_of(const struct settings *s, const struct store_certifica
 
 	if (!incident && !c->revoked_s)
 		return (struct renewal){ .window = ari_window_usual(c->not_before_s, c->not_after_s) };
-	return (struct renewal){ ari_window_past(now_s), incident ? incident->explanation : s->renewal_explanation, true };
+	return (struct renewal){ ari_window_past(now_s), incident ? incident->explanation : s->renewal_explanation };
 }
 
 bool renewal_is_due(struct front *f, struct arena *a, const struct store_order *order)
@@ -58,6 +58,7 @@ enum err_code get_renewal_info(struct acme_request *r, struct reply *ret, struct
 
 	TRY(renewal_certificate(r->front, r->http->arena, r->id, &c, e));
 	struct renewal renewal = renewal_of(r->front->settings, &c, r->now_ms / 1000);
+	bool soon = renewal.window.start_s < r->now_ms / 1000 + ASK_AGAIN_S; /* an urgent one has begun already */
 
 	json_put_object(&w);
 	json_put_key(&w, "suggestedWindow");
@@ -69,6 +70,6 @@ enum err_code get_renewal_info(struct acme_request *r, struct reply *ret, struct
 		json_put_member(&w, "explanationURL", renewal.explanation);
 	json_end_object(&w);
 	reply_json(ret, 200);
-	reply_field(ret, "Retry-After", arena_fmt(r->http->arena, "%d", renewal.urgent ? ASK_AGAIN_URGENT_S : ASK_AGAIN_S));
+	reply_field(ret, "Retry-After", arena_fmt(r->http->arena, "%d", soon ? ASK_AGAIN_SOON_S : ASK_AGAIN_S));
 	return ERR_OK;
 }
