@@ -53,9 +53,9 @@ static void print_group(struct probe_report *r, const char *id)
 }
 
 /* Servers' words may be anything: nothing of them moves the terminal. */
-static void print_seen(const char *detail)
+static void print_seen(const char *before, const char *detail)
 {
-	fputs("        seen: ", stdout);
+	fputs(before, stdout);
 	for (const char *p = detail; *p; p++)
 		putchar(*p < ' ' || *p > '~' ? '?' : *p);
 	putchar('\n');
@@ -75,11 +75,11 @@ void probe_report_case(struct probe_report *r, const struct probe_case *c, enum 
 		return;
 	}
 	print_group(r, id);
-	printf("  %s%-13s%s %s\n", paint(r, result), probe_result_name(result), plain(r), id);
+	printf("  %s%-13s%s %s%s", paint(r, result), probe_result_name(result), plain(r), id, result == PROBE_SKIPPED ? "" : "\n");
 	if (result == PROBE_FAILED)
 		printf("        %s: %s (%s)\n", probe_level_name(probe_case_level(c)), probe_case_requirement(c), probe_case_section(c));
 	if (result != PROBE_PASSED)
-		print_seen(seen->detail);
+		print_seen(result == PROBE_SKIPPED ? ": " : "        seen: ", seen->detail);
 	fflush(stdout);
 }
 

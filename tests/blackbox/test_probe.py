@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from harness import BUILD, CLIENT_PROGRAM, free_port, running_ca
-from test_client import Pebble
+from test_client import FakeCa, Pebble
 
 HERE = pathlib.Path(__file__).parent
 MUTANTS = BUILD / "tests" / "probe_mutants"
@@ -157,6 +157,30 @@ def test_a_server_that_is_none():
     result = probe(f"https://localhost:{free_port()}/directory", "--http-port", free_port(), "--only", "new-nonce/*", "--json", expect=COULD_NOT_RUN)
     report = json.loads(result.stdout)
     assert report["could_not_run"] == len(report["cases"]) > 0
+
+
+@pytest.mark.parametrize("directory", [b"not json", b"{}", b"[]", b'{"newNonce": 7, "newAccount": "https://x/", "newOrder": "https://x/"}', b" " * (1 << 21)])
+def test_a_directory_that_is_none(tmp_path, directory):
+    """Nothing can be said of such a server but that it is none; what it sends is bounded, and never moves the terminal."""
+    ca = FakeCa(tmp_path, {"/dir": (200, {}, directory)})
+    try:
+        result = probe(ca.directory, "--ca-file", tmp_path / "tls.pem", "--http-port", free_port(), expect=COULD_NOT_RUN)
+    finally:
+        ca.close()
+    assert "0 passed, 0 failed" in result.stdout and ca.seen == ["/dir"]  # asked once, not for each case
+
+
+def test_a_server_that_answers_all_things_alike(tmp_path):
+    """Whoever says 200 to everything passes nothing that is refused elsewhere, and its words come out as text."""
+    ca = FakeCa(tmp_path)
+    ca.override = {path: (200, {}, b"\x1b[31m{}") for path in ("/acct", "/order")}
+    try:
+        result = probe(ca.directory, "--ca-file", tmp_path / "tls.pem", "--http-port", free_port(), "--only", "new-account/*", expect=FAILED)
+    finally:
+        ca.close()
+    assert "\x1b" not in result.stdout and " [31m{}" in result.stdout
+    for case in ("created-201", "alg-none", "no-nonce", "signature", "payload-no-json"):
+        assert not re.search(rf"passed +new-account/{case}\b", result.stdout), case
 
 
 def test_the_list():
