@@ -82,7 +82,7 @@ enum err_code new_authz(struct acme_request *r, struct reply *ret, struct err *e
 	const struct settings *s = r->front->settings;
 	struct new_authz_body body = { 0 };
 	struct store_authz authz;
-	const struct profile *p;
+	const struct profile *p = NULL;
 	struct identifier id;
 	bool found;
 

@@ -197,7 +197,7 @@ enum err_code bind_prepare(
 	struct account_event n = { .evidence = body };
 	struct account_evidence v;
 	uint8_t thumbprint[THUMBPRINT_SIZE];
-	const struct eab_key *key;
+	const struct eab_key *key = NULL;
 	char kid[EAB_KID_LEN + 1];
 
 	errno = 0;

@@ -120,7 +120,7 @@ static enum err_code deactivate(struct db *db, void *ctx, struct err *e)
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
 	const uint8_t *id = *(const uint8_t **)ctx;
 	uint8_t order[STORE_ORDER_ID];
-	enum authz_state state;
+	enum authz_state state = AUTHZ_PENDING;
 	int64_t n;
 
 	TRY(read_state(db, id, &state, order, e));
