@@ -42,7 +42,7 @@ def make_tls(folder):
 
 
 class Pebble:
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, settings=None, **environment):
         self.folder = folder
         self.port, self.http_port = free_port(), free_port()
         self.directory = f"https://localhost:{self.port}/dir"
@@ -53,7 +53,7 @@ class Pebble:
             "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{free_port()}", "certificate": "tls.pem",
             "privateKey": "tls.key", "httpPort": self.http_port, "tlsPort": free_port(), "ocspResponderURL": "",
             "externalAccountBindingRequired": False, "domainBlocklist": ["blocked-domain.example"], "retryAfter": {"authz": 1, "order": 1},
-            "keyAlgorithm": "ecdsa", "profiles": {"default": {"description": "d", "validityPeriod": 7776000}}}}
+            "keyAlgorithm": "ecdsa", "profiles": {"default": {"description": "d", "validityPeriod": 7776000}}, **(settings or {})}}
         (folder / "pebble.json").write_text(json.dumps(config))
         self.log = open(folder / "pebble.log", "wb")
         self.process = subprocess.Popen(

@@ -3,6 +3,7 @@ mutant of the answer that it looks at: a case that passes whatever the server sa
 
 Needs PEBBLE (the program) and CHANCERY_BUILD (a build folder); fails without them.
 """
+import base64
 import fnmatch
 import json
 import pathlib
@@ -133,6 +134,20 @@ def test_external_accounts(bound_ca, tmp_path):
     assert len([c for c in report["cases"] if "external-" in c["id"]]) > 10
     assert not by_result(report, "failed") and not by_result(report, "could not run")
     assert not by_result(report, "skipped"), as_words(by_result(report, "skipped"))
+
+
+def test_external_accounts_of_pebble(tmp_path):
+    """The control: none of these is our own reading of the standard."""
+    secret = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
+    (tmp_path / "eab.key").write_text(secret)
+    made = Pebble(tmp_path, {"externalAccountBindingRequired": True, "externalAccountMACKeys": {"probe": secret}}, PEBBLE_WFE_NONCEREJECT="0")
+    try:
+        result = probe(made.directory, "--ca-file", made.ca_file, "--http-port", made.http_port, "--eab-kid", "probe", "--eab-key-file",
+                       tmp_path / "eab.key", "--only", "new-account/external-*", "--json", *names())
+    finally:
+        made.close()
+    report = json.loads(result.stdout)
+    assert report["passed"] == len(report["cases"]) > 10, as_words(by_result(report, "failed"))
 
 
 def test_external_accounts_against_mutants(bound_ca):
