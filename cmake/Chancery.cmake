@@ -73,7 +73,7 @@ function(chancery_test file)
   chancery_link_pkg(${target} PRIVATE ${ARG_PKG})
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${folder}/${file} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
-  set_tests_properties(${folder}/${file} PROPERTIES LABELS "unit;${ARG_LABELS}" TIMEOUT 120)
+  set_tests_properties(${folder}/${file} PROPERTIES LABELS "unit;${ARG_LABELS}" TIMEOUT 300)
 endfunction()
 
 # chancery_fuzz(FILE ROOMS base ...): FILE_fuzz.c with LLVMFuzzerTestOneInput. With CHANCERY_FUZZ it is a libFuzzer program;

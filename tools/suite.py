@@ -17,6 +17,8 @@ LABELS = {
 }
 # Folders where several threads meet; the thread sanitizer has nothing to see elsewhere.
 THREADED = ("http/", "db/", "server/store/", "server/front/", "crypto/sig", "crypto/key", "blackbox/protocol")
+# Minutes of foreign programs against whole servers: the release build alone runs them.
+ONCE = "clients"
 FUZZ_SECONDS = 20
 
 
@@ -55,7 +57,7 @@ def main():
         for test in tests_of(build):
             properties = {p["name"]: p["value"] for p in test.get("properties", [])}
             labels = set(properties.get("LABELS", []))
-            if wanted is not None and not labels & wanted:
+            if wanted is not None and (not labels & wanted or ONCE in labels):
                 continue
             if preset == "tsan" and not test["name"].startswith(THREADED):
                 continue
