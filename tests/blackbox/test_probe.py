@@ -174,7 +174,8 @@ def test_a_server_that_is_none():
     assert report["could_not_run"] == len(report["cases"]) > 0
 
 
-@pytest.mark.parametrize("directory", [b"not json", b"{}", b"[]", b'{"newNonce": 7, "newAccount": "https://x/", "newOrder": "https://x/"}', b" " * (1 << 21)])
+@pytest.mark.parametrize("directory", [b"not json", b"{}", b"[]", b'{"newNonce": 7, "newAccount": "https://x/", "newOrder": "https://x/"}', b" " * (1 << 21)],
+                         ids=["text", "empty", "array", "wrong", "large"])  # without: 2 MiB in the environment of what is started
 def test_a_directory_that_is_none(tmp_path, directory):
     """Nothing can be said of such a server but that it is none; what it sends is bounded, and never moves the terminal."""
     ca = FakeCa(tmp_path, {"/dir": (200, {}, directory)})
