@@ -451,14 +451,14 @@ def redirect(where, status=302):
 
 def test_http_answers(ca, client):
     host = name()
-    fails(client, host, "unauthorized", "404", f"http://{host}:{ca.web.port}/", "127.0.0.1", "nothing here")
+    fails(client, host, "incorrectResponse", "404", f"http://{host}:{ca.web.port}/", "127.0.0.1", "nothing here")
     wrong = lambda text: lambda path, authorization: ca.web.answers.__setitem__(path, text if isinstance(text, str) else text(authorization))
-    fails(client, name(), "unauthorized", "wrong content", answer=wrong("wrong content"))
-    fails(client, name(), "unauthorized", "empty", answer=wrong(""))
-    fails(client, name(), "unauthorized", answer=wrong(lambda a: a + "x"))
-    fails(client, name(), "unauthorized", answer=wrong(lambda a: " " + a))
-    fails(client, name(), "unauthorized", "another account", answer=wrong(lambda a: a.split(".")[0] + "." + Key().thumbprint()))
-    fails(client, name(), "unauthorized", answer=wrong("x" * 100000))
+    fails(client, name(), "incorrectResponse", "wrong content", answer=wrong("wrong content"))
+    fails(client, name(), "incorrectResponse", "empty", answer=wrong(""))
+    fails(client, name(), "incorrectResponse", answer=wrong(lambda a: a + "x"))
+    fails(client, name(), "incorrectResponse", answer=wrong(lambda a: " " + a))
+    fails(client, name(), "incorrectResponse", "another account", answer=wrong(lambda a: a.split(".")[0] + "." + Key().thumbprint()))
+    fails(client, name(), "incorrectResponse", answer=wrong("x" * 100000))
     _, authz, _ = validate(client, name(), wrong(lambda a: a + "\r\n \t\n"))  # RFC 8555 section 8.3: white space behind it does not count
     assert authz["status"] == "valid"
 

@@ -304,8 +304,8 @@ def test_http_01_by_way_of_https(client, zones, nginx):
 
 
 def test_http_01_of_what_nginx_does_not_have(client, nginx):
-    Attempt(client, ("ip", "127.0.0.1"), "http-01", lambda *_: None).refused("unauthorized", "127.0.0.1", "404 Not Found")
-    Attempt(client, "web.test", "http-01", lambda token, auth: nginx.challenge(token, auth[:-1] + "_")).refused("unauthorized", "another account's key")
+    Attempt(client, ("ip", "127.0.0.1"), "http-01", lambda *_: None).refused("incorrectResponse", "127.0.0.1", "404 Not Found")
+    Attempt(client, "web.test", "http-01", lambda token, auth: nginx.challenge(token, auth[:-1] + "_")).refused("incorrectResponse", "another account's key")
 
 
 def test_a_special_address_is_no_identifier(client):
@@ -318,7 +318,7 @@ def test_dns_01_is_asked_anew(client, zones):
     at = "_acme-challenge.fresh.test"
     Attempt(client, "fresh.test", "dns-01", lambda *_: None).refused("dns", "NXDOMAIN for TXT", "due is a TXT record")
     zones.add(at, "TXT", '"old\\"\\007"', ttl=3600)
-    Attempt(client, "fresh.test", "dns-01", lambda *_: None).refused("unauthorized", "found 1 TXT record, which is not the expected", "\"old' \"")
+    Attempt(client, "fresh.test", "dns-01", lambda *_: None).refused("incorrectResponse", "found 1 TXT record, which is not the expected", "\"old' \"")
     control, caa = Attempt(client, "fresh.test", "dns-01", lambda _, auth: zones.add(at, "TXT", f'"{digest(auth)}"', ttl=3600)).receipts()
     assert control.dnssec == caa.dnssec == "secure"
     zones.clear_txt(at)
@@ -416,19 +416,19 @@ MINE = "tls.test"
 
 
 @pytest.mark.parametrize("make,options,kind,reason", [
-    (lambda auth: [names(MINE), acme(auth)], (), "unauthorized", "has not chosen the protocol acme-tls/1"),
+    (lambda auth: [names(MINE), acme(auth)], (), "incorrectResponse", "has not chosen the protocol acme-tls/1"),
     (lambda auth: [names(MINE), acme(auth)], ("-alpn", "h2,http/1.1"), "tls", "no application protocol"),
     (lambda auth: [names(MINE), acme(auth)], (*ALPN, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"), "tls", "TLS 1.2 or newer"),
-    (lambda auth: [names(MINE, "www.tls.test"), acme(auth)], ALPN, "unauthorized", "more names than the one"),
-    (lambda auth: [names("other.test"), acme(auth)], ALPN, "unauthorized", 'is for "other.test"'),
-    (lambda auth: [names(ipaddress.ip_address("127.0.0.1")), acme(auth)], ALPN, "unauthorized", "is for the address 7f000001"),
-    (lambda auth: [acme(auth)], ALPN, "unauthorized", "no subjectAltName"),
-    (lambda auth: [names(MINE), acme(auth, critical=False)], ALPN, "unauthorized", "not critical"),
-    (lambda auth: [names(MINE), acme(auth), acme(auth)], ALPN, "unauthorized", "more than one acmeIdentifier"),
-    (lambda auth: [names(MINE), acme(auth, change=1)], ALPN, "unauthorized", "due is the key authorization's digest"),
-    (lambda auth: [names(MINE), acme(auth, which="1.3.6.1.5.5.7.1.30.1")], ALPN, "unauthorized", "early draft"),
-    (lambda auth: [names(MINE)], ALPN, "unauthorized", "no acmeIdentifier"),
-    (lambda auth: ([names(MINE), acme(auth)], {"signer": ec.generate_private_key(ec.SECP256R1())}), ALPN, "unauthorized", "not signed with its own key"),
+    (lambda auth: [names(MINE, "www.tls.test"), acme(auth)], ALPN, "incorrectResponse", "more names than the one"),
+    (lambda auth: [names("other.test"), acme(auth)], ALPN, "incorrectResponse", 'is for "other.test"'),
+    (lambda auth: [names(ipaddress.ip_address("127.0.0.1")), acme(auth)], ALPN, "incorrectResponse", "is for the address 7f000001"),
+    (lambda auth: [acme(auth)], ALPN, "incorrectResponse", "no subjectAltName"),
+    (lambda auth: [names(MINE), acme(auth, critical=False)], ALPN, "incorrectResponse", "not critical"),
+    (lambda auth: [names(MINE), acme(auth), acme(auth)], ALPN, "incorrectResponse", "more than one acmeIdentifier"),
+    (lambda auth: [names(MINE), acme(auth, change=1)], ALPN, "incorrectResponse", "due is the key authorization's digest"),
+    (lambda auth: [names(MINE), acme(auth, which="1.3.6.1.5.5.7.1.30.1")], ALPN, "incorrectResponse", "early draft"),
+    (lambda auth: [names(MINE)], ALPN, "incorrectResponse", "no acmeIdentifier"),
+    (lambda auth: ([names(MINE), acme(auth)], {"signer": ec.generate_private_key(ec.SECP256R1())}), ALPN, "incorrectResponse", "not signed with its own key"),
 ], ids=["no ALPN", "another protocol", "TLS 1.1", "two names", "another name", "an address", "no name", "not critical", "two digests", "another digest",
         "a draft", "no digest", "not self-signed"])
 def test_tls_alpn_01_refuses(ca, client, make, options, kind, reason):
@@ -481,10 +481,10 @@ def test_400_mib_are_not_read(hard, victim):
                 total += handler.wfile.write(block)
         sent.append(total)
         handler.close_connection = True
-    Attempt(victim, "warm.example.test", "http-01", answer_by(hard, serve)).refused("unauthorized", "more than 65536 bytes")
+    Attempt(victim, "warm.example.test", "http-01", answer_by(hard, serve)).refused("incorrectResponse", "more than 65536 bytes")
     before = memory_of(hard)
     for n in range(10):
-        Attempt(victim, f"big{n}.example.test", "http-01", answer_by(hard, serve)).refused("unauthorized", "more than 65536 bytes")
+        Attempt(victim, f"big{n}.example.test", "http-01", answer_by(hard, serve)).refused("incorrectResponse", "more than 65536 bytes")
     assert memory_of(hard) - before < 16384
     assert max(sent) < 32 << 20  # what the kernel's buffers took
 

@@ -71,7 +71,7 @@ static enum err_code find(const struct dns01 *d, const struct resolver_answer *a
 			first = text;
 	}
 	*ret_first = first;
-	return ERR_UNAUTHORIZED;
+	return ERR_INCORRECT_RESPONSE;
 }
 
 static enum err_code none_is_due(struct dns01 *d, const struct resolver_answer *a, struct bytes first)
@@ -79,13 +79,13 @@ static enum err_code none_is_due(struct dns01 *d, const struct resolver_answer *
 	char shown[EXCERPT_SIZE(SHOWN)];
 
 	if (bytes_eq(first, d->c.r.key_authorization))
-		return PROBLEM(d, a->canonical, UNAUTHORIZED,
+		return PROBLEM(d, a->canonical, INCORRECT_RESPONSE,
 		    "the TXT record is the key authorization itself; due is its SHA-256 digest in base64url, \"%s\"", d->due);
 	(void)excerpt(first, shown, SHOWN);
 	if (a->n_records == 1)
 		return PROBLEM(
-		    d, a->canonical, UNAUTHORIZED, "found 1 TXT record, which is not the expected \"%s\" but \"%s\"", d->due, shown);
-	return PROBLEM(d, a->canonical, UNAUTHORIZED, "found %zu TXT records, none is the expected \"%s\"; the first is \"%s\"",
+		    d, a->canonical, INCORRECT_RESPONSE, "found 1 TXT record, which is not the expected \"%s\" but \"%s\"", d->due, shown);
+	return PROBLEM(d, a->canonical, INCORRECT_RESPONSE, "found %zu TXT records, none is the expected \"%s\"; the first is \"%s\"",
 	    a->n_records, d->due, shown);
 }
 
@@ -100,12 +100,12 @@ static enum err_code take_answer(struct dns01 *d, const struct resolver_answer *
 	if (a->nxdomain)
 		return PROBLEM(d, a->canonical, DNS, "NXDOMAIN for TXT: there is no such name; due is a TXT record \"%s\"", d->due);
 	if (a->n_records == 0)
-		return PROBLEM(d, a->canonical, UNAUTHORIZED, "there is no TXT record; due is \"%s\"", d->due);
+		return PROBLEM(d, a->canonical, INCORRECT_RESPONSE, "there is no TXT record; due is \"%s\"", d->due);
 	if (a->n_records > RRSET_RECORDS_MAX)
-		return PROBLEM(
-		    d, a->canonical, UNAUTHORIZED, "found %zu TXT records, at most %d are looked at", a->n_records, RRSET_RECORDS_MAX);
+		return PROBLEM(d, a->canonical, INCORRECT_RESPONSE, "found %zu TXT records, at most %d are looked at", a->n_records,
+		    RRSET_RECORDS_MAX);
 	enum err_code rc = find(d, a, &first, &r->why);
-	if (rc == ERR_UNAUTHORIZED)
+	if (rc == ERR_INCORRECT_RESPONSE)
 		return none_is_due(d, a, first);
 	if (rc != ERR_OK)
 		return rc;

@@ -122,7 +122,7 @@ static void a_cname_leads_to_another_zone(void **state)
 	is(f, ERR_OK, "");
 	stub_dns_cname(f->w.dns, "_acme-challenge.other.test", "elsewhere.test");
 	add(f, "elsewhere.test", "x");
-	is_named(f, (struct identifier){ .value = BYTES_LIT("other.test") }, ERR_UNAUTHORIZED,
+	is_named(f, (struct identifier){ .value = BYTES_LIT("other.test") }, ERR_INCORRECT_RESPONSE,
 	    "dns-01 at _acme-challenge.other.test (an alias of elsewhere.test): found 1 TXT record");
 }
 
@@ -139,7 +139,7 @@ static void nearly_is_not_enough(void **state)
 		(void)snprintf(text, sizeof text, formats[i], f->due);
 #pragma GCC diagnostic pop
 		add(f, name, text);
-		is_named(f, (struct identifier){ .value = bytes_str(name + strlen("_acme-challenge.")) }, ERR_UNAUTHORIZED,
+		is_named(f, (struct identifier){ .value = bytes_str(name + strlen("_acme-challenge.")) }, ERR_INCORRECT_RESPONSE,
 		    "which is not the expected");
 	}
 }
@@ -153,15 +153,16 @@ static void each_failure_says_what_it_is(void **state)
 	    reason, sizeof reason, "dns-01 at " AT ": NXDOMAIN for TXT: there is no such name; due is a TXT record \"%s\"", f->due);
 	is(f, ERR_DNS, reason);
 	stub_dns_caa(f->w.dns, "_acme-challenge.empty.test", 0, "issue", "ca.example");
-	is_named(f, (struct identifier){ .value = BYTES_LIT("empty.test") }, ERR_UNAUTHORIZED, "there is no TXT record; due is");
+	is_named(f, (struct identifier){ .value = BYTES_LIT("empty.test") }, ERR_INCORRECT_RESPONSE, "there is no TXT record; due is");
 	stub_dns_behave(f->w.dns, "_acme-challenge.fail.test", DNS_TYPE_TXT, STUB_SERVFAIL);
 	is_named(f, (struct identifier){ .value = BYTES_LIT("fail.test") }, ERR_DNS, "SERVFAIL for TXT of _acme-challenge.fail.test");
 	add(f, AT, WORLD_KEY_AUTH);
-	is(f, ERR_UNAUTHORIZED, "the TXT record is the key authorization itself; due is its SHA-256 digest in base64url");
+	is(f, ERR_INCORRECT_RESPONSE, "the TXT record is the key authorization itself; due is its SHA-256 digest in base64url");
 	add(f, AT, "second");
 	add(f, "_acme-challenge.two.test", "first");
 	add(f, "_acme-challenge.two.test", "second");
-	is_named(f, (struct identifier){ .value = BYTES_LIT("two.test") }, ERR_UNAUTHORIZED, "found 2 TXT records, none is the expected");
+	is_named(
+	    f, (struct identifier){ .value = BYTES_LIT("two.test") }, ERR_INCORRECT_RESPONSE, "found 2 TXT records, none is the expected");
 	assert_non_null(strstr(f->c.result.why.detail, "; the first is \""));
 }
 
@@ -174,7 +175,7 @@ static void a_quoted_record_is_short_and_printable(void **state)
 	memcpy(text, "\033[2J\"\n", 6);
 	text[255] = 0;
 	add(f, AT, text);
-	is(f, ERR_UNAUTHORIZED, "but \" [2J' zzz");
+	is(f, ERR_INCORRECT_RESPONSE, "but \" [2J' zzz");
 	const char *begin = strstr(f->c.result.why.detail, "but \"") + 5;
 	assert_int_equal(strlen(begin), 100 + strlen("...\""));
 	assert_null(strpbrk(f->c.result.why.detail, "\033\n"));
@@ -185,7 +186,7 @@ static void malformed_records_are_none(void **state)
 	struct fixture *f = *state;
 
 	stub_dns_add(f->w.dns, AT, DNS_TYPE_TXT, BYTES_LIT("\7cut"));
-	is(f, ERR_UNAUTHORIZED, "found 1 TXT record");
+	is(f, ERR_INCORRECT_RESPONSE, "found 1 TXT record");
 }
 
 /* A zone with very many is no zone of an applicant's. */
@@ -199,9 +200,9 @@ static void so_many_records_are_not_looked_at(void **state)
 		(void)snprintf(text, sizeof text, "%d", i);
 		add(f, AT, text);
 	}
-	is(f, ERR_UNAUTHORIZED, "found 100 TXT records");
+	is(f, ERR_INCORRECT_RESPONSE, "found 100 TXT records");
 	add(f, AT, f->due);
-	is(f, ERR_UNAUTHORIZED, "found 101 TXT records, at most 100 are looked at");
+	is(f, ERR_INCORRECT_RESPONSE, "found 101 TXT records, at most 100 are looked at");
 	assert_true(stub_dns_tcp(f->w.dns) > 0);
 }
 
@@ -211,7 +212,7 @@ static void what_was_changed_is_seen_at_once(void **state)
 
 	is(f, ERR_DNS, "NXDOMAIN");
 	add(f, AT, "old");
-	is(f, ERR_UNAUTHORIZED, "but \"old\"");
+	is(f, ERR_INCORRECT_RESPONSE, "but \"old\"");
 	add(f, AT, f->due);
 	is(f, ERR_OK, "");
 }

@@ -81,18 +81,19 @@ static enum err_code check_body(struct http01 *h, const struct fetch_answer *a)
 	char begin[EXCERPT_SIZE(BODY_SHOWN)];
 
 	if (a->more)
-		return PROBLEM(h, UNAUTHORIZED, "the answer has more than %d bytes, the key authorization %zu", FETCH_BODY_MAX, due.len);
+		return PROBLEM(
+		    h, INCORRECT_RESPONSE, "the answer has more than %d bytes, the key authorization %zu", FETCH_BODY_MAX, due.len);
 	if (bytes_eq(body, due)) {
 		sha256_one(a->body, h->c.result.seen);
 		return ERR_OK;
 	}
 	if (body.len == 0)
-		return PROBLEM(h, UNAUTHORIZED, "the answer is %s; the key authorization is due", "empty");
+		return PROBLEM(h, INCORRECT_RESPONSE, "the answer is %s; the key authorization is due", "empty");
 	(void)excerpt(body, begin, BODY_SHOWN);
 	if (body.len == due.len && bytes_starts_with(body, bytes_slice(due, 0, h->c.r.token.len + 1)))
-		return PROBLEM(h, UNAUTHORIZED, "the answer is for another account's key: \"%s\", due is a thumbprint of \"%.*s\"", begin,
-		    BYTES_FMT(bytes_slice(due, h->c.r.token.len + 1, due.len)));
-	return PROBLEM(h, UNAUTHORIZED, "the answer is not the key authorization, its beginning: \"%s\"", begin);
+		return PROBLEM(h, INCORRECT_RESPONSE, "the answer is for another account's key: \"%s\", due is a thumbprint of \"%.*s\"",
+		    begin, BYTES_FMT(bytes_slice(due, h->c.r.token.len + 1, due.len)));
+	return PROBLEM(h, INCORRECT_RESPONSE, "the answer is not the key authorization, its beginning: \"%s\"", begin);
 }
 
 static enum err_code check_status(struct http01 *h, const struct fetch_answer *a)
@@ -103,7 +104,7 @@ static enum err_code check_status(struct http01 *h, const struct fetch_answer *a
 		return check_body(h, a);
 	(void)excerpt(a->body, begin, BODY_SHOWN);
 	(void)excerpt(a->reason, reason, REASON_SHOWN);
-	return PROBLEM(h, UNAUTHORIZED, "the answer was %u%s%s%s%s%s", a->status, *reason ? " " : "", reason,
+	return PROBLEM(h, INCORRECT_RESPONSE, "the answer was %u%s%s%s%s%s", a->status, *reason ? " " : "", reason,
 	    *begin ? ", its beginning: \"" : "", begin, *begin ? "\"" : "");
 }
 

@@ -160,7 +160,7 @@ static void white_space_behind_it_is_ignored(void **state)
 	f->body = KEY_AUTH " \t\r\n\n";
 	is_ok(f);
 	f->body = "\n" KEY_AUTH;
-	assert_int_equal(run(f, "host.test"), ERR_UNAUTHORIZED);
+	assert_int_equal(run(f, "host.test"), ERR_INCORRECT_RESPONSE);
 }
 
 static void other_answers_are_no_control(void **state)
@@ -185,7 +185,7 @@ static void other_answers_are_no_control(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		f->status = cases[i].status;
 		f->body = cases[i].body;
-		assert_int_equal(run(f, "host.test"), ERR_UNAUTHORIZED);
+		assert_int_equal(run(f, "host.test"), ERR_INCORRECT_RESPONSE);
 		has(f, cases[i].reason);
 		has(f, "http-01 at http://host.test:");
 		has(f, "(127.0.0.1 port ");
@@ -201,7 +201,7 @@ static void no_more_than_a_hundred_characters_are_repeated(void **state)
 	body[sizeof body - 1] = 0;
 	memcpy(body, "a\nb\033[31m\"q\"", 11);
 	f->body = body;
-	assert_int_equal(run(f, "host.test"), ERR_UNAUTHORIZED);
+	assert_int_equal(run(f, "host.test"), ERR_INCORRECT_RESPONSE);
 	has(f, "\"a b [31m'q'xxx");
 	has(f, "xxx...\"");
 	const char *x = strchr(f->c.result.why.detail, 'x');
@@ -220,10 +220,10 @@ static void large_answers_are_cut_off(void **state)
 	is_ok(f); /* exactly at the limit */
 	body[FETCH_BODY_MAX] = ' ';
 	body[FETCH_BODY_MAX + 1] = 0;
-	assert_int_equal(run(f, "host.test"), ERR_UNAUTHORIZED);
+	assert_int_equal(run(f, "host.test"), ERR_INCORRECT_RESPONSE);
 	has(f, "more than 65536 bytes");
 	f->status = "404 Not Found";
-	assert_int_equal(run(f, "host.test"), ERR_UNAUTHORIZED);
+	assert_int_equal(run(f, "host.test"), ERR_INCORRECT_RESPONSE);
 	has(f, "404 Not Found");
 	free(body);
 	f->flood = true;
@@ -376,7 +376,7 @@ static void addresses_are_fetched_from_by_their_own(void **state)
 	assert_int_equal(f->c.result.dnssec, DNSSEC_OFF);
 	assert_true(f->c.result.relaxed_address);
 	f->status = "404 Not Found";
-	assert_int_equal(run_identifier(f, ip("127.0.0.1")), ERR_UNAUTHORIZED);
+	assert_int_equal(run_identifier(f, ip("127.0.0.1")), ERR_INCORRECT_RESPONSE);
 	has(f, "http-01 at http://127.0.0.1:");
 	f->status = "200 OK";
 	assert_int_equal(stub_dns_asked(f->w.dns, "127.0.0.1", 0), 0);
@@ -473,7 +473,7 @@ static void the_other_family_is_tried_once(void **state)
 		fail_msg("%s", f->c.result.why.detail);
 	f->status = "404 Not Found"; /* an answer is an answer: no second try */
 	unsigned before = stub_http_connections(f->http);
-	assert_int_equal(run(f, "both.test"), ERR_UNAUTHORIZED);
+	assert_int_equal(run(f, "both.test"), ERR_INCORRECT_RESPONSE);
 	assert_int_equal(stub_http_connections(f->http) - before, 1);
 	f->w.policy->http_port = stub_free_port();
 	assert_int_equal(run(f, "both.test"), ERR_CONNECTION);

@@ -262,7 +262,7 @@ static void a_wrong_answer_is_told_with_its_place(void **state)
 	buf_add_str(&p->body, "<html>it works</html>");
 	ask(p, 9, token);
 	struct validated v = receive_validated(p, 9);
-	assert_int_equal(v.code, ERR_UNAUTHORIZED);
+	assert_int_equal(v.code, ERR_INCORRECT_RESPONSE);
 	assert_non_null(memmem(v.detail.ptr, v.detail.len, "<html>it works</html>", 21));
 	assert_non_null(memmem(v.detail.ptr, v.detail.len, "127.0.0.1 port", 14));
 }

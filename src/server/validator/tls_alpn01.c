@@ -74,7 +74,7 @@ static enum err_code check_certificate(struct tls_alpn01 *t, struct bytes der)
 	struct err why = { 0 };
 
 	if (alpn_cert_check(der, &name, t->digest, &why) != ERR_OK)
-		return PROBLEM(t, UNAUTHORIZED, "%s", why.detail);
+		return PROBLEM(t, INCORRECT_RESPONSE, "%s", why.detail);
 	return ERR_OK;
 }
 
@@ -83,12 +83,12 @@ static enum err_code check(struct tls_alpn01 *t, const struct tls_probe_answer *
 	struct control_result *r = &t->c.result;
 
 	if (!a->protocol_taken)
-		return PROBLEM(t, UNAUTHORIZED, "the server has not chosen the protocol %s by ALPN (RFC 8737 section 4)", PROTOCOL);
+		return PROBLEM(t, INCORRECT_RESPONSE, "the server has not chosen the protocol %s by ALPN (RFC 8737 section 4)", PROTOCOL);
 	if (a->certificate.len == 0)
-		return PROBLEM(t, UNAUTHORIZED, "the server has sent no %s", "certificate");
+		return PROBLEM(t, INCORRECT_RESPONSE, "the server has sent no %s", "certificate");
 	TRY(check_certificate(t, a->certificate));
 	if (!a->self_signed)
-		return PROBLEM(t, UNAUTHORIZED, "the certificate is not signed with its own %s (RFC 8737 section 3)", "key");
+		return PROBLEM(t, INCORRECT_RESPONSE, "the certificate is not signed with its own %s (RFC 8737 section 3)", "key");
 	r->dnssec = t->reach.now.dnssec;
 	r->relaxed_address = t->reach.now.relaxed;
 	sha256_one(a->certificate, r->seen);

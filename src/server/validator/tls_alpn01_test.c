@@ -171,7 +171,7 @@ static void the_protocol_must_be_chosen(void **state)
 	struct fixture *f = *state;
 
 	f->protocol = NULL;
-	is(f, ERR_UNAUTHORIZED, "has not chosen the protocol acme-tls/1 by ALPN");
+	is(f, ERR_INCORRECT_RESPONSE, "has not chosen the protocol acme-tls/1 by ALPN");
 	f->protocol = "";
 	is(f, ERR_TLS, "no application protocol");
 	f->protocol = "acme-tls/2";
@@ -186,10 +186,10 @@ static void the_certificate_is_looked_at(void **state)
 	struct fixture *f = *state;
 
 	give_certificate(f, "DNS:other.test", NULL);
-	is(f, ERR_UNAUTHORIZED, "tls-alpn-01 for host.test (127.0.0.1 port ");
+	is(f, ERR_INCORRECT_RESPONSE, "tls-alpn-01 for host.test (127.0.0.1 port ");
 	assert_non_null(strstr(f->c.result.why.detail, "): the certificate is for \"other.test\""));
 	give_certificate(f, "DNS:host.test", "other");
-	is(f, ERR_UNAUTHORIZED, "is not signed with its own key");
+	is(f, ERR_INCORRECT_RESPONSE, "is not signed with its own key");
 }
 
 /* A public key of so many bits that nobody has the other half of: with RSA key exchange the server signs nothing. */
@@ -263,7 +263,7 @@ static void addresses_are_asked_for_by_their_reverse_names(void **state)
 	assert_int_equal(f->c.result.dnssec, DNSSEC_OFF);
 	assert_true(f->c.result.relaxed_address);
 	give_certificate(f, "DNS:1.0.0.127.in-addr.arpa", NULL);
-	is_for(f, ip("127.0.0.1"), ERR_UNAUTHORIZED, "the certificate is for \"1.0.0.127.in-addr.arpa\"");
+	is_for(f, ip("127.0.0.1"), ERR_INCORRECT_RESPONSE, "the certificate is for \"1.0.0.127.in-addr.arpa\"");
 	stub_http_stop(f->server);
 	start_server(f, "::1");
 	give_certificate(f, "IP:::1", NULL);
