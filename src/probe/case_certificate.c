@@ -153,6 +153,14 @@ static enum err_code read_chain(struct probe *p, struct bytes pem, struct chain_
 	return ERR_OK;
 }
 
+static enum err_code download_chain(struct probe *p, const struct order_of **ret_order, struct chain_of *ret, struct err *e)
+{
+	struct http_client_answer x;
+
+	TRY(download(p, ret_order, &x, e));
+	return read_chain(p, x.body, ret, e);
+}
+
 static enum err_code content_type(struct probe *p, const struct probe_case *c, struct err *e)
 {
 	const struct order_of *o;
@@ -202,12 +210,10 @@ static enum err_code pem_alone(struct probe *p, const struct probe_case *c, stru
 static enum err_code leaf_first(struct probe *p, const struct probe_case *c, struct err *e)
 {
 	const struct order_of *o;
-	struct http_client_answer x;
 	struct chain_of chain;
 
 	(void)c;
-	TRY(download(p, &o, &x, e));
-	TRY(read_chain(p, x.body, &chain, e));
+	TRY(download_chain(p, &o, &chain, e));
 	if (!bytes_eq(chain.cert[0].spki, key_spki(o->key)))
 		FAIL(e, CONFIRM, "the first certificate is not for the CSR's key");
 	return ERR_OK;
@@ -216,12 +222,10 @@ static enum err_code leaf_first(struct probe *p, const struct probe_case *c, str
 static enum err_code names(struct probe *p, const struct probe_case *c, struct err *e)
 {
 	const struct order_of *o;
-	struct http_client_answer x;
 	struct chain_of chain;
 
 	(void)c;
-	TRY(download(p, &o, &x, e));
-	TRY(read_chain(p, x.body, &chain, e));
+	TRY(download_chain(p, &o, &chain, e));
 	const struct cert *leaf = &chain.cert[0];
 	if (leaf->n_names != 1 || leaf->names[0].type != SAN_DNS || !bytes_eq_str(leaf->names[0].value, probe_name(p, 0)))
 		FAIL(e, CONFIRM, "the first certificate is not for exactly the names of the order: it has %zu", leaf->n_names);
@@ -231,12 +235,10 @@ static enum err_code names(struct probe *p, const struct probe_case *c, struct e
 static enum err_code not_ca(struct probe *p, const struct probe_case *c, struct err *e)
 {
 	const struct order_of *o;
-	struct http_client_answer x;
 	struct chain_of chain;
 
 	(void)c;
-	TRY(download(p, &o, &x, e));
-	TRY(read_chain(p, x.body, &chain, e));
+	TRY(download_chain(p, &o, &chain, e));
 	if (chain.cert[0].is_ca)
 		FAIL(e, CONFIRM, "the first certificate is a CA's");
 	return ERR_OK;
@@ -246,12 +248,10 @@ static enum err_code holds_now(struct probe *p, const struct probe_case *c, stru
 {
 	int64_t now_s = clock_wall_ms() / 1000;
 	const struct order_of *o;
-	struct http_client_answer x;
 	struct chain_of chain;
 
 	(void)c;
-	TRY(download(p, &o, &x, e));
-	TRY(read_chain(p, x.body, &chain, e));
+	TRY(download_chain(p, &o, &chain, e));
 	if (bytes_eq(chain.der[0], o->leaf) && chain.cert[0].not_before_s <= now_s && now_s <= chain.cert[0].not_after_s)
 		return ERR_OK;
 	FAIL(e, CONFIRM, "the certificate is not the one that was issued, or does not hold now");
@@ -260,12 +260,10 @@ static enum err_code holds_now(struct probe *p, const struct probe_case *c, stru
 static enum err_code chain_order(struct probe *p, const struct probe_case *c, struct err *e)
 {
 	const struct order_of *o;
-	struct http_client_answer x;
 	struct chain_of chain;
 
 	(void)c;
-	TRY(download(p, &o, &x, e));
-	TRY(read_chain(p, x.body, &chain, e));
+	TRY(download_chain(p, &o, &chain, e));
 	if (chain.n < 2)
 		FAIL(e, NOT_FOUND, "the chain has one certificate alone");
 	for (size_t i = 0; i + 1 < chain.n; i++) {
