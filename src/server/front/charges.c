@@ -92,13 +92,17 @@ static enum err_code add_certificate(
     struct front *f, struct arena *a, const struct store_order *order, enum limit_mode mode, struct charges *c, struct err *e)
 {
 	struct limit_charge names = { .limit = LIMIT_NAMES, .mode = mode, .shown = BYTES_LIT("this set of names") };
+	const struct settings *s = f->settings;
 
-	for (size_t i = 0; i < order->n_identifiers; i++) {
+	/* Every order and certificate comes by here: keys of limits that are off are not made. */
+	for (size_t i = 0; i < order->n_identifiers && s->limit_domain.count > 0; i++) {
 		struct bytes domain = domain_of(f, a, &order->identifiers[i]);
 		if (!domain.ptr)
 			FAIL(e, NOMEM, "no memory for rate limits");
 		add_domain(c, domain, mode);
 	}
+	if (s->limit_names.count == 0)
+		return ERR_OK;
 	TRY(names_key(a, order, &names.key, e));
 	add(c, &names);
 	return ERR_OK;
