@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "crypto/digest.h"
+#include "server/identity.h"
 #include "server/settings.h"
 
 #include <string.h>
@@ -297,6 +298,34 @@ enum err_code revoked_read(struct bytes body, struct revoked *ret, struct err *e
 	return ERR_OK;
 }
 
+void hello_ok_write(const struct hello_ok *h, struct buf *out)
+{
+	wire_put_fixed(out, (struct bytes){ h->instance, INSTANCE_SIZE });
+	wire_put_u8(out, (uint8_t)h->n_issuers);
+	for (size_t i = 0; i < h->n_issuers; i++) {
+		wire_put_bytes(out, h->issuers[i].name);
+		wire_put_bytes(out, h->issuers[i].chain);
+		wire_put_bytes(out, h->issuers[i].root);
+	}
+}
+
+enum err_code hello_ok_read(struct bytes body, struct hello_ok *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct hello_ok h = { .instance = wire_fixed(&w, INSTANCE_SIZE).ptr, .n_issuers = wire_u8(&w) };
+
+	if (h.n_issuers > ISSUERS_MAX)
+		FAIL(e, MALFORMED, "HELLO_OK names %zu issuers, at most %d are allowed", h.n_issuers, ISSUERS_MAX);
+	for (size_t i = 0; i < h.n_issuers; i++) {
+		h.issuers[i].name = wire_bytes(&w, ISSUER_NAME_MAX);
+		h.issuers[i].chain = wire_bytes(&w, CHAIN_SIZE_MAX);
+		h.issuers[i].root = wire_bytes(&w, ROOT_SIZE_MAX);
+	}
+	TRY(wire_end(&w, "HELLO_OK", e));
+	*ret = h;
+	return ERR_OK;
+}
+
 static void read_issuer(struct wire *w, uint8_t out[ISSUER_KEY_SIZE])
 {
 	struct bytes id = wire_fixed(w, ISSUER_KEY_SIZE);
@@ -308,6 +337,7 @@ static void read_issuer(struct wire *w, uint8_t out[ISSUER_KEY_SIZE])
 void crl_new_write(const struct crl_new *c, struct buf *out)
 {
 	wire_put_fixed(out, BYTES_ARRAY(c->issuer));
+	wire_put_u8(out, c->shard);
 	wire_put_u64(out, c->number);
 	wire_put_u64(out, c->size);
 }
@@ -318,6 +348,7 @@ enum err_code crl_new_read(struct bytes body, struct crl_new *ret, struct err *e
 	struct crl_new c = { 0 };
 
 	read_issuer(&w, c.issuer);
+	c.shard = wire_u8(&w);
 	c.number = wire_u64(&w);
 	c.size = wire_u64(&w);
 	TRY(wire_end(&w, "CRL_NEW", e));
@@ -328,6 +359,7 @@ enum err_code crl_new_read(struct bytes body, struct crl_new *ret, struct err *e
 void crl_get_write(const struct crl_get *c, struct buf *out)
 {
 	wire_put_fixed(out, BYTES_ARRAY(c->issuer));
+	wire_put_u8(out, c->shard);
 	wire_put_u64(out, c->number);
 	wire_put_u64(out, c->offset);
 }
@@ -338,6 +370,7 @@ enum err_code crl_get_read(struct bytes body, struct crl_get *ret, struct err *e
 	struct crl_get c = { 0 };
 
 	read_issuer(&w, c.issuer);
+	c.shard = wire_u8(&w);
 	c.number = wire_u64(&w);
 	c.offset = wire_u64(&w);
 	TRY(wire_end(&w, "CRL_GET", e));
@@ -410,14 +443,45 @@ struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumb
 	return arena_fmt(a, "%.*s" ACCOUNT_PATH "%s", BYTES_FMT(base), id);
 }
 
-struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE])
+struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE], uint8_t shard)
 {
 	char hex[HEX_LEN(ISSUER_KEY_SIZE) + 1];
 
 	if (base.len == 0)
 		return BYTES_LIT("");
 	hex_encode((struct bytes){ issuer, ISSUER_KEY_SIZE }, hex);
-	return arena_fmt(a, "%.*s" CRL_PATH "%s" CRL_SUFFIX, BYTES_FMT(base), hex);
+	if (shard == 0)
+		return arena_fmt(a, "%.*s" CRL_PATH "%s" CRL_SUFFIX, BYTES_FMT(base), hex);
+	return arena_fmt(a, "%.*s" CRL_PATH "%s-%u" CRL_SUFFIX, BYTES_FMT(base), hex, (unsigned)shard);
+}
+
+/* 1 to 255 in decimal, as crl_url() writes it. */
+static bool shard_read(struct bytes text, uint8_t *ret)
+{
+	unsigned v = 0;
+
+	if (text.len < 1 || text.len > 3 || text.ptr[0] == '0')
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return false;
+		v = v * 10 + (unsigned)(text.ptr[i] - '0');
+	}
+	*ret = (uint8_t)v;
+	return v < SHARDS_MAX;
+}
+
+bool crl_path_read(struct bytes path, uint8_t ret_issuer[ISSUER_KEY_SIZE], uint8_t *ret_shard)
+{
+	struct bytes prefix = BYTES_LIT(CRL_PATH), suffix = BYTES_LIT(CRL_SUFFIX);
+	size_t key_end = prefix.len + HEX_LEN(ISSUER_KEY_SIZE);
+
+	if (path.len < key_end + suffix.len || !bytes_starts_with(path, prefix) || !bytes_ends_with(path, suffix) ||
+	    hex_decode(bytes_slice(path, prefix.len, key_end), ret_issuer, ISSUER_KEY_SIZE, NULL) != ERR_OK)
+		return false;
+	struct bytes shard = bytes_slice(path, key_end, path.len - suffix.len);
+	*ret_shard = 0;
+	return shard.len == 0 || (shard.ptr[0] == '-' && shard_read(bytes_slice(shard, 1, shard.len), ret_shard));
 }
 
 enum err_code finalize_url_read(struct bytes base, struct bytes url, uint8_t ret_order[ORDER_ID_SIZE], struct err *e)

@@ -104,17 +104,37 @@ struct revoked {
 void revoked_write(const struct revoked *r, struct buf *out);
 enum err_code revoked_read(struct bytes body, struct revoked *ret, struct err *e) MUST_USE;
 
-/* CRL_NEW: a list that can be had; CRL_GET: a part of it; CRL_PART: the part. Lists are larger than a message. */
+/* HELLO_OK: the CA's instance, and each issuer's name, chain (wire: DER certificates, its own first, without the root) and root (DER). */
+#define ISSUERS_MAX     8
+#define ISSUER_NAME_MAX 40
+#define CHAIN_SIZE_MAX  8192
+#define ROOT_SIZE_MAX   4096
+struct hello_issuer {
+	struct bytes name, chain, root;
+};
+struct hello_ok {
+	const uint8_t *instance; /* INSTANCE_SIZE */
+	struct hello_issuer issuers[ISSUERS_MAX];
+	size_t n_issuers;
+};
+void hello_ok_write(const struct hello_ok *h, struct buf *out);
+enum err_code hello_ok_read(struct bytes body, struct hello_ok *ret, struct err *e) MUST_USE;
+
+/* CRL_NEW: a list that can be had; CRL_GET: a part of it; CRL_PART: the part. Lists are larger than a message. A list is one
+ * issuer's, of one shard: the certificates whose serial number names the shard (signer/record.h). */
 #define CRL_PART_MAX    122880
-#define ISSUER_KEY_SIZE 20 /* the issuer's subjectKeyIdentifier: which list */
+#define ISSUER_KEY_SIZE 20 /* the issuer's subjectKeyIdentifier */
+#define SHARDS_MAX      256
 struct crl_new {
 	uint8_t issuer[ISSUER_KEY_SIZE];
+	uint8_t shard;
 	uint64_t number, size;
 };
 void crl_new_write(const struct crl_new *c, struct buf *out);
 enum err_code crl_new_read(struct bytes body, struct crl_new *ret, struct err *e) MUST_USE;
 struct crl_get {
 	uint8_t issuer[ISSUER_KEY_SIZE];
+	uint8_t shard;
 	uint64_t number; /* 0: the newest, whichever that is */
 	uint64_t offset;
 };
@@ -161,10 +181,13 @@ bool order_id_names(const uint8_t id[ORDER_ID_SIZE], struct bytes new_order);
 #define ORDER_PATH      "/acme/order/"
 #define FINALIZE_SUFFIX "/finalize"
 struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumbprint[32]);
-/* Where an issuer's revocation list is served: base is "publish.base-url"; without one there is no URL either. ptr NULL: no memory. */
+/* Where an issuer's revocation list of a shard is served: /crl/HEX.crl, or /crl/HEX-SHARD.crl for a shard that is not 0. base is
+ * "publish.base-url"; without one there is no URL either. ptr NULL: no memory. */
 #define CRL_PATH   "/crl/"
 #define CRL_SUFFIX ".crl"
-struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE]);
+struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE], uint8_t shard);
+/* Which list a path names; false: none. */
+bool crl_path_read(struct bytes path, uint8_t ret_issuer[ISSUER_KEY_SIZE], uint8_t *ret_shard);
 /* UNAUTHORIZED unless url is exactly base's finalize URL of an order. */
 enum err_code finalize_url_read(struct bytes base, struct bytes url, uint8_t ret_order[ORDER_ID_SIZE], struct err *e) MUST_USE;
 

@@ -1,5 +1,7 @@
 #include "server/messages.h"
 
+#include "server/identity.h"
+
 #include "base/codec.h"
 
 #include <setjmp.h>
@@ -135,15 +137,59 @@ static void revocations_go_both_ways(void **state)
 
 static void lists_go_both_ways(void **state)
 {
-	struct crl_new fresh = { { 1, 2, 3 }, 7, 4000000000 }, fresh2 = { 0 };
-	struct crl_get get = { { 1, 2, 3 }, 0, 122880 }, get2 = { 0 };
+	struct crl_new fresh = { { 1, 2, 3 }, 200, 7, 4000000000 }, fresh2 = { 0 };
+	struct crl_get get = { { 1, 2, 3 }, 5, 0, 122880 }, get2 = { 0 };
 	struct crl_part part = { 7, 5, 0, BYTES_LIT("bytes") }, part2 = { 0 };
 
 	(void)state;
-	BOTH_WAYS(
-	    crl_new, fresh, crl_new_read(body, &fresh2, NULL), fresh2.number == 7 && fresh2.size == 4000000000 && fresh2.issuer[2] == 3);
-	BOTH_WAYS(crl_get, get, crl_get_read(body, &get2, NULL), get2.number == 0 && get2.offset == 122880);
+	BOTH_WAYS(crl_new, fresh, crl_new_read(body, &fresh2, NULL),
+	    fresh2.number == 7 && fresh2.size == 4000000000 && fresh2.issuer[2] == 3 && fresh2.shard == 200);
+	BOTH_WAYS(crl_get, get, crl_get_read(body, &get2, NULL), get2.number == 0 && get2.offset == 122880 && get2.shard == 5);
 	BOTH_WAYS(crl_part, part, crl_part_read(body, &part2, NULL), part2.size == 5 && bytes_eq_str(part2.part, "bytes"));
+}
+
+static void issuers_go_both_ways(void **state)
+{
+	static const uint8_t instance[INSTANCE_SIZE] = { 9, 8 };
+	struct hello_ok in = { .instance = instance,
+		.issuers = { { BYTES_LIT("ecdsa"), BYTES_LIT("chain"), BYTES_LIT("root") },
+		    { BYTES_LIT("rsa"), BYTES_LIT(""), BYTES_LIT("r") } },
+		.n_issuers = 2 };
+	struct hello_ok out = { 0 };
+
+	(void)state;
+	BOTH_WAYS(hello_ok, in, hello_ok_read(body, &out, NULL),
+	    out.n_issuers == 2 && out.instance[1] == 8 && bytes_eq_str(out.issuers[0].chain, "chain") &&
+		bytes_eq_str(out.issuers[1].name, "rsa"));
+}
+
+static void lists_have_paths(void **state)
+{
+	static const char *const wrong[] = { "/crl/", "/crl/000102030405060708090a0b0c0d0e0f1011121.crl",
+		"/crl/000102030405060708090a0b0c0d0e0f10111213-0.crl", "/crl/000102030405060708090a0b0c0d0e0f10111213-01.crl",
+		"/crl/000102030405060708090a0b0c0d0e0f10111213-256.crl", "/crl/000102030405060708090a0b0c0d0e0f10111213-.crl",
+		"/crl/000102030405060708090a0b0c0d0e0f10111213x1.crl", "/crl/000102030405060708090a0b0c0d0e0f10111213-1.crl2",
+		"/crx/000102030405060708090a0b0c0d0e0f10111213.crl" };
+	static const uint8_t shards[] = { 0, 1, 10, 255 };
+	struct arena *a = arena_new(4096, 1u << 20);
+	uint8_t issuer[ISSUER_KEY_SIZE], read[ISSUER_KEY_SIZE], shard;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof issuer; i++)
+		issuer[i] = (uint8_t)i;
+	for (size_t i = 0; i < sizeof shards; i++) {
+		struct bytes url = crl_url(a, BYTES_LIT("http://c"), issuer, shards[i]);
+		assert_true(crl_path_read(bytes_slice(url, 8, url.len), read, &shard));
+		assert_memory_equal(read, issuer, sizeof read);
+		assert_int_equal(shard, shards[i]);
+	}
+	assert_true(
+	    bytes_eq_str(crl_url(a, BYTES_LIT("http://c"), issuer, 7), "http://c/crl/000102030405060708090a0b0c0d0e0f10111213-7.crl"));
+	assert_true(
+	    bytes_eq_str(crl_url(a, BYTES_LIT("http://c"), issuer, 0), "http://c/crl/000102030405060708090a0b0c0d0e0f10111213.crl"));
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		assert_false(crl_path_read(bytes_str(wrong[i]), read, &shard));
+	arena_free(a);
 }
 
 static void an_order_id_carries_its_time_and_its_request(void **state)
@@ -188,8 +234,8 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(the_rules_are_sound), cmocka_unit_test(issue_goes_both_ways),
 		cmocka_unit_test(too_many_receipts_are_refused), cmocka_unit_test(a_validation_has_receipts_or_a_problem),
 		cmocka_unit_test(requests_about_accounts_go_both_ways), cmocka_unit_test(revocations_go_both_ways),
-		cmocka_unit_test(lists_go_both_ways), cmocka_unit_test(an_order_id_carries_its_time_and_its_request),
-		cmocka_unit_test(only_finalize_urls_name_orders) };
+		cmocka_unit_test(lists_go_both_ways), cmocka_unit_test(issuers_go_both_ways), cmocka_unit_test(lists_have_paths),
+		cmocka_unit_test(an_order_id_carries_its_time_and_its_request), cmocka_unit_test(only_finalize_urls_name_orders) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

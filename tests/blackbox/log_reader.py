@@ -18,16 +18,16 @@ for n in range(256):
     TABLE.append(n)
 
 Record = collections.namedtuple("Record", "segment offset sequence time type position body")
-Intent = collections.namedtuple("Intent", "tls order serial csr_digest thumbprint profile tbs_digest evidence")
+Intent = collections.namedtuple("Intent", "tls order serial csr_digest thumbprint profile tbs_digest evidence issuer")
 Result = collections.namedtuple("Result", "serial certificate")
-Void = collections.namedtuple("Void", "serial order reason")
+Void = collections.namedtuple("Void", "serial order reason issuer")
 Control = collections.namedtuple("Control", "identifier scope method dnssec domain token relaxed seen")
 Caa = collections.namedtuple("Caa", "identifier scope method dnssec issuer node rrset ttl outcome")
-Revoke = collections.namedtuple("Revoke", "serial reason time by not_after spki_digest evidence")
+Revoke = collections.namedtuple("Revoke", "serial reason time by not_after spki_digest evidence issuer")
 Rollover = collections.namedtuple("Rollover", "account thumbprint new_thumbprint evidence")
 Deactivate = collections.namedtuple("Deactivate", "account thumbprint evidence")
 Bind = collections.namedtuple("Bind", "account kid evidence")
-Crl = collections.namedtuple("Crl", "issuer number this_update next_update digest")
+Crl = collections.namedtuple("Crl", "issuer number this_update next_update digest shard")
 Eab = collections.namedtuple("Eab", "kid action uid detail")
 
 
@@ -67,6 +67,10 @@ class Fields:
 
     def number(self, size):
         return int.from_bytes(self.fixed(size), "big")
+
+    def later(self, n):
+        """A field that older records end without: zeros."""
+        return self.fixed(n) if self.at < len(self.data) else bytes(n)
 
     def end(self):
         check(self.at == len(self.data), "a body that is too long")
@@ -114,15 +118,15 @@ def meaning(record):
     """The record's body as one of the tuples above; None for GENESIS and NOTE."""
     f = Fields(record.body)
     if record.type == INTENT:
-        value = Intent(False, f.fixed(30), f.fixed(16), f.fixed(32), f.fixed(32), f.bytes(), f.fixed(32), f.bytes())
+        value = Intent(False, f.fixed(30), f.fixed(16), f.fixed(32), f.fixed(32), f.bytes(), f.fixed(32), f.bytes(), f.later(20))
     elif record.type == TLS_INTENT:
-        value = Intent(True, bytes(30), f.fixed(16), f.fixed(32), bytes(32), f.bytes(), f.fixed(32), f.bytes())
+        value = Intent(True, bytes(30), f.fixed(16), f.fixed(32), bytes(32), f.bytes(), f.fixed(32), f.bytes(), f.later(20))
     elif record.type == RESULT:
         value = Result(f.fixed(16), f.bytes())
     elif record.type == VOID:
-        value = Void(f.fixed(16), f.fixed(30), f.bytes())
+        value = Void(f.fixed(16), f.fixed(30), f.bytes(), f.later(20))
     elif record.type == REVOKE:
-        value = Revoke(f.fixed(16), f.number(1), f.number(8), f.number(1), f.number(8), f.fixed(32), f.bytes())
+        value = Revoke(f.fixed(16), f.number(1), f.number(8), f.number(1), f.number(8), f.fixed(32), f.bytes(), f.later(20))
     elif record.type == ROLLOVER:
         value = Rollover(f.fixed(32), f.fixed(32), f.fixed(32), f.bytes())
     elif record.type == DEACTIVATE:
@@ -130,7 +134,7 @@ def meaning(record):
     elif record.type == BIND:
         value = Bind(f.fixed(32), f.bytes(), f.bytes())
     elif record.type == CRL:
-        value = Crl(f.fixed(20), f.number(8), f.number(8), f.number(8), f.fixed(32))
+        value = Crl(f.fixed(20), f.number(8), f.number(8), f.number(8), f.fixed(32), f.later(1))
     elif record.type == EAB:
         value = Eab(f.bytes(), f.number(1), f.number(4), f.bytes())
     else:

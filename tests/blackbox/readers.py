@@ -46,4 +46,4 @@ def check_everything(ca):
     """All that is in the log of a CA in its own folder, with its present issuer."""
     signer = ca.folder / "state" / "signer"
     results = [value for value in map(meaning, read(signer / "log")) if isinstance(value, Result)]
-    check_chains([value.certificate for value in results], signer / "issuer.pem", ca.root)
+    check_chains([value.certificate for value in results], signer / "issuers" / "main" / "issuer.pem", ca.root)

@@ -637,7 +637,7 @@ def test_blocked_keys_and_the_ca_s_own(tmp_path):
     blocked.write_text(spki_digest(bad.private) + "\n")
     with running_ca(edit=put("policy", f'blocked-keys = {{"{blocked}"}}')) as ca:
         own = Key()
-        own.private = serialization.load_pem_private_key((ca.folder / "state/signer/issuer.key").read_bytes(), None)
+        own.private = serialization.load_pem_private_key((ca.folder / "state/signer/issuers/main/key.pem").read_bytes(), None)
         own.alg = {"secp256r1": "ES256", "secp384r1": "ES384"}[own.private.curve.name]
         client = Client(ca, good)
         assert client.register().status == 201

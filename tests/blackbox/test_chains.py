@@ -38,7 +38,7 @@ def world(tmp_path_factory):
 
     def edit(text):
         state = text.split('state-folder = "')[1].split('"')[0]
-        issuer = x509.load_pem_x509_certificate(open(f"{state}/signer/issuer.pem", "rb").read())
+        issuer = x509.load_pem_x509_certificate(open(f"{state}/signer/issuers/main/issuer.pem", "rb").read())
         key_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         cross = ca_certificate(issuer.subject, issuer.public_key(), name, key, key_id)
         (folder / "cross.pem").write_bytes(cross.public_bytes(PEM))

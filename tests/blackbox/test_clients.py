@@ -326,7 +326,7 @@ def revocation_of(world, certificate):
 
 
 def issuer_of(world):
-    return world.ca.folder / "state" / "signer" / "issuer.pem"
+    return world.ca.folder / "state" / "signer" / "issuers" / "main" / "issuer.pem"
 
 
 def wait_revoked(world, certificate):

@@ -149,7 +149,7 @@ def test_who_may_read_the_keys(idle):
     assert len(set(uid.values()) | {0}) == 4
     for path, mode, owner in (("root", 0o700, 0), ("root/root.key", 0o400, 0), ("front", 0o700, uid["front"]), ("front/tls.pem", 0o600, uid["front"]),
                               ("validator", 0o700, uid["validator"]), ("validator/identity", 0o400, uid["validator"]), ("signer", 0o700, uid["signer"]),
-                              ("signer/issuer.key", 0o400, uid["signer"]), ("signer/log.key", 0o400, uid["signer"]), ("signer/identity", 0o400, uid["signer"])):
+                              ("signer/issuers/main/key.pem", 0o400, uid["signer"]), ("signer/log.key", 0o400, uid["signer"]), ("signer/identity", 0o400, uid["signer"])):
         s = (state / path).lstat()
         assert (path, oct(stat.S_IMODE(s.st_mode)), s.st_uid) == (path, oct(mode), owner)
     for path in state.rglob("*"):  # nothing that holds a private key is anybody else's to read, and nothing is to write

@@ -52,7 +52,7 @@ static void read_issuer(struct attacker *w, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf pem = buf_new_secret(16384);
 
-	need(w, file_read(w->child.folder, "issuer.key", 16384, &pem, e), "the CA's key, a gift of the test", e);
+	need(w, file_read(w->child.folder, "key.pem", 16384, &pem, e), "the CA's key, a gift of the test", e);
 	need(w, key_private_from_pem(buf_bytes(&pem), &w->issuer, e), "the CA's key, a gift of the test", e);
 }
 
@@ -99,14 +99,14 @@ static void prepare(struct attacker *w)
 static void hello(struct attacker *w)
 {
 	struct message m = { 0 };
+	struct hello_ok h;
 
-	bool ok = link_ask(w, &w->signer, MESSAGE_HELLO, BYTES_LIT(""), &m) && m.type == MESSAGE_HELLO_OK;
+	bool ok = link_ask(w, &w->signer, MESSAGE_HELLO, BYTES_LIT(""), &m) && m.type == MESSAGE_HELLO_OK &&
+		  hello_ok_read(m.body, &h, NULL) == ERR_OK && h.n_issuers == 1;
 	report(w, "HELLO", ok, "answered with message %u", m.type);
 	if (!ok)
 		return;
-	struct wire in = wire_of(m.body);
-	(void)wire_fixed(&in, INSTANCE_SIZE);
-	w->chain = copy_of(w->kept, wire_bytes(&in, 65536));
+	w->chain = copy_of(w->kept, h.issuers[0].chain);
 	bool told = link_receive(w, &w->signer, 5000, &m) && m.type == MESSAGE_CRL_NEW;
 	report(w, "the list that there is from the start on", told && w->list.size > 0, "not told of");
 	w->signer_said_hello = ok;

@@ -95,7 +95,7 @@ static bool may_reach(const struct probe *p, const char *name, int flags)
 
 static void probe_files(const struct probe *p)
 {
-	static const char *const all[] = { "/signer/issuer.key", "/signer/identity", "/validator/identity", "/front/tls.pem",
+	static const char *const all[] = { "/signer/issuers/main/key.pem", "/signer/identity", "/validator/identity", "/front/tls.pem",
 		"/root/root.key" };
 	char own[32], name[64];
 
@@ -195,7 +195,8 @@ static void probe_rights(const struct probe *p)
 	told("core limit", getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0);
 	told("dumpable", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0);
 	told("fork", may_fork());
-	told("escape by a user namespace", unshare(CLONE_NEWUSER) == 0 && chroot(".") == 0 && may_reach(p, "/signer/issuer.key", O_RDONLY));
+	told("escape by a user namespace",
+	    unshare(CLONE_NEWUSER) == 0 && chroot(".") == 0 && may_reach(p, "/signer/issuers/main/key.pem", O_RDONLY));
 }
 
 /* Directories other than our own would be ways out, whatever the root directory is. */

@@ -57,7 +57,7 @@ def outcome():
         (folder / "ca").mkdir()
         ca = harness.Ca(http_port=web.port, dns_port=dns.port, program=program, folder=folder / "ca")
         give(ca, "validator/identity", front)
-        give(ca, "signer/issuer.key", front)
+        give(ca, "signer/issuers/main/key.pem", front)
         # the attacker is busy with its attacks when it is ready; that it said HELLO tells that the start is over
         ca.start()
         o.before = ca.status()["processes"]

@@ -28,7 +28,7 @@ FILES = {"root directory", "Landlock files", "Landlock files and TCP"}
 TCP = {"network namespace", "Landlock files and TCP"}
 # what is tried -> the layers of which one is enough to refuse it; an empty set: refused whatever the kernel grants
 REFUSED = {
-    "read /etc/passwd": FILES, "read /proc": FILES, "write elsewhere": FILES, "read root/root.key": FILES, "read signer/issuer.key": FILES,
+    "read /etc/passwd": FILES, "read /proc": FILES, "write elsewhere": FILES, "read root/root.key": FILES, "read signer/issuers/main/key.pem": FILES,
     "read signer/identity": FILES, "read validator/identity": FILES, "read front/tls.pem": FILES, "connect operators' socket": {"root directory"},
     "hold another directory": set(), "setuid 0": set(), "setgid 0": set(), "setgroups": set(), "be root": set(), "change root": set(),
     "mount": set(), "new privileges": set(), "core limit": set(), "dumpable": set(), "escape by a user namespace": FILES,

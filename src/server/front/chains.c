@@ -57,17 +57,29 @@ size_t chains_for(struct arena *a, const struct settings *s, struct bytes chain,
 	return n;
 }
 
-void chains_tell_useless(const struct settings *s, struct bytes chain)
+/* OK when any of the issuers is served. */
+static enum err_code check_for_any(struct arena *a, struct bytes pem, const struct hello_ok *h, struct err *e)
+{
+	enum err_code rc = ERR_OK;
+	struct cert issuer;
+
+	for (size_t i = 0; i < h->n_issuers; i++) {
+		TRY(read_issuer(a, h->issuers[i].chain, &issuer, e));
+		rc = check_chain(a, pem, &issuer, e);
+		if (rc == ERR_OK)
+			return ERR_OK;
+	}
+	return rc;
+}
+
+void chains_tell_useless(const struct settings *s, const struct hello_ok *h)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 1u << 20);
-	struct cert issuer;
 	char which[24];
 
-	if (!a || s->alternate_chains.n == 0 || read_issuer(a, chain, &issuer, NULL) != ERR_OK)
-		return;
-	for (size_t i = 0; i < s->alternate_chains.n; i++) {
+	for (size_t i = 0; a && i < s->alternate_chains.n; i++) {
 		struct err e = { 0 };
-		if (check_chain(a, s->alternate_chains.v[i], &issuer, &e) == ERR_OK)
+		if (check_for_any(a, s->alternate_chains.v[i], h, &e) == ERR_OK)
 			continue;
 		(void)snprintf(which, sizeof which, "%zu", i + 1);
 		event(EVENT_WARNING, "chain.useless", EVENT_STR("alternate-chains", which), EVENT_STR("reason", e.detail));

@@ -20,8 +20,7 @@ static enum err_code fetch_part(struct peer *signer, struct arena *a, const stru
 	return ERR_OK;
 }
 
-enum err_code crl_fetch(
-    struct peer *signer, const uint8_t issuer[ISSUER_KEY_SIZE], struct buf *ret_der, uint64_t *ret_number, struct err *e)
+enum err_code crl_fetch(struct peer *signer, const struct crl_new *wanted, struct buf *ret_der, uint64_t *ret_number, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(ARENA, 2 * ARENA);
 	struct crl_get get = { 0 };
@@ -29,7 +28,8 @@ enum err_code crl_fetch(
 
 	if (!a)
 		FAIL(e, NOMEM, "no memory for a revocation list");
-	memcpy(get.issuer, issuer, sizeof get.issuer);
+	memcpy(get.issuer, wanted->issuer, sizeof get.issuer);
+	get.shard = wanted->shard;
 	for (unsigned tries = 0; tries < TRIES_MAX;) {
 		TRY(fetch_part(signer, a, &get, &part, e));
 		if (part.offset != get.offset || (get.number && part.number != get.number)) { /* a newer one is there: from the start */

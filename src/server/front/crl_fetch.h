@@ -6,6 +6,6 @@
 
 /* The newest list of the issuer, whole. Blocks: for a worker. BUSY when the signer makes new ones faster than they are fetched. */
 enum err_code crl_fetch(
-    struct peer *signer, const uint8_t issuer[ISSUER_KEY_SIZE], struct buf *ret_der, uint64_t *ret_number, struct err *e) MUST_USE;
+    struct peer *signer, const struct crl_new *wanted, struct buf *ret_der, uint64_t *ret_number, struct err *e) MUST_USE;
 
 #endif

@@ -34,24 +34,30 @@ void key_rules_free(struct key_rules *k)
 	free(k);
 }
 
-enum err_code key_rules_take_chain(struct key_rules *k, struct bytes hello_ok, struct err *e)
+/* The keys of certificates, DER each in wire form. */
+static enum err_code take_keys(
+    struct arena *a, struct bytes certificates, uint8_t own[KEY_RULES_OWN_MAX][SHA256_SIZE], size_t *n, struct err *e)
+{
+	struct wire w = wire_of(certificates);
+	struct cert c;
+
+	while (w.rest.len > 0 && !w.failed && *n < KEY_RULES_OWN_MAX) {
+		TRY(cert_parse(a, wire_bytes(&w, CERT_SIZE_MAX), &c, e));
+		sha256_one(c.spki, own[(*n)++]);
+	}
+	return wire_end(&w, "the chain in HELLO_OK", e);
+}
+
+enum err_code key_rules_take_issuers(struct key_rules *k, const struct hello_ok *h, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
 	uint8_t own[KEY_RULES_OWN_MAX][SHA256_SIZE];
-	struct wire hello = wire_of(hello_ok);
-	struct cert c;
 	size_t n = 0;
 
 	if (!a)
 		FAIL(e, NOMEM, "no memory for the CA's certificates");
-	(void)wire_fixed(&hello, INSTANCE_SIZE);
-	struct wire chain = wire_of(wire_bytes(&hello, hello_ok.len));
-	TRY(wire_end(&hello, "HELLO_OK", e));
-	while (chain.rest.len > 0 && !chain.failed && n < KEY_RULES_OWN_MAX) {
-		TRY(cert_parse(a, wire_bytes(&chain, CERT_SIZE_MAX), &c, e));
-		sha256_one(c.spki, own[n++]);
-	}
-	TRY(wire_end(&chain, "the chain in HELLO_OK", e));
+	for (size_t i = 0; i < h->n_issuers; i++)
+		TRY(take_keys(a, h->issuers[i].chain, own, &n, e));
 	pthread_mutex_lock(&k->lock);
 	memcpy(k->own, own, n * sizeof own[0]);
 	k->n_own = n;

@@ -2,17 +2,17 @@
 #ifndef CHANCERY_SERVER_FRONT_KEY_RULES_H
 #define CHANCERY_SERVER_FRONT_KEY_RULES_H
 
-#include "base/wire.h"
 #include "crypto/key.h"
+#include "server/messages.h"
 
-#define KEY_RULES_OWN_MAX 16
+#define KEY_RULES_OWN_MAX 64
 
 struct key_rules;
 enum err_code key_rules_new(struct key_rules **ret, struct err *e) MUST_USE;
 void key_rules_free(struct key_rules *k);
 
 /* The CA's own certificates, as HELLO_OK brings them: the keys in them are in nobody else's hands. MALFORMED: the old ones stay. */
-enum err_code key_rules_take_chain(struct key_rules *k, struct bytes hello_ok, struct err *e) MUST_USE;
+enum err_code key_rules_take_issuers(struct key_rules *k, const struct hello_ok *h, struct err *e) MUST_USE;
 
 /* BAD_PUBLIC_KEY: known to be weak, blocked (policy.blocked-keys), or the CA's own. Thread-safe. */
 struct front;

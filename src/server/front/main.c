@@ -62,10 +62,13 @@ static void hello_done(void *ctx, enum err_code code, const struct message *answ
 		event(EVENT_WARNING, "signer.no_hello", EVENT_STR("reason", err_name(code)));
 		return;
 	}
-	struct wire w = wire_of(answer->body);
-	(void)wire_fixed(&w, INSTANCE_SIZE);
-	chains_tell_useless(f->settings, wire_bytes(&w, 65536));
-	if (key_rules_take_chain(f->key_rules, answer->body, &e) != ERR_OK)
+	struct hello_ok h;
+	enum err_code rc = hello_ok_read(answer->body, &h, &e);
+	if (rc == ERR_OK) {
+		chains_tell_useless(f->settings, &h);
+		rc = key_rules_take_issuers(f->key_rules, &h, &e);
+	}
+	if (rc != ERR_OK)
 		event_error(EVENT_ERROR, "signer.bad_hello", &e);
 	atomic_store(&f->signer_hello, true);
 	if (http_server_run(f->http, finalize_processing, f, NULL) != ERR_OK)

@@ -43,6 +43,11 @@ struct publish {
 	struct place places[LISTS_MAX];
 };
 
+static bool is_at(const struct place *at, const struct crl_new *n)
+{
+	return at->used && at->newest.shard == n->shard && memcmp(at->newest.issuer, n->issuer, ISSUER_KEY_SIZE) == 0;
+}
+
 static void list_drop(struct list *l)
 {
 	if (!l || --l->holders > 0)
@@ -74,25 +79,15 @@ static void problem(void *ctx, int status, const char *detail, struct arena *a, 
 		ret->fields[ret->n_fields++] = (struct http_field){ "Retry-After", BYTES_LIT("5") };
 }
 
-/* The issuer that "/crl/HEX.crl" names. */
-static bool path_issuer(struct bytes path, uint8_t out[ISSUER_KEY_SIZE])
-{
-	struct bytes prefix = BYTES_LIT(CRL_PATH), suffix = BYTES_LIT(CRL_SUFFIX);
-
-	return path.len == prefix.len + HEX_LEN(ISSUER_KEY_SIZE) + suffix.len && bytes_starts_with(path, prefix) &&
-	       bytes_ends_with(path, suffix) &&
-	       hex_decode(bytes_slice(path, prefix.len, path.len - suffix.len), out, ISSUER_KEY_SIZE, NULL) == ERR_OK;
-}
-
-/* The list of this issuer, held; NULL when there is none yet. *ret_known: whether there is such an issuer. */
-static struct list *hold_list(struct publish *p, const uint8_t issuer[ISSUER_KEY_SIZE], bool *ret_known)
+/* This list, held; NULL when there is none yet. *ret_known: whether the signer has told of it. */
+static struct list *hold_list(struct publish *p, const struct crl_new *wanted, bool *ret_known)
 {
 	struct list *found = NULL;
 
 	*ret_known = false;
 	pthread_mutex_lock(&p->lock);
 	for (size_t i = 0; i < LISTS_MAX; i++)
-		if (p->places[i].used && memcmp(p->places[i].newest.issuer, issuer, ISSUER_KEY_SIZE) == 0) {
+		if (is_at(&p->places[i], wanted)) {
 			*ret_known = true;
 			found = p->places[i].list;
 			if (found)
@@ -141,14 +136,14 @@ static void answer_list(struct http_request *r, const struct list *l)
 static enum http_handled handle(struct http_request *r)
 {
 	struct publish *p = r->server_ctx;
-	uint8_t issuer[ISSUER_KEY_SIZE];
+	struct crl_new wanted = { 0 };
 	bool known = false;
 
 	if (r->method != HTTP_GET && r->method != HTTP_HEAD) {
 		answer_text(r, 405, "GET and HEAD are possible here\n");
 		return HTTP_ANSWERED;
 	}
-	struct list *l = path_issuer(r->path, issuer) ? hold_list(p, issuer, &known) : NULL;
+	struct list *l = crl_path_read(r->path, wanted.issuer, &wanted.shard) ? hold_list(p, &wanted, &known) : NULL;
 	if (l)
 		answer_list(r, l);
 	else if (known)
@@ -197,7 +192,7 @@ static void fetch(void *ctx)
 	uint64_t number = 0;
 	struct err e = { 0 };
 
-	enum err_code rc = crl_fetch(p->front->signer, job->wanted.issuer, &der, &number, &e);
+	enum err_code rc = crl_fetch(p->front->signer, &job->wanted, &der, &number, &e);
 	if (rc == ERR_OK)
 		rc = make_list(&der, &fresh, &e);
 	if (rc != ERR_OK)
@@ -247,7 +242,7 @@ void publish_list_is_new(struct publish *p, const struct crl_new *n)
 
 	pthread_mutex_lock(&p->lock);
 	for (size_t i = LISTS_MAX; i-- > 0;)
-		if (!p->places[i].used || memcmp(p->places[i].newest.issuer, n->issuer, ISSUER_KEY_SIZE) == 0)
+		if (!p->places[i].used || is_at(&p->places[i], n))
 			at = &p->places[i];
 	if (at && (!at->used || n->number > at->newest.number)) {
 		at->used = true;

@@ -51,7 +51,7 @@ static enum err_code make_folder(int at, const char *path, uid_t uid, mode_t mod
 /* Never overwrite: what a first init made must be there no more, or this one stops. */
 static enum err_code refuse_existing(const struct init *i, struct err *e)
 {
-	static const char *const kept[] = { "signer/identity", "signer/issuer.key", "root/root.key", "front/store.db" };
+	static const char *const kept[] = { "signer/identity", "signer/issuers/main/key.pem", "root/root.key", "front/store.db" };
 	char path[4096];
 
 	if (access(i->config, F_OK) == 0)

@@ -48,8 +48,8 @@ static enum err_code check_by_account(const struct jws *j, const struct account_
 /* What is asked of a key that is to speak for an account. */
 static enum err_code check_new_key(const struct signer *s, const struct key *k, struct err *e)
 {
-	for (size_t i = 0; i < s->n_own; i++)
-		if (bytes_eq(key_spki(k), s->own[i]))
+	for (size_t i = 0; i < s->own.n; i++)
+		if (bytes_eq(key_spki(k), s->own.spki[i]))
 			FAIL(e, BAD_PUBLIC_KEY, "the key is one of this CA's own");
 	if (blocked_has(s->blocked, k))
 		FAIL(e, BAD_PUBLIC_KEY, "the key is on this CA's list of blocked keys: make a new one");

@@ -14,8 +14,7 @@
 
 static enum err_code check_empty(int dir, struct err *e)
 {
-	static const char *const names[] = { "identity", FILE_ROOT, FILE_ISSUER, FILE_ISSUER_KEY, FILE_LOG_KEY, FILE_CHECKPOINT,
-		FOLDER_LOG };
+	static const char *const names[] = { "identity", FILE_ISSUER, FOLDER_ISSUERS, FILE_LOG_KEY, FILE_CHECKPOINT, FOLDER_LOG };
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -66,41 +65,57 @@ static enum err_code nothing_recalled(void *ctx, const struct record *r, struct 
 	return ERR_OK;
 }
 
+static enum err_code create_folder(int at, const char *name, int *ret, struct err *e)
+{
+	if (mkdirat(at, name, 0700) != 0)
+		FAIL(e, IO, "cannot make the signer's folder \"%s\"", name);
+	*ret = seam->openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (*ret < 0)
+		FAIL(e, IO, "cannot open the signer's folder \"%s\"", name);
+	return ERR_OK;
+}
+
 static enum err_code create_log(int dir, const struct signer_init *i, const struct settings *s, const struct key *log_key, struct err *e)
 {
 	struct log_open_request q = {
 		.instance = i->identity->instance, .segment_size = s->segment_size, .found = nothing_found, .recall = nothing_recalled
 	};
 	CLEANUP(log_close_p) struct log *l = NULL;
+	CLEANUP(close_p) int log_dir = -1;
 
-	if (mkdirat(dir, FOLDER_LOG, 0700) != 0)
-		FAIL(e, IO, "cannot make the signer's folder \"%s\"", FOLDER_LOG);
-	CLEANUP(close_p) int log_dir = seam->openat(dir, FOLDER_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (log_dir < 0)
-		FAIL(e, IO, "cannot open the signer's folder \"%s\"", FOLDER_LOG);
+	TRY(create_folder(dir, FOLDER_LOG, &log_dir, e));
 	TRY(log_make(log_dir, i->identity->instance, e));
 	TRY(log_open(log_dir, &q, &l, e));
 	TRY(write_genesis(l, i, log_key, e));
 	return file_sync_dir(dir, e);
 }
 
+static enum err_code create_issuer(int dir, const struct signer_init *i, struct err *e)
+{
+	CLEANUP(close_p) int issuers = -1, first = -1;
+
+	TRY(create_folder(dir, FOLDER_ISSUERS, &issuers, e));
+	TRY(create_folder(issuers, ISSUER_FIRST, &first, e));
+	TRY(file_create(first, FILE_ROOT, 0444, i->root_pem, e));
+	TRY(file_create(first, FILE_ISSUER, 0444, i->issuer_pem, e));
+	return file_create(first, FILE_ISSUER_KEY, 0400, i->issuer_key_pem, e);
+}
+
 enum err_code signer_create(int dir, const struct signer_init *i, const struct settings *s, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
-	CLEANUP(buf_free_p) struct buf chain = buf_new(CHAIN_SIZE_MAX);
-	CLEANUP(issuer_free_p) struct issuer *issuer = NULL;
 	CLEANUP(key_free_p) struct key *log_key = NULL;
-	struct bytes own[OWN_KEYS_MAX];
-	size_t n_own;
+	struct issuer_files f = { .root_pem = i->root_pem, .issuer_pem = i->issuer_pem, .key_pem = i->issuer_key_pem };
+	struct own_keys own = { .n = 0 };
+	struct ca_issuer issuer = { .issuer = NULL };
 
 	if (!a)
 		FAIL(e, NOMEM, "no memory to make a signer");
-	TRY(signer_check_ca(a, i->root_pem, i->issuer_pem, i->issuer_key_pem, &issuer, &chain, own, &n_own, e));
+	TRY(issuer_make(a, &f, &own, &issuer, e));
+	ca_issuer_free(&issuer);
 	TRY(check_empty(dir, e));
 	TRY(identity_create(dir, i->identity, e));
-	TRY(file_create(dir, FILE_ROOT, 0444, i->root_pem, e));
-	TRY(file_create(dir, FILE_ISSUER, 0444, i->issuer_pem, e));
-	TRY(file_create(dir, FILE_ISSUER_KEY, 0400, i->issuer_key_pem, e));
+	TRY(create_issuer(dir, i, e));
 	TRY(create_log_key(dir, &log_key, e));
 	return create_log(dir, i, s, log_key, e);
 }

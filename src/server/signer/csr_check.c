@@ -9,8 +9,8 @@ static enum err_code check_other_uses(const struct signer *s, struct bytes spki,
 {
 	if (account && bytes_eq(spki, key_spki(account)))
 		FAIL(e, BAD_CSR, "the CSR's key is the account's: make a key of its own for the certificate");
-	for (size_t i = 0; i < s->n_own; i++)
-		if (bytes_eq(spki, s->own[i]))
+	for (size_t i = 0; i < s->own.n; i++)
+		if (bytes_eq(spki, s->own.spki[i]))
 			FAIL(e, BAD_CSR, "the CSR's key is one of this CA's own");
 	return compromised_check(s, spki, e);
 }

@@ -183,15 +183,13 @@ static enum err_code find_profile(const struct signer *s, struct bytes name, con
 	FAIL(e, INVALID_PROFILE, "the order asks for a profile that this CA does not have");
 }
 
-enum err_code validity_decide(const struct signer *s, const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before,
-    int64_t before_s, bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e)
+enum err_code validity_decide(const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before, int64_t before_s,
+    bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e)
 {
 	const struct validity_wish wish = { wants_before, wants_after, before_s, after_s };
 	struct validity v;
 
 	TRY(profile_validity(p, order_ms, now_ms, &wish, &v, e));
-	if (v.not_after_s > s->issuer->not_after_s)
-		FAIL(e, CONFIG, "the issuer's own certificate ends before this certificate would: the CA needs a new issuer");
 	*ret_before_s = v.not_before_s;
 	*ret_after_s = v.not_after_s;
 	return ERR_OK;
@@ -224,8 +222,8 @@ static enum err_code read_wishes(
 	TRY(ordered_names(a, &p, v, e));
 	TRY(find_profile(s, p.profile, &v->profile, e));
 	TRY(validity_wish_read(p.not_before, p.not_after, &wish, e));
-	return validity_decide(s, v->profile, order_id_time_ms(v->order), now_ms, wish.has_before, wish.before_s, wish.has_after,
-	    wish.after_s, &v->not_before_s, &v->not_after_s, e);
+	return validity_decide(v->profile, order_id_time_ms(v->order), now_ms, wish.has_before, wish.before_s, wish.has_after, wish.after_s,
+	    &v->not_before_s, &v->not_after_s, e);
 }
 
 /* Cheap checks first: what is old or of another CA costs no arithmetic. */

@@ -26,6 +26,7 @@ struct job {
 	uint8_t csr_digest[SHA256_SIZE];
 	uint8_t serial[SERIAL_SIZE];
 	const struct profile *profile;
+	const struct ca_issuer *issuer;
 	struct bytes evidence; /* what the intent keeps */
 	struct bytes tbs;
 	struct leaf_request leaf;
@@ -72,28 +73,30 @@ static enum err_code make_tbs(struct round *w, struct job *j, struct err *e)
 {
 	struct signer *s = w->s;
 
-	serial_make(w->now_ms, j->serial);
 	j->leaf.serial = j->serial;
 	buf_reset(&s->scratch);
-	cert_write_leaf_tbs(s->issuer, j->profile, &j->leaf, &s->scratch);
+	cert_write_leaf_tbs(j->issuer->issuer, j->profile, &j->leaf, &s->scratch);
 	if (!buf_ok(&s->scratch))
 		FAIL(e, TOO_LARGE, "the certificate would be larger than %d bytes", CERT_SIZE_MAX);
 	j->tbs = arena_copy(w->a, buf_bytes(&s->scratch));
 	if (!j->tbs.ptr)
 		FAIL(e, NOMEM, "no memory for a certificate");
-	return lint_leaf_tbs(w->a, j->tbs, s->issuer, j->profile, &j->leaf, e);
+	return lint_leaf_tbs(w->a, j->tbs, j->issuer->issuer, j->profile, &j->leaf, e);
 }
 
+/* Who signs, and what the certificate says beside its names. */
 static enum err_code set_leaf(
     struct round *w, struct job *j, const struct csr *csr, enum key_type type, int64_t before_s, int64_t after_s, struct err *e)
 {
+	TRY(issuers_choose(w->s, j->profile, type, after_s, &j->issuer, e));
+	serial_make(w->now_ms, signer_shard(w->s), j->serial);
 	j->leaf = (struct leaf_request){ .names = csr->names,
 		.n_names = csr->n_names,
 		.spki = csr->spki,
 		.key_type = type,
 		.not_before_s = before_s,
 		.not_after_s = after_s,
-		.crl_url = signer_crl_url(w->s, w->a) };
+		.crl_url = signer_crl_url(w->s, w->a, j->issuer, serial_shard(j->serial)) };
 	if (!j->leaf.crl_url.ptr)
 		FAIL(e, NOMEM, "no memory for a certificate");
 	return ERR_OK;
@@ -172,7 +175,7 @@ static enum err_code prepare_tls(struct round *w, struct job *j, struct err *e)
 		FAIL(e, RATE_LIMITED, "at most one TLS certificate an hour");
 	TRY(csr_check(s, w->a, j->r->body, NULL, NULL, &csr, &type, e));
 	TRY(tls_names_check(s, w->a, &csr, e));
-	TRY(validity_decide(s, j->profile, w->now_ms, w->now_ms, false, 0, false, 0, &before_s, &after_s, e));
+	TRY(validity_decide(j->profile, w->now_ms, w->now_ms, false, 0, false, 0, &before_s, &after_s, e));
 	TRY(set_leaf(w, j, &csr, type, before_s, after_s, e));
 	TRY(make_tbs(w, j, e));
 	j->kind = JOB_NEW;
@@ -260,6 +263,7 @@ static enum err_code add_intent(struct round *w, const struct job *j, struct err
 	memcpy(i.serial, j->serial, sizeof i.serial);
 	memcpy(i.csr_digest, j->csr_digest, sizeof i.csr_digest);
 	memcpy(i.thumbprint, j->account, sizeof i.thumbprint);
+	memcpy(i.issuer, j->issuer->issuer->key_id.ptr, sizeof i.issuer);
 	sha256_one(j->tbs, i.tbs_digest);
 	intent_write(&i, log_begin(w->s->log));
 	return log_end(w->s->log, j->tls ? LOG_TLS_INTENT : LOG_INTENT, w->now_ms, NULL, e);
@@ -272,6 +276,7 @@ static enum err_code add_void(struct round *w, struct job *j, enum err_code code
 
 	memcpy(v.serial, j->serial, sizeof v.serial);
 	memcpy(v.order, j->order, sizeof v.order);
+	memcpy(v.issuer, j->issuer->issuer->key_id.ptr, sizeof v.issuer);
 	buf_reset(&w->s->event);
 	void_write(&v, &w->s->event);
 	TRY(event_append(w->s, LOG_VOID, buf_bytes(&w->s->event), w->now_ms, e));
@@ -283,7 +288,7 @@ static enum err_code add_void(struct round *w, struct job *j, enum err_code code
 static enum err_code sign(struct round *w, struct job *j, struct err *e)
 {
 	buf_reset(&w->s->scratch);
-	TRY(cert_sign(w->s->issuer->key, j->tbs, &w->s->scratch, e));
+	TRY(cert_sign(j->issuer->issuer->key, j->tbs, &w->s->scratch, e));
 	if (!buf_ok(&w->s->scratch))
 		FAIL(e, TOO_LARGE, "the certificate would be larger than %d bytes", CERT_SIZE_MAX);
 	j->certificate = arena_copy(w->a, buf_bytes(&w->s->scratch));
@@ -308,6 +313,7 @@ static enum err_code settle(struct round *w, struct job *j, struct err *e)
 
 	j->r->issued.serial = arena_copy(w->a, BYTES_ARRAY(j->serial));
 	j->r->issued.certificate = j->certificate;
+	j->r->issued.chain = buf_bytes(&j->issuer->chain);
 	j->r->issued.not_before_s = j->leaf.not_before_s;
 	j->r->issued.not_after_s = j->leaf.not_after_s;
 	j->segment = log_position(s->log).segment;
@@ -341,8 +347,12 @@ static enum err_code repeat(struct round *w, struct job *j, struct err *e)
 		FAIL(e, IO, "segment %u of the log has no result at offset %" PRIu64, j->segment, j->offset);
 	TRY(result_read(&r, &v, e));
 	TRY(cert_parse(w->a, v.certificate, &c, e));
+	const struct ca_issuer *by = issuers_find(w->s, c.authority_key_id);
+	if (!by)
+		FAIL(e, CONFIG, "the issuer that has signed this order's certificate is not there any more");
 	j->r->issued = (struct issued){ .serial = arena_copy(w->a, BYTES_ARRAY(v.serial)),
 		.certificate = v.certificate,
+		.chain = buf_bytes(&by->chain),
 		.not_before_s = c.not_before_s,
 		.not_after_s = c.not_after_s };
 	if (!j->r->issued.serial.ptr)
@@ -368,8 +378,6 @@ static void answer(struct round *w, struct job *j)
 		refuse(w, j, rc);
 	if (j->kind == JOB_REFUSED)
 		return;
-	if (j->kind != JOB_EVENT)
-		r->issued.chain = signer_chain(w->s);
 	r->code = ERR_OK;
 }
 

@@ -6,6 +6,8 @@
 
 void lists_free(struct lists *l);
 /* For certificates and lists alike; empty when none are published. In the arena; ptr NULL: no memory. */
-struct bytes signer_crl_url(const struct signer *s, struct arena *a);
+struct bytes signer_crl_url(const struct signer *s, struct arena *a, const struct ca_issuer *i, uint8_t shard);
+/* The shard of the next certificate. */
+uint8_t signer_shard(const struct signer *s);
 
 #endif

@@ -108,6 +108,7 @@ static enum err_code take_intent(struct log_index *x, uint64_t at, const struct 
 	memcpy(o->serial, i.serial, sizeof o->serial);
 	memcpy(o->csr_digest, i.csr_digest, sizeof o->csr_digest);
 	memcpy(o->tbs_digest, i.tbs_digest, sizeof o->tbs_digest);
+	memcpy(o->issuer, i.issuer, sizeof o->issuer);
 	return ERR_OK;
 }
 

@@ -37,6 +37,7 @@ struct open_intent {
 	uint8_t serial[SERIAL_SIZE];
 	uint8_t csr_digest[SHA256_SIZE];
 	uint8_t tbs_digest[SHA256_SIZE];
+	uint8_t issuer[ISSUER_KEY_SIZE];
 	uint64_t offset;
 };
 

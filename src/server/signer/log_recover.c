@@ -163,6 +163,7 @@ static enum err_code add_voids(struct log *l, int64_t now_ms, struct err *e)
 		struct voided v = { .reason = BYTES_LIT("the signer stopped before the result was durable") };
 		memcpy(v.serial, l->index.open[0].serial, sizeof v.serial);
 		memcpy(v.order, l->index.open[0].order, sizeof v.order);
+		memcpy(v.issuer, l->index.open[0].issuer, sizeof v.issuer);
 		void_write(&v, log_begin(l));
 		TRY(log_end(l, LOG_VOID, now_ms, NULL, e));
 		l->counts.voided++;

@@ -80,15 +80,18 @@ static void send_answer(struct server *v, const struct signer_request *r, uint32
 		send_refused(v, id, ERR_NOMEM, "no memory for an answer");
 }
 
-static void tell_list(struct server *v)
+static void tell_lists(struct server *v)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(64);
 	struct crl_new n;
 
-	if (!v->hello || !signer_crl_newest(v->signer, &n))
-		return;
-	crl_new_write(&n, &out);
-	send_front(v, MESSAGE_CRL_NEW, 0, buf_bytes(&out));
+	for (size_t i = 0; v->hello && i < signer_issuers(v->signer); i++) {
+		if (!signer_crl_newest(v->signer, i, &n))
+			continue;
+		buf_reset(&out);
+		crl_new_write(&n, &out);
+		send_front(v, MESSAGE_CRL_NEW, 0, buf_bytes(&out));
+	}
 }
 
 static void send_part(struct server *v, const struct message *m)
@@ -108,7 +111,7 @@ static enum err_code make_list(struct server *v, struct err *e)
 
 	TRY(signer_crl(v->signer, &made, e));
 	if (made)
-		tell_list(v);
+		tell_lists(v);
 	return ERR_OK;
 }
 
@@ -158,14 +161,16 @@ static enum err_code run_round(struct server *v, struct err *e)
 /* The front's newest checkpoint has come with it. A log that is shorter has lost certificates: then nothing more is issued. */
 static enum err_code on_hello(struct server *v, const struct message *m, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf out = buf_new(65536);
+	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
+	struct hello_ok h = { .instance = signer_instance(v->signer), .n_issuers = signer_issuers(v->signer) };
 
 	TRY(signer_compare(v->signer, m->body, e));
 	v->hello = true;
-	wire_put_fixed(&out, (struct bytes){ signer_instance(v->signer), INSTANCE_SIZE });
-	wire_put_bytes(&out, signer_chain(v->signer));
+	for (size_t i = 0; i < h.n_issuers; i++)
+		h.issuers[i] = signer_issuer(v->signer, i);
+	hello_ok_write(&h, &out);
 	send_front(v, MESSAGE_HELLO_OK, m->id, buf_bytes(&out));
-	tell_list(v);
+	tell_lists(v);
 	return ERR_OK;
 }
 

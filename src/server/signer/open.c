@@ -111,7 +111,6 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 	if (!s)
 		FAIL(e, NOMEM, "no memory for the signer");
 	s->dir = s->log_dir = -1;
-	s->chain = buf_new(CHAIN_SIZE_MAX);
 	s->scratch = buf_new(CERT_SIZE_MAX);
 	s->event = buf_new(RECORD_SIZE_MAX);
 	s->arena = arena_new(16384, SETTINGS_MAX);
@@ -125,6 +124,7 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 	if (s->dir < 0)
 		FAIL(e, IO, "no descriptor for the signer's folder");
 	TRY(signer_settings(s, settings, e));
+	TRY(issuers_load(s, e));
 	TRY(signer_load(s, e));
 	TRY(eab_keys_load(s->dir, s->identity.instance, &s->eab, e));
 	TRY(open_log(s, e));
@@ -142,16 +142,13 @@ void signer_close(struct signer *s)
 		key_free(s->keys[i].key);
 	for (size_t i = 0; i < FORMER_KEYS; i++)
 		key_free(s->former[i].key);
-	if (s->issuer)
-		issuer_free(s->issuer);
 	key_free(s->log_key);
 	orders_free(s->orders);
 	accounts_free(s->accounts);
 	eab_keys_free(s->eab);
 	set_free(s->revoked);
 	set_free(s->compromised);
-	lists_free(&s->lists);
-	buf_free(&s->chain);
+	issuers_free(s);
 	buf_free(&s->scratch);
 	buf_free(&s->event);
 	arena_free(s->settings_arena);
@@ -167,9 +164,16 @@ void signer_block(struct signer *s, struct blocked *b)
 	s->blocked = b;
 }
 
-struct bytes signer_chain(const struct signer *s)
+size_t signer_issuers(const struct signer *s)
 {
-	return buf_bytes(&s->chain);
+	return s->n_issuers;
+}
+
+struct hello_issuer signer_issuer(const struct signer *s, size_t i)
+{
+	const struct ca_issuer *c = &s->issuers[i];
+
+	return (struct hello_issuer){ .name = bytes_str(c->name), .chain = buf_bytes(&c->chain), .root = c->root };
 }
 
 const uint8_t *signer_instance(const struct signer *s)
@@ -187,9 +191,14 @@ struct signer_counts signer_counts(const struct signer *s)
 	c.log_segments = l.segments;
 	c.revoked = set_count(s->revoked);
 	c.keys_compromised = set_count(s->compromised);
-	c.crl_number = s->lists.newest.number;
-	c.crl_size = s->lists.newest.der.len;
-	c.crl_this_update_s = s->lists.newest.this_update_s;
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		const struct list *newest = &s->issuers[i].lists.newest;
+		c.crl_size += newest->der.len;
+		if (newest->number <= c.crl_number)
+			continue;
+		c.crl_number = newest->number;
+		c.crl_this_update_s = newest->this_update_s;
+	}
 	c.syncs = l.syncs;
 	return c;
 }

@@ -486,7 +486,7 @@ static void a_start_that_fails_says_why(void **state)
 	enum err_code code;
 	struct err e = { 0 };
 
-	assert_int_equal(unlink(world_path(&g->w, FILE_ISSUER_KEY)), 0);
+	assert_int_equal(unlink(world_path(&g->w, "issuers/main/" FILE_ISSUER_KEY)), 0);
 	start_process(g);
 	struct message m = await(g->parent, MESSAGE_SIGNER_FAILED);
 	assert_code(problem_read(m.body, &code, &detail, &e), ERR_OK, &e);

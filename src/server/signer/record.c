@@ -190,11 +190,20 @@ enum err_code record_follow(const struct record *r, struct chain *c, struct err 
 	return ERR_OK;
 }
 
-void serial_make(int64_t now_ms, uint8_t out[SERIAL_SIZE])
+#define SERIAL_VERSION 2
+#define SERIAL_SHARD   7 /* where it is */
+
+void serial_make(int64_t now_ms, uint8_t shard, uint8_t out[SERIAL_SIZE])
 {
-	out[0] = 0x01;
+	out[0] = SERIAL_VERSION;
 	put_be(out + 1, (uint64_t)now_ms, 6);
-	random_bytes(out + 7, SERIAL_SIZE - 7);
+	out[SERIAL_SHARD] = shard;
+	random_bytes(out + SERIAL_SHARD + 1, SERIAL_SIZE - SERIAL_SHARD - 1);
+}
+
+uint8_t serial_shard(const uint8_t serial[SERIAL_SIZE])
+{
+	return serial[0] == SERIAL_VERSION ? serial[SERIAL_SHARD] : 0;
 }
 
 int64_t serial_time_ms(const uint8_t serial[SERIAL_SIZE])
@@ -213,6 +222,14 @@ void intent_write(const struct intent *i, struct buf *out)
 	wire_put_bytes(out, i->profile);
 	wire_put_fixed(out, BYTES_ARRAY(i->tbs_digest));
 	wire_put_bytes(out, i->evidence);
+	wire_put_fixed(out, BYTES_ARRAY(i->issuer));
+}
+
+/* A field that older records end without. */
+static void copy_if_there(struct wire *w, uint8_t *out, size_t n)
+{
+	if (w->rest.len > 0)
+		copy_fixed(w, out, n);
 }
 
 enum err_code intent_read(const struct record *r, struct intent *ret, struct err *e)
@@ -229,6 +246,7 @@ enum err_code intent_read(const struct record *r, struct intent *ret, struct err
 	i.profile = wire_bytes(&w, PROFILE_MAX);
 	copy_fixed(&w, i.tbs_digest, sizeof i.tbs_digest);
 	i.evidence = wire_bytes(&w, CHANNEL_BODY_MAX);
+	copy_if_there(&w, i.issuer, sizeof i.issuer);
 	TRY(wire_end(&w, "an intent", e));
 	*ret = i;
 	return ERR_OK;
@@ -257,6 +275,7 @@ void void_write(const struct voided *v, struct buf *out)
 	wire_put_fixed(out, BYTES_ARRAY(v->serial));
 	wire_put_fixed(out, BYTES_ARRAY(v->order));
 	wire_put_bytes(out, v->reason);
+	wire_put_fixed(out, BYTES_ARRAY(v->issuer));
 }
 
 enum err_code void_read(const struct record *r, struct voided *ret, struct err *e)
@@ -267,6 +286,7 @@ enum err_code void_read(const struct record *r, struct voided *ret, struct err *
 	copy_fixed(&w, v.serial, sizeof v.serial);
 	copy_fixed(&w, v.order, sizeof v.order);
 	v.reason = wire_bytes(&w, REASON_MAX);
+	copy_if_there(&w, v.issuer, sizeof v.issuer);
 	TRY(wire_end(&w, "a void", e));
 	*ret = v;
 	return ERR_OK;

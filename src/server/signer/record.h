@@ -65,9 +65,10 @@ bool record_parse(struct bytes in, uint32_t salt_crc, struct record *ret);
 /* Whether r follows c: sequence, time and chain; then *c moves on. IO with what is wrong. */
 enum err_code record_follow(const struct record *r, struct chain *c, struct err *e) MUST_USE;
 
-/* A serial is 0x01, 48 bits of time, 72 random ones: positive, 16 bytes, in the order of issuance, and more than the 64
- * unpredictable bits of the Baseline Requirements §7.1. */
-void serial_make(int64_t now_ms, uint8_t out[SERIAL_SIZE]);
+/* A serial is 0x02, 48 bits of time, the shard, 64 random bits: positive, 16 bytes, in the order of issuance, and with the 64
+ * unpredictable bits of the Baseline Requirements §7.1. Older ones are 0x01, the time, 72 random bits, and of shard 0. */
+void serial_make(int64_t now_ms, uint8_t shard, uint8_t out[SERIAL_SIZE]);
+uint8_t serial_shard(const uint8_t serial[SERIAL_SIZE]);
 int64_t serial_time_ms(const uint8_t serial[SERIAL_SIZE]);
 
 /* INTENT and TLS_INTENT. */
@@ -80,6 +81,7 @@ struct intent {
 	struct bytes profile;
 	uint8_t tbs_digest[SHA256_SIZE]; /* of what is about to be signed */
 	struct bytes evidence;           /* ISSUE's whole body; the CSR's DER with tls */
+	uint8_t issuer[ISSUER_KEY_SIZE]; /* whose key will sign; zero in older records: the first issuer's */
 };
 void intent_write(const struct intent *i, struct buf *out);
 enum err_code intent_read(const struct record *r, struct intent *ret, struct err *e) MUST_USE;
@@ -97,6 +99,7 @@ struct voided {
 	uint8_t serial[SERIAL_SIZE];
 	uint8_t order[ORDER_ID_SIZE]; /* zero for the TLS template */
 	struct bytes reason;
+	uint8_t issuer[ISSUER_KEY_SIZE]; /* as in its intent */
 };
 void void_write(const struct voided *v, struct buf *out);
 enum err_code void_read(const struct record *r, struct voided *ret, struct err *e) MUST_USE;

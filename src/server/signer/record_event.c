@@ -10,6 +10,13 @@ static void get_fixed(struct wire *w, uint8_t *out, size_t n)
 		memcpy(out, v.ptr, n);
 }
 
+/* A field that older records end without. */
+static void get_if_there(struct wire *w, uint8_t *out, size_t n)
+{
+	if (w->rest.len > 0)
+		get_fixed(w, out, n);
+}
+
 void revocation_write(const struct revocation *v, struct buf *out)
 {
 	wire_put_fixed(out, BYTES_ARRAY(v->serial));
@@ -19,6 +26,7 @@ void revocation_write(const struct revocation *v, struct buf *out)
 	wire_put_u64(out, (uint64_t)v->not_after_s);
 	wire_put_fixed(out, BYTES_ARRAY(v->spki_digest));
 	wire_put_bytes(out, v->evidence);
+	wire_put_fixed(out, BYTES_ARRAY(v->issuer));
 }
 
 enum err_code revocation_read(const struct record *r, struct revocation *ret, struct err *e)
@@ -33,6 +41,7 @@ enum err_code revocation_read(const struct record *r, struct revocation *ret, st
 	v.not_after_s = (int64_t)wire_u64(&w);
 	get_fixed(&w, v.spki_digest, sizeof v.spki_digest);
 	v.evidence = wire_bytes(&w, CHANNEL_BODY_MAX);
+	get_if_there(&w, v.issuer, sizeof v.issuer);
 	TRY(wire_end(&w, "a revocation", e));
 	if (v.by < REVOKED_BY_KEY || v.by > REVOKED_BY_OPERATOR)
 		FAIL(e, MALFORMED, "a revocation by nobody that is known: %u", v.by);
@@ -77,6 +86,7 @@ void crl_made_write(const struct crl_made *v, struct buf *out)
 	wire_put_u64(out, (uint64_t)v->this_update_s);
 	wire_put_u64(out, (uint64_t)v->next_update_s);
 	wire_put_fixed(out, BYTES_ARRAY(v->digest));
+	wire_put_u8(out, v->shard);
 }
 
 enum err_code crl_made_read(const struct record *r, struct crl_made *ret, struct err *e)
@@ -89,6 +99,7 @@ enum err_code crl_made_read(const struct record *r, struct crl_made *ret, struct
 	v.this_update_s = (int64_t)wire_u64(&w);
 	v.next_update_s = (int64_t)wire_u64(&w);
 	get_fixed(&w, v.digest, sizeof v.digest);
+	get_if_there(&w, &v.shard, sizeof v.shard);
 	TRY(wire_end(&w, "a revocation list's record", e));
 	*ret = v;
 	return ERR_OK;

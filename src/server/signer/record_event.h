@@ -16,6 +16,7 @@ struct revocation {
 	int64_t not_after_s;
 	uint8_t spki_digest[SHA256_SIZE]; /* of the certificate's SubjectPublicKeyInfo */
 	struct bytes evidence;            /* REVOKE's whole body */
+	uint8_t issuer[ISSUER_KEY_SIZE];  /* of the certificate; zero in older records: the first issuer's */
 };
 void revocation_write(const struct revocation *v, struct buf *out);
 enum err_code revocation_read(const struct record *r, struct revocation *ret, struct err *e) MUST_USE;
@@ -38,6 +39,7 @@ struct crl_made {
 	uint64_t number;
 	int64_t this_update_s, next_update_s;
 	uint8_t digest[SHA256_SIZE]; /* of the list's DER */
+	uint8_t shard;               /* 0 in older records */
 };
 void crl_made_write(const struct crl_made *v, struct buf *out);
 enum err_code crl_made_read(const struct record *r, struct crl_made *ret, struct err *e) MUST_USE;

@@ -463,7 +463,7 @@ static void create_checks_what_belongs_together(void **state)
 
 static void refuses_keys_that_others_may_read(void **state)
 {
-	static const char *const names[] = { FILE_ISSUER_KEY, FILE_LOG_KEY, "identity" };
+	static const char *const names[] = { "issuers/main/" FILE_ISSUER_KEY, FILE_LOG_KEY, "identity" };
 	struct world *w = *state;
 	struct err e = { 0 };
 	struct stat st;
@@ -473,10 +473,66 @@ static void refuses_keys_that_others_may_read(void **state)
 		assert_int_equal(st.st_mode & 0777, 0400);
 		assert_int_equal(chmod(world_path(w, names[i]), 0440), 0);
 		assert_code(world_reopen(w, &e), ERR_CONFIG, &e);
-		assert_non_null(strstr(e.detail, names[i]));
+		assert_non_null(strstr(e.detail, basename(names[i])));
 		assert_int_equal(chmod(world_path(w, names[i]), 0600), 0);
 		assert_code(world_reopen(w, &e), ERR_OK, &e);
 	}
+}
+
+/* As the first version laid it out. */
+static void make_old_layout(struct world *w)
+{
+	static const char *const names[][2] = { { "issuers/main/" FILE_ROOT, FILE_ROOT }, { "issuers/main/" FILE_ISSUER, FILE_ISSUER },
+		{ "issuers/main/" FILE_ISSUER_KEY, "issuer.key" } };
+
+	world_close(w);
+	for (size_t i = 0; i < 3; i++) {
+		char *from = strdup(world_path(w, names[i][0]));
+		assert_int_equal(rename(from, world_path(w, names[i][1])), 0);
+		free(from);
+	}
+	assert_int_equal(rmdir(world_path(w, "issuers/main")), 0);
+	assert_int_equal(rmdir(world_path(w, "issuers")), 0);
+}
+
+static void takes_over_a_folder_with_one_issuer(void **state)
+{
+	struct world *w = *state;
+	struct recipe r = recipe_simple(w);
+	struct err e = { 0 };
+
+	struct issued before = must_issue(w, &r);
+	make_old_layout(w);
+	assert_code(world_reopen(w, &e), ERR_OK, &e);
+	assert_int_equal(access(world_path(w, FILE_ISSUER), F_OK), -1);
+	assert_int_equal(signer_issuers(w->s), 1);
+	assert_true(bytes_eq_str(signer_issuer(w->s, 0).name, ISSUER_FIRST));
+	assert_true(bytes_eq(must_issue(w, &r).certificate, before.certificate));
+	/* Half done by a crash. */
+	make_old_layout(w);
+	assert_int_equal(mkdir(world_path(w, "issuers.moving"), 0700), 0);
+	assert_int_equal(mkdir(world_path(w, "issuers.moving/main"), 0700), 0);
+	char *key = strdup(world_path(w, "issuer.key"));
+	assert_int_equal(rename(key, world_path(w, "issuers.moving/main/" FILE_ISSUER_KEY)), 0);
+	free(key);
+	assert_code(world_reopen(w, &e), ERR_OK, &e);
+}
+
+static void refuses_a_folder_without_issuers(void **state)
+{
+	struct world *w = *state;
+	struct err e = { 0 };
+
+	world_close(w);
+	assert_int_equal(mkdir(world_path(w, "issuers/Not a name"), 0700), 0);
+	assert_code(world_reopen(w, &e), ERR_CONFIG, &e);
+	assert_non_null(strstr(e.detail, "Not a name"));
+	assert_int_equal(rmdir(world_path(w, "issuers/Not a name")), 0);
+	char *was = strdup(world_path(w, "issuers/main"));
+	assert_int_equal(rename(was, world_path(w, "elsewhere")), 0);
+	assert_code(world_reopen(w, &e), ERR_CONFIG, &e);
+	assert_non_null(strstr(e.detail, "no issuer"));
+	free(was);
 }
 
 static void refuses_another_cas_log(void **state)
@@ -515,6 +571,8 @@ int main(void)
 		WORLD(create_checks_what_belongs_together),
 		WORLD(refuses_keys_that_others_may_read),
 		WORLD(refuses_another_cas_log),
+		WORLD(takes_over_a_folder_with_one_issuer),
+		WORLD(refuses_a_folder_without_issuers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

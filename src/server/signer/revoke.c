@@ -68,7 +68,7 @@ static enum err_code find_certificate(struct signer *s, struct arena *a, const s
 	errno = 0;
 	if (!bytes_eq(v.certificate, q->der))
 		FAIL(e, NOT_FOUND, "this CA has issued another certificate of this serial number: send its very bytes");
-	if (!bytes_eq(c->authority_key_id, s->issuer->key_id))
+	if (!issuers_find(s, c->authority_key_id))
 		FAIL(e, NOT_FOUND, "the certificate was signed by an issuer for which this CA makes no revocation lists");
 	*ret = n;
 	return ERR_OK;
@@ -192,6 +192,7 @@ enum err_code revoke_prepare(
 	};
 	memcpy(v.serial, q.certificate.serial.ptr, sizeof v.serial);
 	sha256_one(q.certificate.spki, v.spki_digest);
+	memcpy(v.issuer, q.certificate.authority_key_id.ptr, sizeof v.issuer);
 	TRY(revoked_check_room(s, e));
 	revocation_write(&v, event);
 	return write_answer(a, &v, ret_answer, e);

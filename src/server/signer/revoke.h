@@ -13,6 +13,7 @@ struct revoked_entry {
 	int64_t time_s;
 	int64_t not_after_s; /* of a void serial: the issuer's, as it has no certificate */
 	uint8_t reason;
+	uint8_t issuer; /* index of s->issuers */
 };
 
 /* revoke.c: REVOKE. BAD_REVOCATION_REASON, ALREADY_REVOKED, NOT_FOUND for what is not ours, UNAUTHORIZED. */

@@ -107,7 +107,7 @@ static struct bytes forged(const struct ground *g, struct key *signer, const uin
 		.not_after_s = START_MS / 1000 + 86400 };
 	struct err e = { 0 };
 
-	cert_write_leaf_tbs(g->w->s->issuer, &g->w->settings.profiles[0], &q, &tbs);
+	cert_write_leaf_tbs(g->w->s->issuers[0].issuer, &g->w->settings.profiles[0], &q, &tbs);
 	assert_code(cert_sign(signer, buf_bytes(&tbs), &out, &e), ERR_OK, &e);
 	return arena_copy(g->w->a, buf_bytes(&out));
 }
@@ -119,7 +119,7 @@ SPOIL(forged_with_a_fresh_serial, BY_KEY, r.certificate = forged(g, w->other, fr
 SPOIL(not_in_the_log, BY_KEY, r.certificate = forged(g, w->issuer, fresh_serial, w->leaf2); r.key = w->leaf2)
 static struct bytes issuers_own(const struct ground *g)
 {
-	return g->w->s->issuer->certificate;
+	return g->w->s->issuers[0].issuer->certificate;
 }
 SPOIL(the_issuers_certificate, BY_ACCOUNT, r.certificate = issuers_own(g))
 SPOIL(the_issuers_by_its_key, BY_KEY, r.certificate = issuers_own(g); r.key = w->issuer)

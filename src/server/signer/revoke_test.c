@@ -340,13 +340,13 @@ static void lists_are_made_when_they_are_due(void **state)
 	struct crl_new n;
 	bool made;
 
-	assert_false(signer_crl_newest(w->s, &n));
+	assert_false(signer_crl_newest(w->s, 0, &n));
 	struct crl first = parsed(must_make_list(w));
 	assert_int_equal(number_of(&first), 4); /* genesis, intent, result */
 	assert_int_equal(first.this_update_s, START_MS / 1000);
 	assert_int_equal(first.next_update_s - first.this_update_s, 7 * 86400);
 	assert_int_equal(first.n_entries, 0);
-	w->s->lists.again_ms = 0;
+	w->s->issuers[0].lists.again_ms = 0;
 	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
 	assert_false(made);
 	assert_true(signer_crl_wait_ms(w->s) > 0);
@@ -364,7 +364,7 @@ static void lists_are_made_when_they_are_due(void **state)
 	assert_int_equal(parsed(must_make_list(w)).n_entries, 2);
 	/* each interval */
 	test_seam.wall_ms += 86400 * INT64_C(1000) - 1000;
-	w->s->lists.again_ms = 0;
+	w->s->issuers[0].lists.again_ms = 0;
 	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
 	assert_false(made);
 	test_seam.wall_ms += 1000;
@@ -410,7 +410,7 @@ static void give(struct world *w, uint64_t number, uint64_t offset, struct crl_p
 	struct crl_new n;
 	struct err e = { 0 };
 
-	(void)signer_crl_newest(w->s, &n);
+	(void)signer_crl_newest(w->s, 0, &n);
 	memcpy(g.issuer, n.issuer, sizeof g.issuer);
 	crl_get_write(&g, &get);
 	assert_code(signer_crl_part(w->s, buf_bytes(&get), &out, &e), want, &e);
@@ -435,7 +435,7 @@ static void parts_are_of_one_list(void **state)
 		struct revoke_recipe r = revoke_by_account(w, i.certificate);
 		(void)must_revoke(w, &r);
 		(void)must_make_list(w);
-		assert_true(signer_crl_newest(w->s, &n));
+		assert_true(signer_crl_newest(w->s, 0, &n));
 		numbers[k] = n.number;
 	}
 	give(w, 0, 0, &p, ERR_OK);
@@ -491,16 +491,16 @@ static void a_list_that_fails_is_made_later(void **state)
 	test_seam.wall_ms += 1000;
 	(void)must_make_list(w);
 	(void)must_issue(w, &r);
-	w->s->lists.changed = true;
-	w->s->lists.again_ms = 0;
+	w->s->issuers[0].lists.changed = true;
+	w->s->issuers[0].lists.again_ms = 0;
 	test_seam_reset();
 	test_seam.fail_at = 1;
 	assert_code(signer_crl(w->s, &made, &e), ERR_IO, &e);
 	assert_false(made);
 	test_seam_reset();
 	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e); /* the pause */
-	w->s->lists.again_ms = 0;
-	w->s->lists.changed = true;
+	w->s->issuers[0].lists.again_ms = 0;
+	w->s->issuers[0].lists.changed = true;
 	assert_code(signer_crl(w->s, &made, &e), ERR_IO, &e);
 }
 
@@ -526,9 +526,9 @@ static void openssl_refuses_by_the_list(void **state)
 		assert_int_equal(fclose(f), 0);
 	}
 	snprintf(command, sizeof command,
-	    "cd %s && openssl crl -inform DER -in list.der -out list.pem -CAfile issuer.pem 2>text && grep -q 'verify OK' text && "
+	    "cd %s && openssl crl -inform DER -in list.der -out list.pem -CAfile issuers/main/issuer.pem 2>text && grep -q 'verify OK' text && "
 	    "openssl x509 -inform DER -in good.der -out good.pem && openssl x509 -inform DER -in bad.der -out bad.pem && "
-	    "v='openssl verify -attime %lld -crl_check -CRLfile list.pem -CAfile root.pem -untrusted issuer.pem' && "
+	    "v='openssl verify -attime %lld -crl_check -CRLfile list.pem -CAfile issuers/main/root.pem -untrusted issuers/main/issuer.pem' && "
 	    "$v good.pem >text 2>&1 && ! $v bad.pem >text 2>&1 && grep -q 'certificate revoked' text",
 	    w->folder, (long long)(START_MS / 1000 + 10));
 	assert_int_equal(system(command), 0);

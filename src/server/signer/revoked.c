@@ -19,7 +19,7 @@ enum err_code revoked_check_room(const struct signer *s, struct err *e)
 static enum err_code add(struct signer *s, const struct revoked_entry *n, struct err *e)
 {
 	TRY(set_add(s->revoked, n, e));
-	s->lists.changed = true;
+	s->issuers[n->issuer].lists.changed = true;
 	return ERR_OK;
 }
 
@@ -29,7 +29,13 @@ enum err_code revoked_take_void(struct signer *s, const struct record *r, struct
 	struct voided v;
 
 	TRY(void_read(r, &v, e));
-	struct revoked_entry n = { .time_s = r->time_ms / 1000, .not_after_s = s->issuer->not_after_s, .reason = CRL_UNSPECIFIED };
+	const struct ca_issuer *i = issuers_of_record(s, v.issuer);
+	if (!i)
+		return ERR_OK; /* it has ended, and its lists with it */
+	struct revoked_entry n = { .time_s = r->time_ms / 1000,
+		.not_after_s = i->issuer->not_after_s,
+		.reason = CRL_UNSPECIFIED,
+		.issuer = (uint8_t)(i - s->issuers) };
 	memcpy(n.serial, v.serial, sizeof n.serial);
 	return add(s, &n, e);
 }
@@ -49,20 +55,25 @@ enum err_code revoked_take(struct signer *s, const struct record *r, struct err 
 
 	TRY(revocation_read(r, &v, e));
 	TRY(close_key(s, &v, e));
-	struct revoked_entry n = { .time_s = v.time_s, .not_after_s = v.not_after_s, .reason = v.reason };
+	const struct ca_issuer *i = issuers_of_record(s, v.issuer);
+	if (!i)
+		return ERR_OK;
+	struct revoked_entry n = {
+		.time_s = v.time_s, .not_after_s = v.not_after_s, .reason = v.reason, .issuer = (uint8_t)(i - s->issuers)
+	};
 	memcpy(n.serial, v.serial, sizeof n.serial);
 	struct revoked_entry *was = set_find(s->revoked, n.serial);
 	if (!was)
 		return add(s, &n, e);
 	was->reason = v.reason; /* the time stays: it was revoked from then on */
-	s->lists.changed = true;
+	s->issuers[was->issuer].lists.changed = true;
 	return ERR_OK;
 }
 
 /* Some lists may be made faster than they are fetched; so not the next list's making ends it, but one an interval later. */
 bool revoked_is_over(const struct signer *s, const struct revoked_entry *n)
 {
-	return n->not_after_s + (int64_t)s->settings.crl_interval < s->lists.logged.this_update_s;
+	return n->not_after_s + (int64_t)s->settings.crl_interval < s->issuers[n->issuer].lists.logged.this_update_s;
 }
 
 static bool keeps(void *ctx, const void *item)
@@ -80,12 +91,15 @@ enum err_code crl_take(struct signer *s, const struct record *r, struct err *e)
 	errno = 0;
 	if (v.number != r->sequence)
 		FAIL(e, IO, "record %" PRIu64 " of the log is a revocation list with the number %" PRIu64, r->sequence, v.number);
-	s->lists.logged = v;
-	s->lists.changed = false;
-	if (set_count(s->revoked) < 2 * s->lists.swept)
+	struct ca_issuer *i = issuers_of_record(s, v.issuer);
+	if (!i)
+		return ERR_OK;
+	i->lists.logged = v;
+	i->lists.changed = false;
+	if (set_count(s->revoked) < 2 * s->swept)
 		return ERR_OK;
 	TRY(set_keep(s->revoked, keeps, s, e));
-	s->lists.swept = set_count(s->revoked) > 1024 ? set_count(s->revoked) : 1024;
+	s->swept = set_count(s->revoked) > 1024 ? set_count(s->revoked) : 1024;
 	return ERR_OK;
 }
 

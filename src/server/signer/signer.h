@@ -11,8 +11,8 @@
 
 struct signer;
 
-/* Makes the files of a new signer in the empty folder `dir`: identity, root.pem, issuer.pem, issuer.key, log.key, log/ with the
- * first segment, whose first record names instance and issuers. CONFLICT when there is one: it never overwrites. */
+/* Makes the files of a new signer in the empty folder `dir`: identity, issuers/main/, log.key, log/ with the first segment, whose first
+ * record names instance and issuer. CONFLICT when there is one: it never overwrites. */
 struct signer_init {
 	const struct identity *identity;
 	struct bytes root_pem, issuer_pem, issuer_key_pem;
@@ -34,8 +34,9 @@ void signer_block(struct signer *s, struct blocked *b);
 enum err_code signer_compare(struct signer *s, struct bytes checkpoint, struct err *e) MUST_USE;
 /* A fresh signed checkpoint of everything durable, also written to the folder's file "checkpoint". */
 enum err_code signer_checkpoint(struct signer *s, struct buf *out, struct err *e) MUST_USE;
-/* The issuer's certificates for a chain (without the root): wire, DER each. */
-struct bytes signer_chain(const struct signer *s);
+/* Its issuers, by name: views that live as long as it does. */
+size_t signer_issuers(const struct signer *s);
+struct hello_issuer signer_issuer(const struct signer *s, size_t i);
 const uint8_t *signer_instance(const struct signer *s);
 
 /* What a round takes; REQUEST_ISSUE, REQUEST_ISSUE_TLS, ... */
@@ -76,7 +77,7 @@ struct signer_counts {
 	uint64_t log_records, log_bytes, log_segments; /* of the whole log */
 	uint64_t syncs;                                /* of the log, since it was opened */
 	uint64_t revoked, keys_compromised;            /* serials that stand revoked; keys that may not be certified any more */
-	uint64_t crl_number, crl_size;                 /* of the newest list; 0: none since the start */
+	uint64_t crl_number, crl_size;                 /* of the newest list, of all together; 0: none since the start */
 	int64_t crl_this_update_s;
 };
 struct signer_counts signer_counts(const struct signer *s);
@@ -87,10 +88,10 @@ struct signer_counts signer_counts(const struct signer *s);
 enum err_code signer_crl(struct signer *s, bool *ret_made, struct err *e) MUST_USE;
 /* When to call it again. */
 int64_t signer_crl_wait_ms(const struct signer *s);
-/* false: there is none yet. */
-bool signer_crl_newest(const struct signer *s, struct crl_new *ret);
+/* The newest list of an issuer; false: there is none yet. */
+bool signer_crl_newest(const struct signer *s, size_t issuer, struct crl_new *ret);
 /* CRL_GET's body -> CRL_PART's, from memory: of the newest list or of the one before. */
-enum err_code signer_crl_part(const struct signer *s, struct bytes body, struct buf *out, struct err *e) MUST_USE;
+enum err_code signer_crl_part(struct signer *s, struct bytes body, struct buf *out, struct err *e) MUST_USE;
 
 /* Goes through the whole log: each record's checksum and chain, each intent and result. For tests and operators. */
 typedef enum err_code signer_log_visit(void *ctx, unsigned type, uint64_t sequence, int64_t time_ms, struct bytes body, struct err *e);

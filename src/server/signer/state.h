@@ -13,15 +13,18 @@
 #include "server/signer/set.h"
 #include "server/signer/signer.h"
 
-#define FILE_ROOT       "root.pem"
-#define FILE_ISSUER     "issuer.pem"
-#define FILE_ISSUER_KEY "issuer.key"
 #define FILE_LOG_KEY    "log.key"
 #define FILE_CHECKPOINT "checkpoint"
 #define FOLDER_LOG      "log"
+#define FOLDER_ISSUERS  "issuers" /* one folder for each, named as it is */
+#define ISSUER_FIRST    "main"    /* the one that the log's first record names */
 
-#define OWN_KEYS_MAX   8
-#define CHAIN_SIZE_MAX 16384
+/* In an issuer's folder. */
+#define FILE_ROOT       "root.pem"
+#define FILE_ISSUER     "issuer.pem" /* its certificate and those above it, without the root */
+#define FILE_ISSUER_KEY "key.pem"
+
+#define OWN_KEYS_MAX   64   /* of all chains, roots, and the log's */
 #define KEY_CACHE_SIZE 1024 /* account keys kept ready: parsing one costs 7 us and a point decompression's worth of checks */
 
 #define ORDER_LIFETIME_MAX_S (8 * 3600)
@@ -67,18 +70,31 @@ struct lists {
 	struct crl_made logged;     /* the newest in the log, which after a start nobody has any more */
 	bool changed;               /* something was revoked since */
 	int64_t again_ms;           /* monotonic: not before then */
-	size_t swept;               /* how many entries were left when the set was last rid of what is over */
+};
+
+/* SubjectPublicKeyInfos that nobody else may have certified. */
+struct own_keys {
+	struct bytes spki[OWN_KEYS_MAX];
+	size_t n;
+};
+
+/* One of the CA's keys that sign certificates. */
+struct ca_issuer {
+	char name[ISSUER_NAME_MAX + 1];
+	struct issuer *issuer;
+	struct buf chain;  /* wire, DER each: its certificate and those above it, without the root */
+	struct bytes root; /* DER, in the signer's arena */
+	struct lists lists;
 };
 
 struct signer {
 	int dir, log_dir;
 	struct identity identity;
 	struct arena *arena; /* what lives as long as the signer: certificates, keys of this CA */
-	struct issuer *issuer;
+	struct ca_issuer issuers[ISSUERS_MAX];
+	size_t n_issuers; /* at least one, sorted by name */
 	struct key *log_key;
-	struct bytes own[OWN_KEYS_MAX]; /* SubjectPublicKeyInfos that nobody else may have certified */
-	size_t n_own;
-	struct buf chain;
+	struct own_keys own;
 	struct arena *settings_arena;
 	struct settings settings;  /* a copy of our own */
 	struct name_policy policy; /* the settings' rules */
@@ -89,7 +105,7 @@ struct signer {
 	struct orders *orders;
 	struct set *revoked;     /* struct revoked_entry, see revoke.h */
 	struct set *compromised; /* digests of SubjectPublicKeyInfos that may not be certified any more */
-	struct lists lists;
+	size_t swept;            /* how many entries were left when the revoked set was last rid of what is over */
 	struct tls_past tls;
 	struct cached_key keys[KEY_CACHE_SIZE];
 	struct former_key former[FORMER_KEYS]; /* a ring */
@@ -100,11 +116,30 @@ struct signer {
 	struct event_limit refused_events, ignored_events; /* a hostile front can cause them as often as it likes */
 };
 
-/* keys.c: the folder's keys and certificates. */
+/* keys.c: identity and the log's key. */
 enum err_code signer_load(struct signer *s, struct err *e) MUST_USE;
-/* CONFIG when this CA cannot be: key and certificates do not belong together. `own` gets the public keys, in the arena. */
-enum err_code signer_check_ca(struct arena *a, struct bytes root_pem, struct bytes issuer_pem, struct bytes issuer_key_pem,
-    struct issuer **ret, struct buf *chain, struct bytes own[OWN_KEYS_MAX], size_t *ret_n_own, struct err *e) MUST_USE;
+/* A file with a private key: its folder's owner (or root) alone may read it, else CONFIG. */
+enum err_code signer_read_key_file(int dir, const char *name, struct buf *out, struct err *e) MUST_USE;
+
+/* issuers.c: every issuer of the folder. An older folder, which has its one issuer's files beside the log, becomes one with `issuers`. */
+enum err_code issuers_load(struct signer *s, struct err *e) MUST_USE;
+void issuers_free(struct signer *s);
+/* What an issuer's folder holds, read and held against each other: CONFIG, naming the file, when it cannot be. The public keys of its
+ * certificates are added to *own, views into the arena. ret's name stays. */
+struct issuer_files {
+	struct bytes root_pem, issuer_pem, key_pem;
+};
+enum err_code issuer_make(
+    struct arena *a, const struct issuer_files *f, struct own_keys *own, struct ca_issuer *ret, struct err *e) MUST_USE;
+void ca_issuer_free(struct ca_issuer *i);
+/* By its subjectKeyIdentifier, as a certificate's authorityKeyIdentifier has it; NULL: none of ours. */
+struct ca_issuer *issuers_find(struct signer *s, struct bytes key_id);
+/* Of a record: by its subjectKeyIdentifier, or the first one where that is zero. NULL: it is not in the folder any more. */
+struct ca_issuer *issuers_of_record(struct signer *s, const uint8_t key_id[ISSUER_KEY_SIZE]);
+/* Which one is to sign a certificate that lasts until not_after_s, for a key of this type: of those that the profile allows and that last as
+ * long, the first whose own key is of the same kind, else the first. CONFIG: none lasts as long. */
+enum err_code issuers_choose(const struct signer *s, const struct profile *p, enum key_type type, int64_t not_after_s,
+    const struct ca_issuer **ret, struct err *e) MUST_USE;
 
 /* evidence.c: what the client itself has signed. */
 struct evidence {
@@ -137,8 +172,8 @@ enum err_code account_read(struct signer *s, struct arena *a, struct bytes jwk, 
 enum err_code account_find(struct signer *s, struct arena *a, struct bytes jwk, struct account_evidence_key *ret, struct err *e) MUST_USE;
 enum err_code account_speaks(struct signer *s, const struct account_evidence_key *k, struct err *e) MUST_USE;
 /* Profile and validity, from newOrder as far as it asks for any. */
-enum err_code validity_decide(const struct signer *s, const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before,
-    int64_t before_s, bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e) MUST_USE;
+enum err_code validity_decide(const struct profile *p, int64_t order_ms, int64_t now_ms, bool wants_before, int64_t before_s,
+    bool wants_after, int64_t after_s, int64_t *ret_before_s, int64_t *ret_after_s, struct err *e) MUST_USE;
 
 /* receipts.c: control and CAA for every name of the CSR. CONFIRM when a receipt is missing or any one given does not hold. */
 enum err_code receipts_check(const struct signer *s, struct arena *a, const struct issue *i, const struct evidence *v,

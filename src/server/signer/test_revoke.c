@@ -98,7 +98,7 @@ struct bytes fetch_list(struct world *w)
 	struct crl_new n;
 	struct err e = { 0 };
 
-	assert_true(signer_crl_newest(w->s, &n));
+	assert_true(signer_crl_newest(w->s, 0, &n));
 	do {
 		struct crl_get g = { .number = n.number, .offset = whole.len };
 		memcpy(g.issuer, n.issuer, sizeof g.issuer);
@@ -117,12 +117,12 @@ struct bytes fetch_list(struct world *w)
 struct bytes must_make_list(struct world *w)
 {
 	CLEANUP(issuer_free_p) struct issuer *issuer = NULL;
-	struct wire chain = wire_of(signer_chain(w->s));
+	struct wire chain = wire_of(signer_issuer(w->s, 0).chain);
 	struct err e = { 0 };
 	bool made = false;
 	struct crl c;
 
-	w->s->lists.again_ms = 0; /* the pause between two */
+	w->s->issuers[0].lists.again_ms = 0; /* the pause between two */
 	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
 	assert_true(made);
 	struct bytes der = fetch_list(w);

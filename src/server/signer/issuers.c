@@ -1,0 +1,302 @@
+/* The CA's issuers: a folder each with certificates and key. Ceremonies put them there, offline; a running signer only reads. */
+#include "server/signer/lists.h"
+
+#include "base/codec.h"
+#include "base/seam.h"
+#include "os/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PEM_MAX       65536
+#define KEY_PEM_MAX   8192
+#define FOLDER_MOVING "issuers.moving"
+
+/* --- one issuer --- */
+
+/* A certificate of this CA, with its public key among those that nobody else may have certified. */
+static enum err_code own_certificate(struct arena *a, struct bytes der, struct own_keys *own, struct cert *ret, struct err *e)
+{
+	struct bytes copy = arena_copy(a, der);
+
+	if (!copy.ptr)
+		FAIL(e, NOMEM, "no memory for a certificate");
+	if (own->n == OWN_KEYS_MAX - 1) /* one place stays for the log's key */
+		FAIL(e, CONFIG, "the issuers' chains have more than %d certificates", OWN_KEYS_MAX - 1);
+	TRY(cert_parse(a, copy, ret, e));
+	if (!ret->is_ca)
+		FAIL(e, CONFIG, "a certificate of this CA's chain is not a CA's");
+	own->spki[own->n++] = ret->spki;
+	return ERR_OK;
+}
+
+static enum err_code signed_by(const struct cert *c, const struct cert *by, struct err *e)
+{
+	CLEANUP(key_free_p) struct key *k = NULL;
+
+	if (!bytes_eq(c->issuer_name, by->subject_name))
+		FAIL(e, CONFIG, "the issuer's chain is not in order: each certificate must be followed by its issuer's");
+	TRY(key_from_spki(by->spki, &k, e));
+	if (key_verify(k, SIG_FORM_X509, c->tbs, c->signature, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "a certificate of the issuer's chain is not signed by the one that follows");
+	return ERR_OK;
+}
+
+/* The issuer's certificate, then those above it, without the root. */
+static enum err_code read_chain(struct arena *a, struct bytes pem, const struct cert *root, struct own_keys *own, struct buf *chain,
+    struct bytes *ret_der, struct cert *ret_issuer, struct err *e)
+{
+	struct cert below, c;
+	struct bytes der;
+	size_t n = 0;
+
+	for (;;) {
+		enum err_code rc = pem_next(a, &pem, "CERTIFICATE", &der, e);
+		if (rc == ERR_NOT_FOUND)
+			break;
+		TRY(rc);
+		TRY(own_certificate(a, der, own, &c, e));
+		if (n++ == 0) {
+			*ret_der = der;
+			*ret_issuer = c;
+		} else {
+			TRY(signed_by(&below, &c, e));
+		}
+		wire_put_bytes(chain, der);
+		below = c;
+	}
+	if (n == 0)
+		FAIL(e, CONFIG, "%s holds no certificate", FILE_ISSUER);
+	return signed_by(&below, root, e);
+}
+
+enum err_code issuer_make(struct arena *a, const struct issuer_files *f, struct own_keys *own, struct ca_issuer *ret, struct err *e)
+{
+	CLEANUP(key_free_p) struct key *key = NULL;
+	CLEANUP(buf_free_p) struct buf chain = buf_new(CHAIN_SIZE_MAX);
+	struct bytes root_pem = f->root_pem, root_der, issuer_der;
+	struct cert root, issuer;
+
+	errno = 0;
+	if (pem_next(a, &root_pem, "CERTIFICATE", &root_der, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "%s holds no certificate", FILE_ROOT);
+	if (root_der.len > ROOT_SIZE_MAX)
+		FAIL(e, CONFIG, "the root's certificate has %zu bytes, at most %d are allowed", root_der.len, ROOT_SIZE_MAX);
+	TRY(own_certificate(a, root_der, own, &root, e));
+	TRY(signed_by(&root, &root, e));
+	TRY(read_chain(a, f->issuer_pem, &root, own, &chain, &issuer_der, &issuer, e));
+	if (!buf_ok(&chain))
+		FAIL(e, CONFIG, "the issuer's chain is longer than %d bytes", CHAIN_SIZE_MAX);
+	TRY(key_private_from_pem(f->key_pem, &key, e));
+	if (!bytes_eq(key_spki(key), issuer.spki))
+		FAIL(e, CONFIG, "%s is not the key of the certificate in %s", FILE_ISSUER_KEY, FILE_ISSUER);
+	if (issuer.subject_key_id.len != ISSUER_KEY_SIZE)
+		FAIL(e, CONFIG,
+		    "the issuer's certificate must have a subjectKeyIdentifier of %d bytes: its revocation lists are named by it",
+		    ISSUER_KEY_SIZE);
+	TRY(issuer_new(issuer_der, key, &ret->issuer, e));
+	ret->root = root_der;
+	ret->chain = chain;
+	chain = buf_new(0);
+	return ERR_OK;
+}
+
+void ca_issuer_free(struct ca_issuer *i)
+{
+	issuer_free(i->issuer);
+	buf_free(&i->chain);
+	*i = (struct ca_issuer){ 0 };
+}
+
+/* --- the folder --- */
+
+static enum err_code open_folder(int at, const char *name, int *ret, struct err *e)
+{
+	*ret = seam->openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
+	if (*ret < 0)
+		FAIL(e, IO, "cannot open the signer's folder \"%s\"", name);
+	return ERR_OK;
+}
+
+static bool is_there(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum err_code move_file(int from, const char *old_name, int to, const char *name, struct err *e)
+{
+	if (renameat(from, old_name, to, name) != 0 && errno != ENOENT)
+		FAIL(e, IO, "cannot move the signer's \"%s\" into %s", old_name, FOLDER_ISSUERS);
+	return ERR_OK;
+}
+
+/* A folder of the first version: root.pem, issuer.pem and issuer.key beside the log. A crash in the middle goes on at the next start. */
+static enum err_code move_first(struct signer *s, struct err *e)
+{
+	CLEANUP(close_p) int moving = -1, first = -1;
+
+	if (is_there(s->dir, FOLDER_ISSUERS) || !(is_there(s->dir, FILE_ISSUER) || is_there(s->dir, FOLDER_MOVING)))
+		return ERR_OK;
+	if (mkdirat(s->dir, FOLDER_MOVING, 0700) != 0 && errno != EEXIST)
+		FAIL(e, IO, "cannot make the signer's folder \"%s\"", FOLDER_MOVING);
+	TRY(open_folder(s->dir, FOLDER_MOVING, &moving, e));
+	if (mkdirat(moving, ISSUER_FIRST, 0700) != 0 && errno != EEXIST)
+		FAIL(e, IO, "cannot make the issuer's folder \"%s\"", ISSUER_FIRST);
+	TRY(open_folder(moving, ISSUER_FIRST, &first, e));
+	TRY(move_file(s->dir, FILE_ROOT, first, FILE_ROOT, e));
+	TRY(move_file(s->dir, "issuer.key", first, FILE_ISSUER_KEY, e));
+	TRY(move_file(s->dir, FILE_ISSUER, first, FILE_ISSUER, e));
+	TRY(file_sync_dir(first, e));
+	TRY(file_sync_dir(moving, e));
+	TRY(move_file(s->dir, FOLDER_MOVING, s->dir, FOLDER_ISSUERS, e));
+	return file_sync_dir(s->dir, e);
+}
+
+static bool is_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n > 0 && n <= ISSUER_NAME_MAX && name[n] == '\0';
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct ca_issuer *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static enum err_code list_names(struct signer *s, int folder, struct err *e)
+{
+	int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = again >= 0 ? fdopendir(again) : NULL;
+	enum err_code rc = ERR_OK;
+
+	if (!d)
+		FAIL(e, IO, "cannot read the signer's folder \"%s\"", FOLDER_ISSUERS);
+	for (struct dirent *entry; rc == ERR_OK && (entry = readdir(d));) {
+		errno = 0;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (!is_name(entry->d_name))
+			rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__,
+			    "%s holds \"%.60s\": an issuer's name has 1 to %d lower-case letters, digits and hyphens", FOLDER_ISSUERS,
+			    entry->d_name, ISSUER_NAME_MAX);
+		else if (s->n_issuers == ISSUERS_MAX)
+			rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%s holds more than %d issuers", FOLDER_ISSUERS, ISSUERS_MAX);
+		else
+			memcpy(s->issuers[s->n_issuers++].name, entry->d_name, strlen(entry->d_name) + 1);
+	}
+	closedir(d);
+	qsort(s->issuers, s->n_issuers, sizeof *s->issuers, by_name);
+	return rc;
+}
+
+static enum err_code load_issuer(struct signer *s, int folder, struct ca_issuer *i, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf root = buf_new(PEM_MAX), issuer = buf_new(PEM_MAX);
+	CLEANUP(buf_free_p) struct buf key = buf_new_secret(KEY_PEM_MAX);
+	CLEANUP(close_p) int dir = -1;
+
+	TRY(open_folder(folder, i->name, &dir, e));
+	TRY(file_read(dir, FILE_ROOT, PEM_MAX, &root, e));
+	TRY(file_read(dir, FILE_ISSUER, PEM_MAX, &issuer, e));
+	TRY(signer_read_key_file(dir, FILE_ISSUER_KEY, &key, e));
+	struct issuer_files f = { .root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .key_pem = buf_bytes(&key) };
+	return issuer_make(s->arena, &f, &s->own, i, e);
+}
+
+static enum err_code check_twins(const struct signer *s, struct err *e)
+{
+	errno = 0;
+	for (size_t i = 0; i < s->n_issuers; i++)
+		for (size_t k = 0; k < i; k++)
+			if (bytes_eq(s->issuers[i].issuer->key_id, s->issuers[k].issuer->key_id))
+				FAIL(e, CONFIG,
+				    "the issuers %s and %s have the same subjectKeyIdentifier: they would share their revocation lists",
+				    s->issuers[k].name, s->issuers[i].name);
+	return ERR_OK;
+}
+
+enum err_code issuers_load(struct signer *s, struct err *e)
+{
+	CLEANUP(close_p) int folder = -1;
+
+	TRY(move_first(s, e));
+	TRY(open_folder(s->dir, FOLDER_ISSUERS, &folder, e));
+	TRY(list_names(s, folder, e));
+	errno = 0;
+	if (s->n_issuers == 0)
+		FAIL(e, CONFIG, "there is no issuer: %s is empty", FOLDER_ISSUERS);
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		struct err why = { 0 };
+		enum err_code rc = load_issuer(s, folder, &s->issuers[i], &why);
+		errno = 0;
+		if (rc != ERR_OK)
+			return err_set(e, rc, __FILE__, __LINE__, "issuer %s: %s", s->issuers[i].name, why.detail);
+	}
+	return check_twins(s, e);
+}
+
+void issuers_free(struct signer *s)
+{
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		lists_free(&s->issuers[i].lists);
+		ca_issuer_free(&s->issuers[i]);
+	}
+	s->n_issuers = 0;
+}
+
+/* --- which --- */
+
+struct ca_issuer *issuers_find(struct signer *s, struct bytes key_id)
+{
+	for (size_t i = 0; i < s->n_issuers; i++)
+		if (bytes_eq(s->issuers[i].issuer->key_id, key_id))
+			return &s->issuers[i];
+	return NULL;
+}
+
+struct ca_issuer *issuers_of_record(struct signer *s, const uint8_t key_id[ISSUER_KEY_SIZE])
+{
+	static const uint8_t none[ISSUER_KEY_SIZE];
+
+	if (memcmp(key_id, none, sizeof none) != 0)
+		return issuers_find(s, (struct bytes){ key_id, ISSUER_KEY_SIZE });
+	for (size_t i = 0; i < s->n_issuers; i++)
+		if (strcmp(s->issuers[i].name, ISSUER_FIRST) == 0)
+			return &s->issuers[i];
+	return NULL;
+}
+
+enum err_code issuers_choose(
+    const struct signer *s, const struct profile *p, enum key_type type, int64_t not_after_s, const struct ca_issuer **ret, struct err *e)
+{
+	const struct ca_issuer *first = NULL;
+
+	(void)p;
+	errno = 0;
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		const struct ca_issuer *c = &s->issuers[i];
+		if (c->issuer->not_after_s < not_after_s)
+			continue;
+		if ((key_type(c->issuer->key) == KEY_RSA) == (type == KEY_RSA)) {
+			*ret = c;
+			return ERR_OK;
+		}
+		if (!first)
+			first = c;
+	}
+	if (!first)
+		FAIL(e, CONFIG, "the issuer's own certificate ends before this certificate would: the CA needs a new issuer");
+	*ret = first;
+	return ERR_OK;
+}
