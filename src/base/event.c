@@ -24,6 +24,23 @@ void event_set_sink(event_sink *s, void *ctx, enum event_level least)
 	sink_least = least;
 }
 
+static _Thread_local uint64_t request_now;
+
+void event_set_request(uint64_t request)
+{
+	request_now = request;
+}
+
+uint64_t event_request(void)
+{
+	return request_now;
+}
+
+void event_request_text(uint64_t request, char out[EVENT_REQUEST_LEN + 1])
+{
+	(void)snprintf(out, EVENT_REQUEST_LEN + 1, "%016" PRIx64, request);
+}
+
 void event_raise(enum event_level level, const char *name, const struct event_field *fields, size_t n_fields)
 {
 	if (sink && level >= sink_least)
@@ -149,6 +166,8 @@ static void put_text(
 {
 	put_time(b);
 	buf_add_fmt(b, " %s %s %s", level_name(level), lines->process, name);
+	if (request_now)
+		buf_add_fmt(b, " request=%016" PRIx64, request_now);
 	for (size_t i = 0; i < n; i++) {
 		size_t before = b->len;
 		buf_add_fmt(b, " %s=", fields[i].key);
@@ -177,6 +196,11 @@ static void put_json(
 	json_put_member_str(&w, "level", level_name(level));
 	json_put_member_str(&w, "process", lines->process);
 	json_put_member_str(&w, "event", name);
+	if (request_now) {
+		char text[EVENT_REQUEST_LEN + 1];
+		event_request_text(request_now, text);
+		json_put_member_str(&w, "request", text);
+	}
 	for (size_t i = 0; i < n; i++) {
 		size_t before = b->len;
 		json_put_member(&w, fields[i].key, clip(fields[i].value));

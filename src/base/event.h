@@ -17,6 +17,13 @@ typedef void event_sink(void *ctx, enum event_level level, const char *name, con
 /* Set once at the program's start, before threads. NULL drops everything. */
 void event_set_sink(event_sink *sink, void *ctx, enum event_level least);
 
+/* The request that this thread is at work on: a number that its events carry as request=HEX, and its messages to other processes
+ * (os/channel.h), so that one request can be followed through all of them. 0: none. Of this thread alone. */
+void event_set_request(uint64_t request);
+uint64_t event_request(void);
+#define EVENT_REQUEST_LEN 16
+void event_request_text(uint64_t request, char out[EVENT_REQUEST_LEN + 1]);
+
 void event_raise(enum event_level level, const char *name, const struct event_field *fields, size_t n_fields);
 /* event(EVENT_INFO, "certificate.issued", { "serial", BYTES_FMT... }): fields as struct event_field initialisers. */
 #define event(level, name, ...)                                                   \

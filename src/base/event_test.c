@@ -126,6 +126,21 @@ static void an_event_is_one_json_object(void **state)
 				       "\"event\":\"tls.failed\",\"peer\":\"192.0.2.1\",\"why\":\"a \\\"b\\\"\\n\"}\n");
 }
 
+static void events_carry_their_request(void **state)
+{
+	(void)state;
+	lines(false);
+	event_set_request(0xabc);
+	event(EVENT_INFO, "order.made", EVENT_STR("id", "x"));
+	assert_string_equal(written(), "2026-11-23T08:00:00.007Z info front order.made request=0000000000000abc id=x\n");
+	lines(true);
+	event_raise(EVENT_INFO, "bare", NULL, 0);
+	assert_non_null(strstr(written(), "\"event\":\"bare\",\"request\":\"0000000000000abc\"}"));
+	event_set_request(0);
+	event_raise(EVENT_INFO, "bare", NULL, 0);
+	assert_null(strstr(written(), "request"));
+}
+
 /* A long event loses values and says so, but stays one line of at most 4,096 bytes: what a pipe takes whole. */
 static void a_long_event_is_cut_and_says_so(void **state)
 {
@@ -246,6 +261,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(values_are_quoted_where_they_need_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_value_forges_a_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_event_is_one_json_object, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(events_carry_their_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_long_event_is_cut_and_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_error_becomes_an_event, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_sink_gets_what_it_asked_for, set_up, tear_down),

@@ -62,22 +62,10 @@ void request_give(struct request *r)
 	l->n_free_requests++;
 }
 
-/* "0123456789-1f": the server's start and the request's number in it. */
-static void request_name(struct http_server *s, char id[24])
+/* What tells this start of the server from others, and the request's number in it. Never 0. */
+static uint64_t request_number(struct http_server *s)
 {
-	static const char digits[] = "0123456789abcdef";
-	uint64_t n = atomic_fetch_add_explicit(&s->next_id, 1, memory_order_relaxed) & 0xffffffffffff;
-	char reversed[12];
-	size_t len = 0, at = strlen(s->id_prefix);
-
-	memcpy(id, s->id_prefix, at);
-	id[at++] = '-';
-	do
-		reversed[len++] = digits[n & 15];
-	while (n >>= 4);
-	while (len > 0)
-		id[at++] = reversed[--len];
-	id[at] = '\0';
+	return s->id_prefix << 40 | (atomic_fetch_add_explicit(&s->next_id, 1, memory_order_relaxed) & 0xffffffffff);
 }
 
 /* On a worker. */
@@ -115,7 +103,7 @@ bool request_dispatch(struct request *r)
 		.server_ctx = s->ctx,
 	};
 	memcpy(r->pub.address, r->conn->address, sizeof r->pub.address);
-	request_name(s, r->pub.id);
+	r->pub.id = request_number(s);
 	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
 	if (workers_put(s->workers, request_run, r))
 		return true;

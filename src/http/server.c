@@ -47,7 +47,7 @@ enum err_code http_server_new(
     const struct http_limits *limits, http_handler *handler, http_problem_fn *problem, void *ctx, struct http_server **ret, struct err *e)
 {
 	pthread_condattr_t monotonic;
-	uint8_t start[5];
+	uint8_t start[3];
 
 	TRY(check_limits(limits, e));
 	struct http_server *s = calloc(1, sizeof *s);
@@ -60,7 +60,7 @@ enum err_code http_server_new(
 	pthread_cond_init(&s->loop_ended, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	random_bytes(start, sizeof start);
-	hex_encode(BYTES_ARRAY(start), s->id_prefix);
+	s->id_prefix = (uint64_t)(start[0] | 1) << 16 | (uint64_t)start[1] << 8 | start[2];
 	s->addresses = address_table_new(limits->connections_max);
 	s->loops = calloc(limits->loops, sizeof *s->loops);
 	if (!s->addresses || !s->loops) {

@@ -24,11 +24,11 @@ struct http_request {
 	struct bytes if_none_match; /* ptr NULL when absent */
 	struct bytes body;
 	uint8_t address[16]; /* the client's; IPv4 in its mapped form */
-	char id[24];         /* request id for logs and for our log fields in other processes */
+	uint64_t id;         /* unique in this server's life, and most likely beyond: for logs (base/event.h) */
 	void *server_ctx;    /* what the owner gave to http_server_new */
 };
 
-#define HTTP_FIELDS_MAX 12
+#define HTTP_FIELDS_MAX 16
 struct http_field {
 	const char *name;
 	struct bytes value; /* printable ASCII; others are refused as a BUG and sent as a bare 500; ptr NULL: left out */

@@ -113,7 +113,7 @@ struct http_server {
 		bool tls;
 	} listeners[HTTP_LISTENERS_MAX];
 	unsigned n_listeners;
-	char id_prefix[11]; /* of request ids: what tells this start of the server from others */
+	uint64_t id_prefix; /* of request ids: 24 bits, not 0 */
 	_Atomic uint64_t next_id;
 	_Atomic uint64_t accepted, refused_connections, handshakes, handshake_failures, requests, bad_requests, timeouts, overloaded,
 	    open_now;

@@ -87,7 +87,7 @@ static void about(struct http_request *r)
 	inet_ntop(AF_INET6, r->address, address, sizeof address);
 	answer_text(r, "text/plain",
 	    arena_fmt(r->arena, "%.*s|%.*s|%.*s|%.*s|%s|%zu", BYTES_FMT(r->method_name), BYTES_FMT(r->path), BYTES_FMT(r->query),
-		BYTES_FMT(r->host), address, strlen(r->id)));
+		BYTES_FMT(r->host), address, (size_t)(r->id != 0)));
 }
 
 static enum http_handled handler(struct http_request *r)

@@ -1,5 +1,6 @@
 #include "os/channel.h"
 
+#include "base/event.h"
 #include "base/seam.h"
 #include "base/wire.h"
 
@@ -356,12 +357,26 @@ static enum err_code enqueue(struct channel *c, const struct packet *head, struc
 	return ERR_OK;
 }
 
+static void put_be(uint64_t v, size_t n, uint8_t *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+}
+
+static void put_header(uint16_t type, uint32_t id, uint8_t out[CHANNEL_HEADER_LEN])
+{
+	put_be(type, 2, out);
+	put_be(0, 2, out + 2);
+	put_be(id, 4, out + 4);
+	put_be(event_request(), 8, out + 8);
+}
+
 static enum err_code send_any(struct channel *c, uint16_t type, uint32_t id, struct bytes body, int fd, struct err *e)
 {
 	const struct message_rule *r = rule_to_send(c, type, body.len, fd >= 0);
-	const uint8_t header[CHANNEL_HEADER_LEN] = { (uint8_t)(type >> 8), (uint8_t)type, 0, 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16),
-		(uint8_t)(id >> 8), (uint8_t)id };
+	uint8_t header[CHANNEL_HEADER_LEN];
 
+	put_header(type, id, header);
 	errno = 0;
 	if (!r)
 		FAIL(e, BUG, "message %u of %zu bytes is not ours to send here", type, body.len);
@@ -527,6 +542,7 @@ static enum err_code receive_one(struct channel *c, struct message *ret, bool *r
 	struct message m = { .type = wire_u16(&w), .fd = fd };
 	uint16_t zero = wire_u16(&w);
 	m.id = wire_u32(&w);
+	m.request = wire_u64(&w);
 	m.body = w.rest;
 	*ret_good = false;
 	if (w.failed || (h.msg_flags & MSG_TRUNC))

@@ -1,5 +1,6 @@
 /* Message channels between our processes: SOCK_SEQPACKET socket pairs, so that a bad message never spoils the next.
- * A packet is u16 type, u16 zero, u32 id, body (wire.h). A table of rules says who may send what to whom, how large, and how
+ * A packet is u16 type, u16 zero, u32 id, u64 request, body (wire.h). The request is the one that the sender was at work on
+ * (base/event.h); it is for logs alone. A table of rules says who may send what to whom, how large, and how
  * many requests may wait for their answers (credits). Bad input is refused and counted; it never ends the process. */
 #ifndef CHANCERY_OS_CHANNEL_H
 #define CHANCERY_OS_CHANNEL_H
@@ -7,7 +8,7 @@
 #include "base/err.h"
 
 #define CHANNEL_BODY_MAX   131072
-#define CHANNEL_HEADER_LEN 8
+#define CHANNEL_HEADER_LEN 16
 /* Most notices that wait for a socket to take them. Requests and answers need no such number: at most their credits wait. */
 #define CHANNEL_NOTICES_QUEUED 64
 
@@ -26,6 +27,7 @@ struct message_rule {
 struct message {
 	uint16_t type;
 	uint32_t id;       /* chosen by the requester, repeated in the answer */
+	uint64_t request;  /* whose sake it is sent for: for event_set_request() */
 	struct bytes body; /* valid until the next channel_receive() on this channel */
 	int fd;            /* a descriptor that came along, now the receiver's to close; -1: none */
 };

@@ -21,7 +21,7 @@ static unsigned open_descriptors(void)
 
 static void send_with_fds(const struct pair *p, uint16_t type, int fd, size_t n_fds)
 {
-	uint8_t header[] = { (uint8_t)(type >> 8), (uint8_t)type, 0, 0, 0, 0, 0, 77 };
+	uint8_t header[] = { (uint8_t)(type >> 8), (uint8_t)type, 0, 0, 0, 0, 0, 77, [CHANNEL_HEADER_LEN - 1] = 0 };
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))] = { 0 };
 	struct iovec iov = { header, sizeof header };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(n_fds * sizeof(int)) };
@@ -178,7 +178,7 @@ static void test_an_answer_before_its_request_left(void **state)
 
 	fill(p, &n);
 	assert_int_equal(say(p->front, ASK, 500, ""), ERR_OK);
-	const uint8_t forged[] = { 0, ANSWER, 0, 0, 0, 0, 500 >> 8, 500 & 0xff };
+	const uint8_t forged[CHANNEL_HEADER_LEN] = { 0, ANSWER, 0, 0, 0, 0, 500 >> 8, 500 & 0xff };
 	assert_int_equal(send(channel_fd(p->signer), forged, sizeof forged, 0), sizeof forged);
 	expect_nothing(p->front);
 	assert_int_equal(channel_counts(p->front).refused_turn, 1);

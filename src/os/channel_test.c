@@ -1,4 +1,5 @@
 /* Who may say what, how much and how often. */
+#include "base/event.h"
 #include "os/channel_testing.h"
 
 #include <fcntl.h>
@@ -33,12 +34,26 @@ static void test_ask_and_answer(void **state)
 static void test_packet_on_the_wire(void **state)
 {
 	struct pair *p = *state;
-	const uint8_t want[] = { 0, ASK, 0, 0, 1, 2, 3, 4, 'x' };
+	const uint8_t want[] = { 0, ASK, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 'x' };
 	uint8_t got[32];
 
+	event_set_request(0x1234);
 	assert_int_equal(say(p->front, ASK, 0x01020304, "x"), ERR_OK);
+	event_set_request(0);
 	assert_int_equal(recv(channel_fd(p->signer), got, sizeof got, 0), sizeof want);
 	assert_memory_equal(got, want, sizeof want);
+}
+
+static void test_the_request_goes_along(void **state)
+{
+	struct pair *p = *state;
+	struct message m;
+
+	event_set_request(UINT64_MAX - 1);
+	assert_int_equal(say(p->front, ASK, 1, ""), ERR_OK);
+	event_set_request(0);
+	assert_int_equal(hear(p->signer, &m), ERR_OK);
+	assert_true(m.request == UINT64_MAX - 1);
 }
 
 static void test_descriptors_are_closed_on_exec(void **state)
@@ -113,7 +128,7 @@ static void test_refused_size(void **state)
 
 	send_raw(p, "", 0); /* which recvmsg() tells like the end */
 	send_raw(p, "\0", 1);
-	send_raw(p, "\0\0\0\0\0\0\0", 7);
+	send_raw(p, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", CHANNEL_HEADER_LEN - 1);
 	send_as(p, ASK, 0, 1, 101);
 	send_as(p, LIST, 0, 1, 1);
 	send_as(p, BIG, 0, 1, CHANNEL_BODY_MAX + 1);
@@ -246,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_PAIR(test_ask_and_answer),
 		WITH_PAIR(test_packet_on_the_wire),
+		WITH_PAIR(test_the_request_goes_along),
 		WITH_PAIR(test_descriptors_are_closed_on_exec),
 		WITH_PAIR(test_what_we_may_not_send),
 		WITH_PAIR(test_credits),

@@ -86,7 +86,7 @@ void send_as(const struct pair *p, uint16_t type, uint16_t zero, uint32_t id, si
 {
 	static uint8_t packet[sizeof large];
 	const uint8_t header[] = { (uint8_t)(type >> 8), (uint8_t)type, (uint8_t)(zero >> 8), (uint8_t)zero, (uint8_t)(id >> 24),
-		(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
+		(uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id, 0, 0, 0, 0, 0, 0, 0, 0 };
 
 	memcpy(packet, header, sizeof header);
 	send_raw(p, packet, sizeof header + body);

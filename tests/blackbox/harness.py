@@ -140,7 +140,7 @@ class Ca:
             result = self.run("status", "--json", "--config", self.config, check=False)
             if result.returncode == 0:
                 status = json.loads(result.stdout)
-                if status["ready"] and status["processes"]["front"]["counts"]["signer_connected"]:
+                if status["ready"] and status["processes"]["front"].get("counts", {}).get("signer_connected"):
                     return status
             time.sleep(0.05)
         raise AssertionError("the CA did not become ready:\n" + self.log_text())

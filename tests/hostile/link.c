@@ -26,6 +26,7 @@ struct bytes packet_of(struct arena *a, uint16_t type, uint32_t id, struct bytes
 	wire_put_u16(&out, type);
 	wire_put_u16(&out, 0);
 	wire_put_u32(&out, id);
+	wire_put_u64(&out, UINT64_MAX); /* the request, for logs */
 	wire_put_fixed(&out, body);
 	return copy_of(a, buf_bytes(&out));
 }
@@ -94,6 +95,7 @@ bool link_receive(struct attacker *w, struct link *l, int wait_ms, struct messag
 			*ret = (struct message){ .type = wire_u16(&wire), .fd = -1 };
 			(void)wire_u16(&wire);
 			ret->id = wire_u32(&wire);
+			ret->request = wire_u64(&wire);
 			ret->body = wire.rest;
 			if (ret->type == MESSAGE_CRL_NEW)
 				MAY_FAIL(crl_new_read(ret->body, &w->list, NULL));

@@ -5,8 +5,9 @@
 #include "base/event.h"
 #include "base/json.h"
 
-#include <stdio.h>
+#include <arpa/inet.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PROBLEM_TYPE "application/problem+json"
@@ -122,7 +123,7 @@ static void add_cors(const struct settings *s, struct bytes origin, struct http_
 	if (!allowed.ptr)
 		return;
 	add_field(res, "Access-Control-Allow-Origin", allowed);
-	add_field(res, "Access-Control-Expose-Headers", BYTES_LIT("Link, Location, Replay-Nonce, Retry-After"));
+	add_field(res, "Access-Control-Expose-Headers", BYTES_LIT("Link, Location, Replay-Nonce, Retry-After, X-Request-Id"));
 }
 
 /* Fields of every ACME answer: where the directory is (RFC 8555 §7.1), a nonce where one is due (§6.5), no caching (§7.2), and who
@@ -143,6 +144,56 @@ static void add_common(struct front *f, struct arena *a, struct bytes origin, st
 	}
 }
 
+/* "192.0.2.1", "2001:db8::1" */
+static void address_text(const uint8_t address[16], char out[INET6_ADDRSTRLEN])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool v4 = memcmp(address, mapped, sizeof mapped) == 0;
+
+	if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? address + 12 : address, out, INET6_ADDRSTRLEN))
+		out[0] = '\0';
+}
+
+static struct bytes field_of(const struct http_response *res, const char *name)
+{
+	for (size_t i = 0; i < res->n_fields; i++)
+		if (strcmp(res->fields[i].name, name) == 0)
+			return res->fields[i].value;
+	return BYTES_LIT("");
+}
+
+/* What a client has asked and what became of it: one line each. Reading the directory and taking nonces is not told. The event's request is
+ * also the answer's X-Request-Id, so that a client's report can be found here. */
+static void log_answer(const struct front *f, const struct http_request *http, const struct http_response *res, const struct err *err)
+{
+	const char *method = http->method == HTTP_POST ? "POST" : "GET";
+	uint64_t before = event_request();
+	char address[INET6_ADDRSTRLEN], status[8];
+
+	if (!f->settings->log_requests || (!err && http->method != HTTP_POST))
+		return;
+	event_set_request(http->id);
+	address_text(http->address, address);
+	(void)snprintf(status, sizeof status, "%d", res->status);
+	if (err)
+		event(EVENT_INFO, "request.refused", EVENT_STR("method", method), { "path", http->path }, EVENT_STR("status", status),
+		    EVENT_STR("problem", err_urn(err->code)), EVENT_STR("detail", err->detail), EVENT_STR("address", address));
+	else
+		event(EVENT_INFO, "request.done", EVENT_STR("method", method), { "path", http->path }, EVENT_STR("status", status),
+		    { "location", field_of(res, "Location") }, EVENT_STR("address", address));
+	event_set_request(before);
+}
+
+static void add_request_id(const struct http_request *http, struct http_response *res)
+{
+	char *text = arena_alloc(http->arena, EVENT_REQUEST_LEN + 1);
+
+	if (!text)
+		return;
+	event_request_text(http->id, text);
+	add_field(res, "X-Request-Id", (struct bytes){ (uint8_t *)text, EVENT_REQUEST_LEN });
+}
+
 void front_answer(struct front *f, struct http_request *http, struct reply *reply, bool with_nonce)
 {
 	if (reply->page)
@@ -156,6 +207,8 @@ void front_answer(struct front *f, struct http_request *http, struct reply *repl
 		front_answer_error(f, http, &e, NULL);
 		return;
 	}
+	add_request_id(http, &reply->http);
+	log_answer(f, http, &reply->http, NULL);
 	http_answer(http, &reply->http);
 }
 
@@ -203,6 +256,8 @@ void front_answer_error(struct front *f, struct http_request *http, const struct
 		add_field(&res, "WWW-Authenticate", BYTES_LIT("ACME"));
 	add_more(http->arena, more, &res);
 	add_common(f, http->arena, http->origin, &res, true);
+	add_request_id(http, &res);
+	log_answer(f, http, &res, err);
 	http_answer(http, &res);
 	buf_free(&body);
 }

@@ -195,11 +195,13 @@ enum http_handled front_handle(struct http_request *http)
 	struct err e = { 0 };
 	bool post = http->method == HTTP_POST;
 
+	event_set_request(http->id);
 	enum err_code rc = dispatch(&r, &reply, &e);
 	if (r.key)
 		key_free(r.key);
 	if (rc == ERR_OK && reply.parked) {
 		buf_free(&reply.body);
+		event_set_request(0);
 		return HTTP_PARKED;
 	}
 	if (rc == ERR_OK)
@@ -207,5 +209,6 @@ enum http_handled front_handle(struct http_request *http)
 	else
 		front_answer_error(r.front, http, &e, &reply.more);
 	buf_free(&reply.body);
+	event_set_request(0);
 	return HTTP_ANSWERED;
 }

@@ -408,6 +408,7 @@ static const struct {
 	{ "front", "workers", check_workers },
 	{ "front", "order-lifetime", check_order_lifetime },
 	{ "", "external-accounts", check_external },
+	{ "", "log-requests", check_bool },
 	{ "front", "terms-agree-again", check_bool },
 	{ "front", "authz-reuse", check_bool },
 	{ "front", "orders-page", check_page },

@@ -2,6 +2,7 @@
 #include "server/signer/lists.h"
 
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/event.h"
 
 #include <errno.h>
@@ -246,12 +247,16 @@ static enum err_code prepare(struct round *w, struct err *e)
 	for (int urgent = 1; urgent >= 0; urgent--)
 		for (size_t i = 0; i < w->n; i++) {
 			const struct request_row *row = &request_rows[w->jobs[i].r->kind];
+			event_set_request(w->jobs[i].r->request);
 			if (row->prepare && row->urgent == (urgent == 1))
 				TRY(prepare_event(w, &w->jobs[i], e));
 		}
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++) {
+		event_set_request(w->jobs[i].r->request);
 		if (!request_rows[w->jobs[i].r->kind].prepare)
 			prepare_issuance(w, &w->jobs[i]);
+	}
+	event_set_request(0);
 	return ERR_OK;
 }
 
@@ -306,6 +311,16 @@ static enum err_code add_result(struct round *w, struct job *j, struct err *e)
 	return log_end(w->s->log, LOG_RESULT, w->now_ms, &j->offset, e);
 }
 
+static void tell_issued(const struct job *j)
+{
+	char serial[HEX_LEN(SERIAL_SIZE) + 1], order[BASE64URL_LEN(ORDER_ID_SIZE) + 1];
+
+	hex_encode(BYTES_ARRAY(j->serial), serial);
+	base64url_encode(BYTES_ARRAY(j->order), order);
+	event(EVENT_INFO, "certificate.issued", EVENT_STR("serial", serial), EVENT_STR("issuer", j->issuer->name),
+	    { "profile", j->profile->name }, EVENT_STR("order", j->tls ? "tls" : order));
+}
+
 /* The certificate exists durably: from here on it is the order's only one. */
 static enum err_code settle(struct round *w, struct job *j, struct err *e)
 {
@@ -329,6 +344,7 @@ static enum err_code settle(struct round *w, struct job *j, struct err *e)
 		orders_add(s->orders, &d);
 		s->counts.issued++;
 	}
+	tell_issued(j);
 	if (!j->r->issued.serial.ptr)
 		FAIL(e, NOMEM, "no memory for an answer: ask again");
 	return ERR_OK;
@@ -365,6 +381,9 @@ static void answer(struct round *w, struct job *j)
 	struct signer_request *r = j->r;
 	enum err_code rc = ERR_OK;
 
+	event_set_request(r->request);
+	if (j->kind == JOB_EVENT)
+		event(EVENT_INFO, "request.recorded", EVENT_STR("record", log_type_name(request_rows[r->kind].record)));
 	if (j->kind == JOB_NEW) {
 		rc = settle(w, j, &r->why);
 	} else if (j->kind == JOB_REPEATED && j->twin && j->twin->kind == JOB_REFUSED) {
@@ -376,6 +395,7 @@ static void answer(struct round *w, struct job *j)
 	}
 	if (rc != ERR_OK)
 		refuse(w, j, rc);
+	event_set_request(0);
 	if (j->kind == JOB_REFUSED)
 		return;
 	r->code = ERR_OK;

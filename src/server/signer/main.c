@@ -179,7 +179,7 @@ static void enqueue(struct server *v, const struct message *m, enum request_kind
 {
 	struct signer_request *r = &v->batch[v->n];
 
-	*r = (struct signer_request){ .kind = kind, .body = arena_copy(v->arena, m->body) };
+	*r = (struct signer_request){ .kind = kind, .request = m->request, .body = arena_copy(v->arena, m->body) };
 	if (!r->body.ptr) {
 		send_refused(v, m->id, ERR_NOMEM, "no memory for a request");
 		return;

@@ -56,6 +56,7 @@ uint16_t signer_answer_type(enum request_kind kind);
 #define SIGNER_BATCH_MAX 64
 struct signer_request {
 	enum request_kind kind;
+	uint64_t request;  /* of the client, for the log */
 	struct bytes body; /* of the message; with ISSUE_TLS, the fixed template for the CA's own TLS certificate, a CSR */
 	/* out; the memory is the arena's */
 	enum err_code code;

@@ -16,6 +16,7 @@ struct job {
 	struct front *front;
 	struct job *next, *previous;
 	uint32_t id;
+	uint64_t request; /* of the client, for the log */
 	enum validation_parts parts;
 	struct validation *validation;
 };
@@ -107,8 +108,10 @@ static void on_validated(void *ctx, const struct validation_result *result)
 
 	j->validation = NULL;
 	j->front->counts->redirects += result->redirects;
+	event_set_request(j->request);
 	log_result(result);
 	answer_validate(j->front, j->parts, j->id, &result->validated);
+	event_set_request(0);
 	job_free(j);
 }
 
@@ -119,7 +122,7 @@ static enum err_code start_job(struct front *f, const struct validate *v, enum v
 	errno = 0;
 	if (!j)
 		FAIL(e, NOMEM, "no memory for a validation");
-	*j = (struct job){ .front = f, .next = f->first, .id = id, .parts = parts };
+	*j = (struct job){ .front = f, .next = f->first, .id = id, .request = event_request(), .parts = parts };
 	if (f->first)
 		f->first->previous = j;
 	f->first = j;
@@ -171,10 +174,12 @@ static void on_message(void *ctx, const struct message *m)
 {
 	struct front *f = ctx;
 
+	event_set_request(m->request);
 	if (m->type == MESSAGE_VALIDATE || m->type == MESSAGE_RECHECK)
 		on_validate(f, m);
 	else if (m->type == MESSAGE_TOKENS_ASK)
 		on_tokens_ask(f, m);
+	event_set_request(0);
 }
 
 static void on_closed(void *ctx, const struct err *why)
