@@ -15,7 +15,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {"STRING": "String", "UINT": "Number", "SECONDS": "Duration", "BOOL": "True or false", "LIST": "List of strings",
          "RATE": "Rate", "FILES": "List of files"}
 READERS = {"F": "front", "V": "validator", "S": "signer", "P": "parent"}
-SECTIONS = {"": "TOP LEVEL", **{name: f"SECTION {name}" for name in ("front", "publish", "policy", "limits", "validator", "signer")}}
 STRING = r'"(?:\\.|[^"\\])*"'
 ROW = re.compile(r'^X\(\s*"([^"]*)",\s*"([^"]+)",\s*\w+,\s*(\w+),\s*(' + STRING + r"),\s*([FVSP|]+),\s*((?:" + STRING + r"\s*)+)\)", re.M)
 
@@ -47,7 +46,7 @@ def settings_page():
     for section, option, kind, default, readers, doc in settings():
         if section != current:
             out += [".El"] if current is not None else []
-            out += [f".Sh {SECTIONS[section]}", ".Bl -tag -width Ds"]
+            out += [".Sh " + (f"SECTION {section}" if section else "TOP LEVEL"), ".Bl -tag -width Ds"]
             current = section
         told = ", ".join(READERS[r] for r in readers)
         out += [f".It Ic {option}", doc, f"{KINDS[kind]}, {default_of(kind, default)}.", f"Read by: {told}."]

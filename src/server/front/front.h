@@ -33,6 +33,7 @@ struct front {
 	struct validations *validations;
 	atomic_uint rechecking;          /* orders whose CAA is being looked at again */
 	struct publish *publish;         /* NULL: nothing is published */
+	struct admin *admin;             /* NULL: nobody monitors */
 	_Atomic bool signer_hello;       /* the signer has answered HELLO on its present channel */
 	_Atomic int64_t tls_not_after_s; /* of our own certificate; 0: none */
 	_Atomic int64_t tls_not_before_s;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/json.h"
+#include "server/front/admin.h"
 #include "server/front/chains.h"
 #include "server/front/finalize.h"
 #include "server/front/key_rules.h"
@@ -44,8 +45,8 @@ struct control {
 	struct front f;
 	struct retired *retired;
 	int wake;
-	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX];
-	size_t n_listeners, n_publish;
+	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX], admin_listeners[LISTENERS_MAX];
+	size_t n_listeners, n_publish, n_admin;
 	int64_t tls_looked_ms, limits_saved_ms;
 	bool started, stopping;
 	atomic_bool http_stopped;
@@ -159,6 +160,7 @@ static void put_status(struct control *c, struct buf *out)
 	json_put_member_bool(&w, "signer_connected", atomic_load(&c->f.signer_hello));
 	rfc3339_format(atomic_load(&c->f.tls_not_after_s), time);
 	json_put_member_str(&w, "tls_not_after", time);
+	json_put_member_uint(&w, "tls_not_after_s", (uint64_t)atomic_load(&c->f.tls_not_after_s));
 	json_put_member_uint(&w, "validations_waiting", peer_waiting(c->f.validator));
 	json_put_member_uint(&w, "issuances_waiting", peer_waiting(c->f.signer));
 	status_put_channel(&w, "validator_channel", peer_counts(c->f.validator));
@@ -260,6 +262,12 @@ static enum err_code parent_message(struct control *c, const struct message *m, 
 		return take_listener(c->listeners, &c->n_listeners, m->fd, e);
 	case MESSAGE_LISTENER_PUBLISH:
 		return take_listener(c->publish_listeners, &c->n_publish, m->fd, e);
+	case MESSAGE_LISTENER_ADMIN:
+		return take_listener(c->admin_listeners, &c->n_admin, m->fd, e);
+	case MESSAGE_METRICS:
+		if (c->f.admin)
+			admin_take(c->f.admin, m);
+		return ERR_OK;
 	case MESSAGE_PEER_FRONT:
 		return connect_peer(c, m, e);
 	case MESSAGE_SETTINGS_FRONT:
@@ -324,6 +332,8 @@ static int run_timers(struct control *c)
 	tokens_refill(c->f.tokens);
 	if (c->f.publish)
 		publish_tick(c->f.publish);
+	if (c->f.admin)
+		admin_tick(c->f.admin);
 	if (atomic_load(&c->f.signer_hello) && now_ms - c->tls_looked_ms >= TLS_EVERY_MS && tls_due(&c->f, clock_wall_ms() / 1000) &&
 	    http_server_run(c->f.http, tls_renew, &c->f, NULL) == ERR_OK)
 		c->tls_looked_ms = now_ms;
@@ -379,6 +389,16 @@ static enum err_code start_publish(struct control *c, struct err *e)
 	return publish_start(c->f.publish, e);
 }
 
+static enum err_code start_admin(struct control *c, struct err *e)
+{
+	if (c->n_admin == 0)
+		return ERR_OK;
+	TRY(admin_new(&c->f, c->wake, &c->f.admin, e));
+	for (size_t i = 0; i < c->n_admin; i++)
+		TRY(admin_listen(c->f.admin, c->admin_listeners[i], e));
+	return admin_start(c->f.admin, e);
+}
+
 static enum err_code start(struct control *c, struct err *e)
 {
 	struct front *f = &c->f;
@@ -388,13 +408,15 @@ static enum err_code start(struct control *c, struct err *e)
 	TRY(terms_new(f->child.folder, &f->terms, e));
 	TRY(limits_state_load(f, e));
 	TRY(http_server_new(&limits, front_handle, front_server_problem, f, &f->http, e));
-	while (c->n_listeners < f->settings->listen.n || c->n_publish < f->settings->publish_listen.n)
+	while (c->n_listeners < f->settings->listen.n || c->n_publish < f->settings->publish_listen.n ||
+	       c->n_admin < f->settings->admin_listen.n)
 		TRY(loop_once(c, TICK_MS, e));
 	for (size_t i = 0; i < c->n_listeners; i++)
 		TRY(http_server_listen(f->http, c->listeners[i], true, e));
 	TRY(tls_load(f, e));
 	TRY(http_server_start(f->http, e));
 	TRY(start_publish(c, e));
+	TRY(start_admin(c, e));
 	c->started = true;
 	c->limits_saved_ms = clock_monotonic_ms();
 	c->tls_looked_ms = c->limits_saved_ms - TLS_EVERY_MS;
@@ -422,6 +444,7 @@ static void end_http(struct control *c)
 	pthread_t stopper;
 	struct err e = { 0 };
 
+	admin_stop(c->f.admin, 0);
 	http_server_hold(c->f.http);
 	if (pthread_create(&stopper, NULL, stop_http, c) != 0) {
 		publish_stop(c->f.publish, STOP_GRACE_MS);
@@ -443,6 +466,7 @@ static void end(struct control *c)
 	if (c->f.http)
 		end_http(c);
 	c->f.http = NULL;
+	admin_free(c->f.admin);
 	publish_free(c->f.publish);
 	peer_free(c->f.validator);
 	peer_free(c->f.signer);

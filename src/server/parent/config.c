@@ -13,8 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPTIONS_MAX 64
-#define TEXT_MAX    (1u << 20)
+#define OPTIONS_MAX  64
+#define SECTIONS_MAX 16
+#define TEXT_MAX     (1u << 20)
 
 /* What the callbacks of libconfuse, which know only their cfg_t, write to. One configuration is read at a time. */
 static struct buf *reading_messages;
@@ -320,18 +321,31 @@ static enum err_code prepare_text(struct buf *text, const char *path, struct buf
 	FAIL(e, CONFIG, "the configuration is wrong");
 }
 
+/* Whether a row before this one is of the same section. */
+static bool section_known(const char *name, size_t row)
+{
+	for (size_t i = 0; i < row; i++)
+		if (strcmp(settings_rows[i].section, name) == 0)
+			return true;
+	return false;
+}
+
 enum err_code config_read(struct arena *a, const char *path, struct settings *ret, struct buf *messages, struct err *e)
 {
-	static const char *const names[] = { "front", "publish", "policy", "limits", "validator", "signer" };
-	static cfg_opt_t options[sizeof names / sizeof *names][OPTIONS_MAX], profile[OPTIONS_MAX], incident[OPTIONS_MAX], top[OPTIONS_MAX];
+	static cfg_opt_t options[SECTIONS_MAX][OPTIONS_MAX], profile[OPTIONS_MAX], incident[OPTIONS_MAX], top[OPTIONS_MAX];
 	const cfg_opt_t end = CFG_END(), include = CFG_FUNC("include", cfg_include),
 			profiles = CFG_SEC("profile", profile, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 			incidents = CFG_SEC("incident", incident, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	size_t n = options_of("", top);
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		options[i][options_of(names[i], options[i])] = end;
-		const cfg_opt_t section = CFG_SEC(names[i], options[i], CFGF_NONE);
+	for (size_t i = 0, k = 0; i < settings_rows_n; i++) {
+		const char *name = settings_rows[i].section;
+		if (!*name || section_known(name, i))
+			continue;
+		if (k == SECTIONS_MAX || n + 4 > OPTIONS_MAX)
+			FAIL(e, BUG, "more sections than there is room for");
+		options[k][options_of(name, options[k])] = end;
+		const cfg_opt_t section = CFG_SEC((char *)(uintptr_t)name, options[k++], CFGF_NONE);
 		top[n++] = section;
 	}
 	for (size_t i = 0; i < profile_rows_n; i++) {

@@ -415,6 +415,7 @@ static const struct {
 	{ "front", "cors-origins", check_origin },
 	{ "front", "alternate-chains", check_filled },
 	{ "front", "renewal-explanation", check_url },
+	{ "admin", "listen", check_listen },
 	{ "publish", "listen", check_listen },
 	{ "publish", "base-url", check_publish_url },
 	{ "policy", "allow-names", check_rule },

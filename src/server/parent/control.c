@@ -14,11 +14,13 @@
 
 #define ANSWER_MS   2000
 #define COMMAND_MAX 64
-#define ANSWER_MAX  (256u << 10)
+#define ANSWER_MAX  CHANNEL_BODY_MAX /* three statuses, and what goes round them */
 
-/* One operator's connection. */
+/* Somebody who asks: an operator's connection, or the front. */
 struct client {
-	int fd; /* -1: free */
+	int fd; /* -1: free, or the front */
+	bool is_front;
+	uint32_t front_id; /* of its question */
 	char command[COMMAND_MAX];
 	size_t len;
 	bool asked;
@@ -70,6 +72,11 @@ static void client_close(struct client *client)
 	*client = (struct client){ .fd = -1 };
 }
 
+static bool is_free(const struct client *client)
+{
+	return client->fd < 0 && !client->is_front;
+}
+
 void control_free(struct control *c)
 {
 	if (!c)
@@ -86,7 +93,7 @@ size_t control_poll(struct control *c, struct pollfd *fds)
 
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct client *client = &c->clients[i];
-		room = room || client->fd < 0;
+		room = room || is_free(client);
 		fds[1 + i] = (struct pollfd){ .fd = client->asked ? -1 : client->fd, .events = POLLIN };
 	}
 	fds[0] = (struct pollfd){ .fd = room ? c->socket.fd : -1, .events = POLLIN };
@@ -122,6 +129,18 @@ static bool everything_ready(const struct control *c)
 	return true;
 }
 
+static void send_answer(struct control *c, const struct client *client, struct bytes text)
+{
+	struct channel *front = c->family->members[PROCESS_FRONT].channel;
+
+	if (!client->is_front) {
+		if (send(client->fd, text.ptr, text.len, MSG_NOSIGNAL) != (ssize_t)text.len)
+			event(EVENT_WARNING, "control.not_answered", EVENT_STR("command", client->command));
+	} else if (front) {
+		MAY_FAIL(channel_send(front, MESSAGE_METRICS, client->front_id, text, NULL)); /* it may be another one by now */
+	}
+}
+
 static void answer(struct control *c, struct client *client)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(ANSWER_MAX);
@@ -138,8 +157,7 @@ static void answer(struct control *c, struct client *client)
 	json_end_object(&w);
 	json_end_object(&w);
 	buf_add_u8(&out, '\n');
-	if (send(client->fd, out.ptr, out.len, MSG_NOSIGNAL) != (ssize_t)out.len)
-		event(EVENT_WARNING, "control.not_answered", EVENT_STR("command", client->command));
+	send_answer(c, client, buf_bytes(&out));
 	client_close(client);
 }
 
@@ -165,11 +183,25 @@ static void ask_children(struct control *c, struct client *client)
 	}
 }
 
+/* In a place that an operator would have; where none is free, an empty answer says so. */
+void control_front_asks(struct control *c, uint32_t id)
+{
+	struct client asker = { .fd = -1, .is_front = true, .front_id = id };
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (is_free(&c->clients[i])) {
+			c->clients[i] = asker;
+			ask_children(c, &c->clients[i]);
+			return;
+		}
+	send_answer(c, &asker, BYTES_NONE);
+}
+
 void control_child_status(struct control *c, enum process who, uint32_t id, struct bytes json)
 {
 	struct client *client = id >> 24 < CONTROL_CLIENTS_MAX ? &c->clients[id >> 24] : NULL;
 
-	if (!client || client->fd < 0 || !client->waits[who])
+	if (!client || is_free(client) || !client->waits[who])
 		return;
 	client->waits[who] = false;
 	buf_add(&client->status[who], json);
@@ -231,7 +263,7 @@ static void take_client(struct control *c)
 	if (fd < 0)
 		return;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (c->clients[i].fd < 0) {
+		if (is_free(&c->clients[i])) {
 			c->clients[i] = (struct client){ .fd = fd, .deadline_ms = clock_monotonic_ms() + ANSWER_MS };
 			return;
 		}
@@ -245,13 +277,13 @@ void control_serve(struct control *c)
 	take_client(c);
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct client *client = &c->clients[i];
-		if (client->fd < 0)
+		if (is_free(client))
 			continue;
 		if (!client->asked)
 			read_command(c, client);
-		if (client->fd >= 0 && client->asked && (!waits_for_some(client) || client->deadline_ms <= now_ms))
+		if (!is_free(client) && client->asked && (!waits_for_some(client) || client->deadline_ms <= now_ms))
 			answer(c, client);
-		else if (client->fd >= 0 && !client->asked && client->deadline_ms <= now_ms)
+		else if (!is_free(client) && !client->asked && client->deadline_ms <= now_ms)
 			client_close(client);
 	}
 }

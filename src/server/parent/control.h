@@ -16,6 +16,8 @@ void control_free(struct control *c); /* takes NULL; removes the socket */
 /* What to poll for: at most CONTROL_FDS entries; returns how many. */
 size_t control_poll(struct control *c, struct pollfd *fds);
 void control_serve(struct control *c);
+/* The front wants what status tells, for its metrics. */
+void control_front_asks(struct control *c, uint32_t id);
 /* A child's answer to STATUS, and a child that will never answer. */
 void control_child_status(struct control *c, enum process who, uint32_t id, struct bytes json);
 void control_child_gone(struct control *c, enum process who);

@@ -114,8 +114,9 @@ static enum err_code listen_on(const char *address, int *ret, struct err *e)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, BACKLOG) != 0)
 		FAIL(e, CONFIG, "cannot listen on %s: %s%s", address, strerror(errno),
-		    errno == EADDRINUSE ? "; another program has this port: stop it, or choose another port (front.listen, publish.listen)"
-					: "");
+		    errno == EADDRINUSE
+			? "; another program has this port: stop it, or choose another port (front.listen, publish.listen, admin.listen)"
+			: "");
 	*ret = fd;
 	fd = -1;
 	return ERR_OK;
@@ -141,7 +142,8 @@ static enum err_code prepare_listeners(struct family *f, struct err *e)
 	if (f->settings->listen.n == 0)
 		FAIL(e, CONFIG, "front.listen names no address, 1 to %d are allowed", LISTENERS_MAX);
 	TRY(listen_on_all(&f->settings->listen, "front.listen", f->listeners, &f->n_listeners, e));
-	return listen_on_all(&f->settings->publish_listen, "publish.listen", f->publish, &f->n_publish, e);
+	TRY(listen_on_all(&f->settings->publish_listen, "publish.listen", f->publish, &f->n_publish, e));
+	return listen_on_all(&f->settings->admin_listen, "admin.listen", f->admin, &f->n_admin, e);
 }
 
 enum err_code family_prepare(struct family *f, const struct settings *s, struct err *e)
@@ -167,6 +169,8 @@ void family_free(struct family *f)
 		close(f->listeners[i]);
 	for (size_t i = 0; i < f->n_publish; i++)
 		close(f->publish[i]);
+	for (size_t i = 0; i < f->n_admin; i++)
+		close(f->admin[i]);
 	for (unsigned i = 0; i < PROCESS__MAX; i++) {
 		struct member *m = &f->members[i];
 		if (m->channel)
@@ -218,6 +222,8 @@ static enum err_code send_listeners(struct family *f, struct err *e)
 		TRY(channel_send_fd(front, MESSAGE_LISTENER, 0, f->settings->listen.v[i], f->listeners[i], e));
 	for (size_t i = 0; i < f->n_publish; i++)
 		TRY(channel_send_fd(front, MESSAGE_LISTENER_PUBLISH, 0, f->settings->publish_listen.v[i], f->publish[i], e));
+	for (size_t i = 0; i < f->n_admin; i++)
+		TRY(channel_send_fd(front, MESSAGE_LISTENER_ADMIN, 0, f->settings->admin_listen.v[i], f->admin[i], e));
 	return ERR_OK;
 }
 

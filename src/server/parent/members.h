@@ -30,9 +30,10 @@ struct member {
 
 struct family {
 	const struct settings *settings;
-	struct member members[PROCESS__MAX];                  /* PROCESS_PARENT's is unused */
-	int listeners[LISTENERS_MAX], publish[LISTENERS_MAX]; /* of front.listen and publish.listen, in their order */
-	size_t n_listeners, n_publish;
+	struct member members[PROCESS__MAX]; /* PROCESS_PARENT's is unused */
+	int listeners[LISTENERS_MAX], publish[LISTENERS_MAX],
+	    admin[LISTENERS_MAX]; /* of front.listen, publish.listen, admin.listen, in their order */
+	size_t n_listeners, n_publish, n_admin;
 	struct operators_socket signer_socket; /* the signer listens on it */
 };
 

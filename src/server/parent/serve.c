@@ -65,6 +65,7 @@ static void tell_restart(const struct settings *was, const struct settings *is)
 	} fixed[] = {
 		{ "front.listen", same_list(&was->listen, &is->listen) },
 		{ "publish.listen", same_list(&was->publish_listen, &is->publish_listen) },
+		{ "admin.listen", same_list(&was->admin_listen, &is->admin_listen) },
 		{ "front.workers", was->workers == is->workers },
 		{ "front.connections-max", was->connections_max == is->connections_max },
 		{ "front.connections-per-address", was->connections_per_address == is->connections_per_address },
@@ -115,6 +116,7 @@ static enum err_code read_config(struct parent *p, struct err *e)
 		tell_restart(&p->settings, &s);
 		TRY(keep_list(a, &p->settings.listen, &s.listen, e));
 		TRY(keep_list(a, &p->settings.publish_listen, &s.publish_listen, e));
+		TRY(keep_list(a, &p->settings.admin_listen, &s.admin_listen, e));
 	}
 	arena_swap(p, TAKE(a), s);
 	return ERR_OK;
@@ -203,6 +205,9 @@ static void child_message(struct parent *p, struct member *m, const struct messa
 	case MESSAGE_VALIDATOR_STATUS:
 	case MESSAGE_SIGNER_STATUS:
 		control_child_status(p->control, m->who, msg->id, msg->body);
+		return;
+	case MESSAGE_METRICS_ASK:
+		control_front_asks(p->control, msg->id);
 		return;
 	default:
 		return;
