@@ -336,6 +336,26 @@ enum err_code json_members(struct arena *a, struct bytes object, size_t max, str
 	return ERR_OK;
 }
 
+struct bytes json_find(struct arena *a, struct bytes object, const char *path)
+{
+	struct bytes at = object, rest = bytes_str(path);
+
+	while (at.ptr && rest.ptr) {
+		struct bytes name = rest, found = BYTES_NONE;
+		struct json_member *v;
+		size_t n;
+		rest = BYTES_NONE;
+		(void)bytes_split(name, '.', &name, &rest);
+		if (at.len == 0 || at.ptr[0] != '{' || json_members(a, at, JSON_MEMBERS_MAX, &v, &n, NULL) != ERR_OK)
+			return BYTES_NONE;
+		for (size_t i = 0; i < n; i++)
+			if (bytes_eq(v[i].key, name))
+				found = v[i].value;
+		at = found;
+	}
+	return at;
+}
+
 enum err_code json_string(struct arena *a, struct bytes text, struct bytes *ret, struct err *e)
 {
 	struct json_scan s = json_scan_of(text, "the string", e);

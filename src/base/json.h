@@ -63,6 +63,9 @@ struct json_member {
 };
 enum err_code json_members(
     struct arena *a, struct bytes object, size_t max, struct json_member **ret_v, size_t *ret_n, struct err *e) MUST_USE;
+/* The text of the value at a path of names with dots between, "limits.keys", through the objects on the way; ptr NULL: there is none. For
+ * objects of at most JSON_MEMBERS_MAX members. */
+struct bytes json_find(struct arena *a, struct bytes object, const char *path);
 /* The unescaped content of one string's text (with its quotes). */
 enum err_code json_string(struct arena *a, struct bytes text, struct bytes *ret, struct err *e) MUST_USE;
 /* MALFORMED unless the whole input is one valid JSON value under the rules above. */

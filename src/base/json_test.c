@@ -531,9 +531,26 @@ static void details_are_printable(void **state)
 	}
 }
 
+static void values_are_found_by_their_path(void **state)
+{
+	struct bytes in = BYTES_LIT("{\"a\":{\"b\":{\"c\":7},\"d\":[1]},\"e\":true}");
+
+	(void)state;
+	assert_true(bytes_eq_str(json_find(arena, in, "a.b.c"), "7"));
+	assert_true(bytes_eq_str(json_find(arena, in, "a.d"), "[1]"));
+	assert_true(bytes_eq_str(json_find(arena, in, "e"), "true"));
+	assert_null(json_find(arena, in, "x").ptr);
+	assert_null(json_find(arena, in, "a.x.c").ptr);
+	assert_null(json_find(arena, in, "e.x").ptr);
+	assert_null(json_find(arena, in, "a.b.c.d").ptr);
+	assert_null(json_find(arena, in, "").ptr);
+	assert_null(json_find(arena, BYTES_LIT("[1]"), "a").ptr);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_found_by_their_path),
 		cmocka_unit_test(valid_texts_are_accepted),
 		cmocka_unit_test(everything_else_is_refused),
 		cmocka_unit_test(every_cut_is_refused),

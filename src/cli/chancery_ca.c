@@ -1,11 +1,10 @@
 /* chancery-ca: the operator's program. */
 #include "base/codec.h"
-#include "base/json.h"
 #include "cli/ca_config.h"
 #include "cli/cmd_eab.h"
+#include "cli/cmd_status.h"
 #include "crypto/digest.h"
 #include "server/parent/config.h"
-#include "server/parent/control.h"
 #include "server/parent/init.h"
 #include "server/parent/serve.h"
 
@@ -223,7 +222,7 @@ static int run_init(struct cli *c)
 	return do_init(c, a, &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
 
-/* --- serve, check-config, status --- */
+/* --- serve, check-config --- */
 
 static int run_serve(struct cli *c)
 {
@@ -244,96 +243,15 @@ static int run_check_config(struct cli *c)
 	return EXIT_DONE;
 }
 
-/* What status prints for people: one line a process. */
-struct status_process {
-	struct bytes state, jail, failure, counts;
-	struct json_uint pid, starts;
-};
-static const struct json_field process_fields[] = {
-	JSON_FIELD(struct status_process, state, "state", JSON_STRING, true, 0),
-	JSON_FIELD(struct status_process, jail, "jail", JSON_STRING, false, 0),
-	JSON_FIELD(struct status_process, failure, "failure", JSON_STRING, false, 0),
-	JSON_FIELD(struct status_process, counts, "counts", JSON_OBJECT, false, 0),
-	JSON_FIELD(struct status_process, pid, "pid", JSON_UINT, true, 0),
-	JSON_FIELD(struct status_process, starts, "starts", JSON_UINT, true, 0),
-};
-struct status {
-	struct bytes version, directory, processes;
-	struct json_bool ready;
-};
-static const struct json_field status_fields[] = {
-	JSON_FIELD(struct status, version, "version", JSON_STRING, true, 0),
-	JSON_FIELD(struct status, directory, "directory", JSON_STRING, true, 0),
-	JSON_FIELD(struct status, processes, "processes", JSON_OBJECT, true, 0),
-	JSON_FIELD(struct status, ready, "ready", JSON_BOOL, true, 0),
-};
-
-static enum err_code print_counts(struct arena *a, struct bytes counts, struct err *e)
-{
-	struct json_member *v;
-	size_t n;
-
-	if (!counts.ptr)
-		return ERR_OK;
-	TRY(json_members(a, counts, 64, &v, &n, e));
-	for (size_t i = 0; i < n; i++)
-		if (v[i].value.ptr[0] != '{' || v[i].value.len > 2)
-			printf("            %.*s %.*s\n", BYTES_FMT(v[i].key), BYTES_FMT(v[i].value));
-	return ERR_OK;
-}
-
-static enum err_code print_status(struct arena *a, struct bytes json, bool *ret_ready, struct err *e)
-{
-	struct status s = { 0 };
-	struct json_member *v;
-	size_t n;
-
-	TRY(json_read(a, json, "the server's answer", status_fields, sizeof status_fields / sizeof *status_fields, &s, e));
-	TRY(json_members(a, s.processes, 16, &v, &n, e));
-	printf("chancery-ca %.*s at %.*s: %s\n", BYTES_FMT(s.version), BYTES_FMT(s.directory), s.ready.value ? "all is well" : "NOT ready");
-	for (size_t i = 0; i < n; i++) {
-		struct status_process p = { 0 };
-		TRY(json_read(a, v[i].value, "a process", process_fields, sizeof process_fields / sizeof *process_fields, &p, e));
-		printf("  %-9.*s %-8.*s pid %-7u started %u time%s\n            jail: %.*s\n", BYTES_FMT(v[i].key), BYTES_FMT(p.state),
-		    (unsigned)p.pid.value, (unsigned)p.starts.value, p.starts.value == 1 ? "" : "s", BYTES_FMT(p.jail));
-		if (p.failure.ptr)
-			printf("            failed: %.*s\n", BYTES_FMT(p.failure));
-		TRY(print_counts(a, p.counts, e));
-	}
-	*ret_ready = s.ready.value;
-	return ERR_OK;
-}
-
-static int run_status(struct cli *c)
-{
-	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
-	CLEANUP(buf_free_p) struct buf out = buf_new(1u << 20);
-	struct settings s;
-	struct err e = { 0 };
-	bool ready = true;
-
-	if (ca_config_read(c, a, &s, &e) != ERR_OK || control_ask(&s, "status", &out, &e) != ERR_OK)
-		return cli_fail(c, &e);
-	if (cli_flag(c, "json"))
-		printf("%.*s", BYTES_FMT(buf_bytes(&out)));
-	else if (print_status(a, buf_bytes(&out), &ready, &e) != ERR_OK)
-		return cli_fail(c, &e);
-	return ready ? EXIT_DONE : EXIT_FAILED;
-}
-
-static const struct cli_option status_options[] = {
-	CONFIG_OPTION,
-	{ "json", NULL, false, "Prints what the server answers, one JSON object." },
-};
-
 static const struct cli_command commands[] = {
 	{ "init", "", "Makes a new CA: root, intermediate, folders, configuration. Never overwrites anything.", init_options,
 	    sizeof init_options / sizeof *init_options, 0, 0, run_init },
 	{ "serve", "", "Runs the CA until SIGTERM; SIGHUP reads configuration and TLS certificate again.", &config_option, 1, 0, 0,
 	    run_serve },
 	{ "check-config", "", "Reads the configuration and tells what is wrong with it.", &config_option, 1, 0, 0, run_check_config },
-	{ "status", "", "Asks the running server how it is.", status_options, sizeof status_options / sizeof *status_options, 0, 0,
-	    run_status },
+	{ "status", "",
+	    "Asks the running server how it is, and tells what is wrong and what to do. Exit code 2 when something is not served, or will not be within a week.",
+	    status_options, STATUS_OPTIONS, 0, 0, cmd_status },
 	{ "eab", "add | list | expire KID | revoke KID",
 	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },

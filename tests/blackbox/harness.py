@@ -138,7 +138,7 @@ class Ca:
             if self.process.poll() is not None:
                 raise AssertionError("the CA ended:\n" + self.log_text())
             result = self.run("status", "--json", "--config", self.config, check=False)
-            if result.returncode == 0:
+            if result.stdout:
                 status = json.loads(result.stdout)
                 if status["ready"] and status["processes"]["front"].get("counts", {}).get("signer_connected"):
                     return status
@@ -146,7 +146,10 @@ class Ca:
         raise AssertionError("the CA did not become ready:\n" + self.log_text())
 
     def status(self):
-        return json.loads(self.run("status", "--json", "--config", self.config).stdout)
+        """What the server says, also when something is wrong (exit code 2)."""
+        result = self.run("status", "--json", "--config", self.config, check=False)
+        assert result.stdout, result.stderr
+        return json.loads(result.stdout)
 
     def pid_of(self, process):
         return self.status()["processes"][process]["pid"]

@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-#define MEMBERS_MAX JSON_MEMBERS_MAX
-#define DEPTH_MAX   3 /* names in a path */
-
 enum metric_kind { COUNTER, GAUGE, COUNTERS, GAUGES };
 
 static const struct metric {
@@ -62,28 +59,6 @@ static enum err_code read_snapshot(struct arena *a, struct bytes in, struct snap
 	return ERR_OK;
 }
 
-/* The value of a member, "limits.keys" through the objects on the way; ptr NULL: there is none. */
-static struct bytes find(struct arena *a, struct bytes object, const char *path)
-{
-	struct bytes at = object, name, rest = bytes_str(path);
-
-	for (int depth = 0; depth < DEPTH_MAX && at.ptr && rest.ptr; depth++) {
-		struct json_member *v;
-		struct bytes found = BYTES_NONE;
-		size_t n;
-		name = rest;
-		rest = BYTES_NONE;
-		(void)bytes_split(name, '.', &name, &rest);
-		if (at.len == 0 || at.ptr[0] != '{' || json_members(a, at, MEMBERS_MAX, &v, &n, NULL) != ERR_OK)
-			return BYTES_NONE;
-		for (size_t i = 0; i < n; i++)
-			if (bytes_eq(v[i].key, name))
-				found = v[i].value;
-		at = found;
-	}
-	return rest.ptr ? BYTES_NONE : at;
-}
-
 /* A sample's text of a number or a truth value; ptr NULL for anything else. */
 static struct bytes sample_of(struct bytes value)
 {
@@ -127,7 +102,7 @@ static void put_spread(struct arena *a, const struct metric *m, struct bytes obj
 	struct json_member *v;
 	size_t n;
 
-	if (object.len == 0 || object.ptr[0] != '{' || json_members(a, object, MEMBERS_MAX, &v, &n, NULL) != ERR_OK)
+	if (object.len == 0 || object.ptr[0] != '{' || json_members(a, object, JSON_MEMBERS_MAX, &v, &n, NULL) != ERR_OK)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct bytes sample = sample_of(v[i].value);
@@ -138,7 +113,7 @@ static void put_spread(struct arena *a, const struct metric *m, struct bytes obj
 
 static void put_metric(struct arena *a, const struct metric *m, struct bytes counts, struct buf *out)
 {
-	struct bytes value = find(a, counts, m->member);
+	struct bytes value = json_find(a, counts, m->member);
 
 	if (!value.ptr)
 		return;
@@ -209,7 +184,7 @@ enum err_code metrics_health(struct arena *a, struct bytes status, bool *ret_ok,
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		for (size_t k = 0; k < s.n; k++)
 			if (bytes_eq_str(s.processes[k].name, wanted[i].process) &&
-			    !bytes_eq_str(find(a, s.processes[k].counts, wanted[i].member), "true")) {
+			    !bytes_eq_str(json_find(a, s.processes[k].counts, wanted[i].member), "true")) {
 				json_put_string(&r, bytes_str(wanted[i].reason));
 				n++;
 			}

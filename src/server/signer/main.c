@@ -225,6 +225,21 @@ static enum err_code serve_front(struct server *v, struct err *e)
 	return run_round(v, e);
 }
 
+/* {"main": seconds since 1970}: when each one's certificate ends. */
+static void put_issuers(const struct signer *s, struct json_out *w)
+{
+	json_put_key(w, "issuers_not_after_s");
+	json_put_object(w);
+	for (size_t i = 0; i < signer_issuers(s); i++) {
+		char name[ISSUER_NAME_MAX + 1];
+		struct bytes text = signer_issuer(s, i).name;
+		memcpy(name, text.ptr, text.len);
+		name[text.len] = '\0';
+		json_put_member_uint(w, name, (uint64_t)signer_issuer_not_after_s(s, i));
+	}
+	json_end_object(w);
+}
+
 static void put_counts(struct server *v, struct json_out *w)
 {
 	struct signer_counts c = signer_counts(v->signer);
@@ -248,6 +263,10 @@ static void put_counts(struct server *v, struct json_out *w)
 	int64_t age_s = c.crl_number ? clock_wall_ms() / 1000 - c.crl_this_update_s : 0;
 	json_put_member_uint(w, "crl_age_s", age_s < 0 ? 0 : (uint64_t)age_s);
 	json_put_member_uint(w, "refused_turn", v->refused_turn);
+	json_put_member_uint(w, "free_bytes", signer_free_bytes(v->signer));
+	json_put_member_uint(w, "reserve_bytes", c.reserve_bytes);
+	json_put_member_uint(w, "log_time_s", (uint64_t)c.log_time_s);
+	put_issuers(v->signer, w);
 	status_put_errors(w, "refused", c.refused);
 }
 

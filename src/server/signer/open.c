@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define SETTINGS_MAX (1u << 20)
@@ -181,6 +182,18 @@ const uint8_t *signer_instance(const struct signer *s)
 	return s->identity.instance;
 }
 
+int64_t signer_issuer_not_after_s(const struct signer *s, size_t i)
+{
+	return s->issuers[i].issuer->not_after_s;
+}
+
+uint64_t signer_free_bytes(const struct signer *s)
+{
+	struct statvfs fs;
+
+	return fstatvfs(s->log_dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+}
+
 struct signer_counts signer_counts(const struct signer *s)
 {
 	struct signer_counts c = s->counts;
@@ -200,5 +213,7 @@ struct signer_counts signer_counts(const struct signer *s)
 		c.crl_this_update_s = newest->this_update_s;
 	}
 	c.syncs = l.syncs;
+	c.reserve_bytes = s->settings.reserve;
+	c.log_time_s = log_position(s->log).chain.time_ms / 1000;
 	return c;
 }

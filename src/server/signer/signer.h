@@ -37,6 +37,7 @@ enum err_code signer_checkpoint(struct signer *s, struct buf *out, struct err *e
 /* Its issuers, by name: views that live as long as it does. */
 size_t signer_issuers(const struct signer *s);
 struct hello_issuer signer_issuer(const struct signer *s, size_t i);
+int64_t signer_issuer_not_after_s(const struct signer *s, size_t i);
 const uint8_t *signer_instance(const struct signer *s);
 
 /* What a round takes; REQUEST_ISSUE, REQUEST_ISSUE_TLS, ... */
@@ -80,8 +81,11 @@ struct signer_counts {
 	uint64_t revoked, keys_compromised;            /* serials that stand revoked; keys that may not be certified any more */
 	uint64_t crl_number, crl_size;                 /* of the newest list, of all together; 0: none since the start */
 	int64_t crl_this_update_s;
+	uint64_t reserve_bytes; /* of the log's disk, kept free */
+	int64_t log_time_s;     /* of the newest record */
 };
 struct signer_counts signer_counts(const struct signer *s);
+uint64_t signer_free_bytes(const struct signer *s); /* of the log's disk */
 
 /* Revocation lists. One is made when there is none since the start, when something was revoked since the last one (at most once a second, and
  * in at most a tenth of the time), and when "crl-interval" has passed. It is in the log before *ret_made says that there is a new
