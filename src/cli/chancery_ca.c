@@ -2,6 +2,7 @@
 #include "base/codec.h"
 #include "cli/ca_config.h"
 #include "cli/cmd_eab.h"
+#include "cli/cmd_reconcile.h"
 #include "cli/cmd_status.h"
 #include "crypto/digest.h"
 #include "server/parent/config.h"
@@ -255,6 +256,10 @@ static const struct cli_command commands[] = {
 	{ "eab", "add | list | expire KID | revoke KID",
 	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
+	{ "reconcile", "",
+	    "Compares the signer's log with the front's database, both ways, and repairs the database from the log. As root or the files' owner; without "
+	    "--repair also while the server runs.",
+	    reconcile_options, RECONCILE_OPTIONS, 0, 0, cmd_reconcile },
 };
 static const struct cli_program program = { "chancery-ca", "an ACME (RFC 8555) certificate authority", commands,
 	sizeof commands / sizeof *commands };

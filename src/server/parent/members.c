@@ -3,24 +3,19 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "os/process.h"
+#include "server/folder.h"
 #include "server/parent/config_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define BACKLOG          1024
 #define RESTART_FIRST_MS 100
 #define RESTART_MOST_MS  10000
-#define LOCK_MS          3000  /* children that the kernel is ending hold their folders for a moment */
 #define CALM_MS          30000 /* ready for so long counts as recovered */
 
 /* Which two talk to each other. */
@@ -29,58 +24,6 @@ static const struct {
 } links[] = { { PROCESS_FRONT, PROCESS_VALIDATOR }, { PROCESS_FRONT, PROCESS_SIGNER } };
 
 /* --- before the start --- */
-
-/* A user by name or number. A number needs no entry in the user database; its group is then the same number. */
-static enum err_code find_user(struct bytes name, uid_t *ret_uid, gid_t *ret_gid, struct err *e)
-{
-	char text[64], *end;
-
-	if (name.len >= sizeof text)
-		FAIL(e, CONFIG, "a user's name of %zu characters", name.len);
-	(void)snprintf(text, sizeof text, "%.*s", BYTES_FMT(name));
-	unsigned long number = strtoul(text, &end, 10);
-	if (*text && !*end && number > 0 && number < 0x7fffffff) {
-		*ret_uid = (uid_t)number;
-		*ret_gid = (gid_t)number;
-		return ERR_OK;
-	}
-	struct passwd *p = getpwnam(text);
-	if (!p || p->pw_uid == 0)
-		FAIL(e, CONFIG,
-		    "there is no user \"%s\" (not root): make it with `adduser --system --group %s`, or name another in the configuration",
-		    text, text);
-	*ret_uid = p->pw_uid;
-	*ret_gid = p->pw_gid;
-	return ERR_OK;
-}
-
-static enum err_code check_owner(int folder, const char *path, uid_t uid, struct err *e)
-{
-	struct stat s;
-
-	if (fstat(folder, &s) != 0)
-		FAIL(e, IO, "%s: %s", path, strerror(errno));
-	if (s.st_uid != uid || (s.st_mode & 077))
-		FAIL(e, CONFIG, "%s must belong to user %u and be closed to all others (mode 0700); it belongs to %u with mode %04o", path,
-		    (unsigned)uid, (unsigned)s.st_uid, (unsigned)(s.st_mode & 07777));
-	return ERR_OK;
-}
-
-/* Two signers that write one log would destroy it. The lock is the open folder's, which the child shares: it holds as long as one of
- * the two lives. */
-static enum err_code lock_folder(int folder, const char *path, struct err *e)
-{
-	int64_t give_up_ms = clock_monotonic_ms() + LOCK_MS;
-
-	while (flock(folder, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK)
-			FAIL(e, IO, "%s: %s", path, strerror(errno));
-		if (clock_monotonic_ms() > give_up_ms)
-			FAIL(e, CONFIG, "%s is in use by another server", path);
-		(void)usleep(20000);
-	}
-	return ERR_OK;
-}
 
 static enum err_code prepare_member(struct family *f, enum process who, struct bytes user, struct err *e)
 {
@@ -91,14 +34,14 @@ static enum err_code prepare_member(struct family *f, enum process who, struct b
 	m->uid = getuid();
 	m->gid = getgid();
 	if (m->uid == 0)
-		TRY(find_user(user, &m->uid, &m->gid, e));
+		TRY(folder_user(user, &m->uid, &m->gid, e));
 	TRY(process_find(process_rows[who].executable, CHANCERY_LIBEXEC, &m->executable, e));
 	(void)snprintf(path, sizeof path, "%.*s/%s", BYTES_FMT(f->settings->state_folder), process_name(who));
 	m->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->folder < 0)
 		FAIL(e, CONFIG, "%s: %s; `chancery-ca init` makes it", path, strerror(errno));
-	TRY(check_owner(m->folder, path, m->uid, e));
-	return lock_folder(m->folder, path, e);
+	TRY(folder_check_owner(m->folder, path, m->uid, e));
+	return folder_lock(m->folder, path, FOLDER_WAIT_MS, e);
 }
 
 static enum err_code listen_on(const char *address, int *ret, struct err *e)

@@ -6,7 +6,7 @@
 /* The order in which accounts are read. */
 #define ACCOUNT_COLUMNS "state, created_s, terms, jwk, contacts, terms_url, eab_kid, eab"
 
-enum err_code account_read(struct db *db, const uint8_t id[STORE_ACCOUNT_ID], struct arena *a, struct store_account *ret, struct err *e)
+enum err_code account_row_read(struct db *db, const uint8_t id[STORE_ACCOUNT_ID], struct arena *a, struct store_account *ret, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
 	struct store_account v = { 0 };
@@ -37,7 +37,7 @@ static enum err_code get_account(struct db *db, void *ctx, struct err *e)
 {
 	const struct get *g = ctx;
 
-	return account_read(db, g->id, g->arena, g->ret, e);
+	return account_row_read(db, g->id, g->arena, g->ret, e);
 }
 
 enum err_code store_get_account(
@@ -56,18 +56,11 @@ static struct bytes or_null(struct bytes v)
 	return v.len > 0 ? v : BYTES_NONE;
 }
 
-static enum err_code add_account(struct db *db, void *ctx, struct err *e)
+enum err_code account_insert(struct db *db, const struct store_account *v, bool *ret_made, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
-	struct add *add = ctx;
-	const struct store_account *v = add->account;
-	struct key_owner owner;
 	int64_t n;
 
-	add->made = false;
-	TRY(key_owner_find(db, v->id, &owner, e));
-	if (owner.state != KEY_UNKNOWN)
-		return ERR_OK;
 	TRY(db_prepare(db,
 	    "INSERT INTO accounts (id, " ACCOUNT_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING", &st,
 	    e));
@@ -81,8 +74,18 @@ static enum err_code add_account(struct db *db, void *ctx, struct err *e)
 	db_bind_bytes(st, 8, or_null(v->eab_kid));
 	db_bind_bytes(st, 9, or_null(v->eab));
 	TRY(db_run(st, &n, e));
-	add->made = n == 1;
+	*ret_made = n == 1;
 	return ERR_OK;
+}
+
+static enum err_code add_account(struct db *db, void *ctx, struct err *e)
+{
+	struct add *add = ctx;
+	struct key_owner owner;
+
+	add->made = false;
+	TRY(key_owner_find(db, add->account->id, &owner, e));
+	return owner.state == KEY_UNKNOWN ? account_insert(db, add->account, &add->made, e) : ERR_OK;
 }
 
 enum err_code store_add_account(struct store *s, const struct store_account *account, bool *ret_made, struct err *e)

@@ -47,7 +47,7 @@ static enum err_code find_account(struct db *db, void *ctx, struct err *e)
 	errno = 0;
 	if (owner.state == KEY_REPLACED || owner.state == KEY_PROMISED)
 		FAIL(e, CONFLICT, "by a key change the key was, or is about to be, an account's");
-	return account_read(db, owner.account, g->arena, g->ret, e);
+	return account_row_read(db, owner.account, g->arena, g->ret, e);
 }
 
 enum err_code store_find_account(

@@ -39,8 +39,11 @@ struct key_owner {
 enum err_code key_owner_find(struct db *db, const uint8_t thumbprint[STORE_ACCOUNT_ID], struct key_owner *ret, struct err *e) MUST_USE;
 
 /* Steps of a unit that touches more than one table. */
-enum err_code account_read(
+enum err_code account_row_read(
     struct db *db, const uint8_t id[STORE_ACCOUNT_ID], struct arena *a, struct store_account *ret, struct err *e) MUST_USE;
+/* Unless there is one with this id. */
+enum err_code account_insert(struct db *db, const struct store_account *v, bool *ret_made, struct err *e) MUST_USE;
+enum err_code order_insert(struct db *db, const struct store_order *v, struct err *e) MUST_USE;
 enum err_code authz_insert(struct db *db, const struct store_authz *v, struct err *e) MUST_USE;
 enum err_code certificate_insert(struct db *db, const struct store_certificate *c, struct err *e) MUST_USE;
 /* After the end of one of its authorizations (nothing for a pre-authorization): the order gets ready when all of them are valid, invalid when this one failed. */

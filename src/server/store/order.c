@@ -178,7 +178,7 @@ static void bind_wish(struct db_stmt *st, unsigned n, int64_t v)
 		db_bind_bytes(st, n, BYTES_NONE);
 }
 
-static enum err_code insert_order(struct db *db, const struct store_order *v, struct err *e)
+enum err_code order_insert(struct db *db, const struct store_order *v, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf identifiers = buf_new(STORE_BLOB_MAX);
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;
@@ -267,7 +267,7 @@ static enum err_code add_order(struct db *db, void *ctx, struct err *e)
 
 	if (add->replaced)
 		TRY(mark_replaced(db, add, e));
-	TRY(insert_order(db, add->order, e));
+	TRY(order_insert(db, add->order, e));
 	for (size_t i = 0; i < add->n_authz; i++)
 		TRY(authz_insert(db, &add->authz[i], e));
 	return ERR_OK;
