@@ -5,7 +5,8 @@ BUILD_PACKAGES="gcc cmake ninja-build pkg-config libc6-dev libssl-dev libevent-d
 libconfuse-dev libseccomp-dev libpsl-dev libidn2-dev publicsuffix curl ca-certificates openssl"
 TEST_PACKAGES="libcmocka-dev libjansson-dev python3 python3-pytest python3-cryptography python3-jsonschema python3-venv gnutls-bin knot nsd bind9 bind9-utils
 nginx-light certbot lego uacme dehydrated procps strace git iproute2 util-linux mandoc clang-format"
-FULL_PACKAGES="clang libclang-rt-14-dev"
+DEB_PACKAGES="debhelper dpkg-dev fakeroot"
+FULL_PACKAGES="clang libclang-rt-14-dev debootstrap systemd $DEB_PACKAGES"
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }

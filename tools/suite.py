@@ -19,6 +19,8 @@ LABELS = {
 THREADED = ("http/", "db/", "server/store/", "server/front/", "crypto/sig", "crypto/key", "blackbox/protocol")
 # Minutes of foreign programs against whole servers: the release build alone runs them.
 ONCE = "clients"
+# Builds packages and boots a system: for ./check --full.
+FULL_ONLY = "package"
 FUZZ_SECONDS = 20
 
 
@@ -58,6 +60,8 @@ def main():
             properties = {p["name"]: p["value"] for p in test.get("properties", [])}
             labels = set(properties.get("LABELS", []))
             if wanted is not None and (not labels & wanted or ONCE in labels):
+                continue
+            if FULL_ONLY in labels and os.environ.get("CHANCERY_FULL") != "true":
                 continue
             if preset == "tsan" and not test["name"].startswith(THREADED):
                 continue

@@ -342,8 +342,8 @@ struct bytes json_find(struct arena *a, struct bytes object, const char *path)
 
 	while (at.ptr && rest.ptr) {
 		struct bytes name = rest, found = BYTES_NONE;
-		struct json_member *v;
-		size_t n;
+		struct json_member *v = NULL;
+		size_t n = 0;
 		rest = BYTES_NONE;
 		(void)bytes_split(name, '.', &name, &rest);
 		if (at.len == 0 || at.ptr[0] != '{' || json_members(a, at, JSON_MEMBERS_MAX, &v, &n, NULL) != ERR_OK)
