@@ -1,6 +1,7 @@
 /* chancery-ca: the operator's program. */
 #include "base/codec.h"
 #include "cli/ca_config.h"
+#include "cli/cmd_backup.h"
 #include "cli/cmd_eab.h"
 #include "cli/cmd_reconcile.h"
 #include "cli/cmd_status.h"
@@ -256,6 +257,14 @@ static const struct cli_command commands[] = {
 	{ "eab", "add | list | expire KID | revoke KID",
 	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
+	{ "backup", "FILE|DIR",
+	    "Puts everything that this CA is made of into one file, also while the server runs: database, log, certificates, configuration, and with "
+	    "--with-keys all secrets. As root or the files' owner.",
+	    backup_options, BACKUP_OPTIONS, 1, 1, cmd_backup },
+	{ "restore", "FILE",
+	    "Makes a CA from its backup where there is none, after everything in it was checked. Never overwrites anything. As root or whoever is to own "
+	    "the files.",
+	    restore_options, RESTORE_OPTIONS, 1, 1, cmd_restore },
 	{ "reconcile", "",
 	    "Compares the signer's log with the front's database, both ways, and repairs the database from the log. As root or the files' owner; without "
 	    "--repair also while the server runs.",

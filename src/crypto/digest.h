@@ -17,6 +17,14 @@ enum mac_alg {
 /* SHA-256 over the concatenation of n parts. Does not fail (libcrypto's one-shot on a fetched, cached method). */
 void sha256(const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
 void sha256_one(struct bytes in, uint8_t out[SHA256_SIZE]);
+/* The same of what comes piece by piece. */
+struct sha256_run;
+struct sha256_run *sha256_run_new(void) MUST_USE; /* NULL: no memory */
+void sha256_run_add(struct sha256_run *r, struct bytes part);
+/* The digest of what was added; afterwards it begins anew. */
+void sha256_run_end(struct sha256_run *r, uint8_t out[SHA256_SIZE]);
+void sha256_run_free(struct sha256_run *r);
+DEFINE_CLEANUP(struct sha256_run *, sha256_run_free);
 /* HMAC-SHA-256 over n parts with a key of 32 bytes or more. */
 void hmac_sha256(struct bytes key, const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
 /* By any of mac.def; the key has mac_size() bytes or more, as the result has in out. */

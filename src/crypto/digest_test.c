@@ -196,11 +196,28 @@ static void block_cipher_is_aes_128_both_ways(void **state)
 	is_hex(out, sizeof out, "69c4e0d86a7b0430d8cdb78070b4c55a");
 }
 
+static void sha256_comes_piece_by_piece_too(void **state)
+{
+	CLEANUP(sha256_run_free_p) struct sha256_run *r = sha256_run_new();
+	uint8_t pieces[SHA256_SIZE], whole[SHA256_SIZE];
+
+	(void)state;
+	sha256_one(BYTES_LIT("abcdef"), whole);
+	for (int again = 0; again < 2; again++) {
+		sha256_run_add(r, BYTES_LIT("ab"));
+		sha256_run_add(r, BYTES_LIT(""));
+		sha256_run_add(r, BYTES_LIT("cdef"));
+		sha256_run_end(r, pieces);
+		assert_memory_equal(pieces, whole, sizeof whole);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_gives_fips_180_values),
 		cmocka_unit_test(sha256_joins_its_parts),
+		cmocka_unit_test(sha256_comes_piece_by_piece_too),
 		cmocka_unit_test(hmac_gives_rfc_4231_values),
 		cmocka_unit_test(hmac_takes_keys_longer_than_a_block),
 		cmocka_unit_test(hmac_gives_rfc_4231_values_of_longer_digests),

@@ -106,6 +106,9 @@ static void fetch_all(void)
 	methods.aes_block = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
 	if (!methods.aes_block)
 		crypto_die("AES-128-ECB");
+	methods.aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	if (!methods.aes_gcm)
+		crypto_die("AES-256-GCM");
 	methods.ec_params[KEY_EC_P256] = fetch_ec_params("P-256");
 	methods.ec_params[KEY_EC_P384] = fetch_ec_params("P-384");
 	decode_algorithms();

@@ -11,6 +11,7 @@ struct crypto_methods {
 	EVP_MD *sha1, *sha256, *sha384;
 	EVP_MAC_CTX *hmac[MAC__MAX];   /* HMAC without a key: copied for each use, never used itself */
 	EVP_CIPHER *aes_block;         /* AES-128-ECB */
+	EVP_CIPHER *aes_gcm;           /* AES-256-GCM */
 	EVP_PKEY *ec_params[KEY__MAX]; /* an EC curve's parameters without a key; NULL for the other types */
 	uint8_t alg_der[SIG__MAX][16]; /* sig.def's hex, decoded */
 	size_t alg_der_len[SIG__MAX];

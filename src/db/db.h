@@ -71,6 +71,9 @@ enum err_code db_savepoint(struct db *db, struct err *e) MUST_USE;
 enum err_code db_release(struct db *db, struct err *e) MUST_USE;
 enum err_code db_rollback_to(struct db *db, struct err *e) MUST_USE; /* and releases */
 
+/* A copy of the whole database as it is at one moment, into a file that is made; others go on reading and writing meanwhile. It is synced. */
+enum err_code db_snapshot(struct db *db, const char *to, struct err *e) MUST_USE;
+
 /* Upkeep for a moment when nobody waits: for SQLite, the WAL's pages go into the database when there are many. What fails is
  * tried again later and raised as an event. */
 void db_tend(struct db *db);

@@ -345,6 +345,36 @@ void db_tend(struct db *db)
 	event_error(EVENT_WARNING, "store.checkpoint", &e);
 }
 
+/* One step: SQLite holds its view of the database until all pages are copied. */
+static enum err_code copy_pages(struct db *from, struct db *to, struct err *e)
+{
+	sqlite3_backup *b = sqlite3_backup_init(to->sqlite, "main", from->sqlite, "main");
+
+	if (!b)
+		return fail(to, sqlite3_errcode(to->sqlite), "beginning a copy", e);
+	int step = sqlite3_backup_step(b, -1), end = sqlite3_backup_finish(b);
+	if (step == SQLITE_DONE && end == SQLITE_OK)
+		return ERR_OK;
+	return fail(to, end != SQLITE_OK ? end : step, "copying the database", e);
+}
+
+enum err_code db_snapshot(struct db *db, const char *to, struct err *e)
+{
+	CLEANUP(db_close_p) struct db *copy = calloc(1, sizeof *copy);
+
+	if (!copy)
+		FAIL(e, NOMEM, "no memory for a database connection");
+	int rc = sqlite3_open_v2(to, &copy->sqlite,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+	if (!copy->sqlite)
+		FAIL(e, NOMEM, "no memory for SQLite");
+	if (rc != SQLITE_OK)
+		return fail(copy, rc, "making the copy's file", e);
+	sqlite3_extended_result_codes(copy->sqlite, 1);
+	TRY(exec(copy, "PRAGMA journal_mode=OFF; PRAGMA synchronous=FULL;", "setting up the copy", e));
+	return copy_pages(db, copy, e);
+}
+
 static enum err_code version(struct db *db, int64_t *ret, struct err *e)
 {
 	CLEANUP(db_done_p) struct db_stmt *st = NULL;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #define ROW_FIRST 65536
 #define ROW_MAX   (4u << 20)
@@ -71,6 +71,7 @@ static enum err_code set_up(struct mirror *m, enum mirror_mode mode, struct err 
 enum err_code mirror_open(const char *folder, enum mirror_mode mode, struct mirror **ret, struct err *e)
 {
 	CLEANUP(mirror_close_p) struct mirror *m = calloc(1, sizeof *m);
+	struct stat there;
 	char path[PATH_MAX];
 
 	errno = 0;
@@ -78,7 +79,7 @@ enum err_code mirror_open(const char *folder, enum mirror_mode mode, struct mirr
 		FAIL(e, NOMEM, "no memory to compare the database");
 	if ((size_t)snprintf(path, sizeof path, "%s/store.db", folder) >= sizeof path)
 		FAIL(e, CONFIG, "the database's folder has too long a name");
-	if (mode == MIRROR_COMPARE && access(path, F_OK) != 0)
+	if (mode == MIRROR_COMPARE && stat(path, &there) != 0 && errno == ENOENT)
 		FAIL(
 		    e, NOT_FOUND, "%s: there is no such file; \"reconcile --repair\" makes it from the log, with the server stopped", path);
 	TRY(db_open(path, mode == MIRROR_COMPARE ? DB_READ_ONLY : DB_READ_WRITE, &m->db, e));
