@@ -17,6 +17,7 @@ struct issuer {
 	struct bytes key_id;      /* its subjectKeyIdentifier's content */
 	struct key *key;          /* private in the signer, public elsewhere */
 	int64_t not_after_s;
+	uint32_t purposes; /* as struct cert's */
 };
 
 struct leaf_request {
@@ -27,8 +28,10 @@ struct leaf_request {
 	enum key_type key_type;
 	int64_t not_before_s, not_after_s; /* inclusive */
 	struct bytes crl_url;              /* http: for cRLDistributionPoints; empty: none */
+	struct bytes ocsp_url;             /* http: for authorityInfoAccess; empty: none */
+	struct bytes ca_issuers_url;       /* the same */
 };
-/* The TBSCertificate of a leaf. */
+/* The TBSCertificate of a leaf: what of it a profile is asked for is in pki/profile.h. */
 void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct buf *out);
 
 /* The TBSCertificate of a CA certificate: root (path_len -1: none) or intermediate. issuer_name is the DER Name of the signer. */
@@ -51,6 +54,9 @@ void cert_write_signed(struct bytes tbs, enum sig_alg alg, struct bytes signatur
 /* Signs tbs with the issuer's key and appends the whole certificate. */
 enum err_code cert_sign(const struct key *k, struct bytes tbs, struct buf *out, struct err *e) MUST_USE;
 
+/* What extKeyUsage allows; others are CERT_OTHER_PURPOSE. */
+enum { CERT_SERVER_AUTH = 1, CERT_CLIENT_AUTH = 2, CERT_OCSP_SIGNING = 4, CERT_OTHER_PURPOSE = 8, CERT_ANY_PURPOSE = 0xffff };
+
 /* A certificate taken apart; views into the input. */
 struct cert {
 	struct bytes tbs;    /* with its header, as signed */
@@ -62,6 +68,7 @@ struct cert {
 	struct san *names; /* arena; dNSNames and iPAddresses as they are and in their order, other types left out */
 	size_t n_names;
 	struct bytes subject_key_id, authority_key_id; /* ptr NULL when absent */
+	uint32_t purposes;                             /* CERT_ bits of extKeyUsage; CERT_ANY_PURPOSE without one */
 	bool is_ca; /* basicConstraints says so, and keyUsage, where there is one, lets it sign certificates */
 };
 /* MALFORMED for what is no DER certificate of version 3, has an extension twice or a signature algorithm that is not in sig.def.

@@ -76,6 +76,24 @@ static enum err_code read_authority_key_id(struct bytes value, struct cert *c, s
 	return der_end(&d, ERR_MALFORMED, "the certificate's authorityKeyIdentifier", e);
 }
 
+static enum err_code read_ext_key_usage(struct bytes value, struct cert *c, struct found *f, struct err *e)
+{
+	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE);
+
+	(void)f;
+	c->purposes = 0;
+	while (der_more(&list)) {
+		enum oid id = oid_from(der_get(&list, DER_OID));
+		c->purposes |= id == OID_SERVER_AUTH              ? CERT_SERVER_AUTH
+			       : id == OID_CLIENT_AUTH            ? CERT_CLIENT_AUTH
+			       : id == OID_OCSP_SIGNING           ? CERT_OCSP_SIGNING
+			       : id == OID_ANY_EXTENDED_KEY_USAGE ? CERT_ANY_PURPOSE
+								  : CERT_OTHER_PURPOSE;
+	}
+	TRY(der_end(&list, ERR_MALFORMED, "the certificate's extKeyUsage", e));
+	return der_end(&d, ERR_MALFORMED, "the certificate's extKeyUsage", e);
+}
+
 static enum err_code read_names_extension(struct bytes value, struct cert *c, struct found *f, struct err *e)
 {
 	struct der d = der_of(value);
@@ -91,6 +109,7 @@ static const struct reader {
 	enum err_code (*read)(struct bytes value, struct cert *c, struct found *f, struct err *e);
 } readers[] = {
 	{ OID_KEY_USAGE, read_key_usage },
+	{ OID_EXTENDED_KEY_USAGE, read_ext_key_usage },
 	{ OID_BASIC_CONSTRAINTS, read_basic_constraints },
 	{ OID_SUBJECT_KEY_ID, read_subject_key_id },
 	{ OID_AUTHORITY_KEY_ID, read_authority_key_id },
@@ -215,7 +234,7 @@ static enum err_code read_tbs(struct der *tbs, struct bytes outer_alg, struct ce
 enum err_code cert_parse(struct arena *a, struct bytes der, struct cert *ret, struct err *e)
 {
 	struct der d = der_of(der), s = der_enter(&d, DER_SEQUENCE);
-	struct cert c = { 0 };
+	struct cert c = { .purposes = CERT_ANY_PURPOSE };
 	struct found f = { 0 };
 
 	if (der.len > CERT_SIZE_MAX)

@@ -7,6 +7,7 @@
 
 #define KEY_USAGE_SIGN        "03020780" /* digitalSignature */
 #define KEY_USAGE_SIGN_AND_KT "030205a0" /* digitalSignature, keyEncipherment */
+#define KEY_USAGE_KT          "03020520" /* keyEncipherment */
 #define KEY_USAGE_CA          "03020106" /* keyCertSign, cRLSign */
 
 static void put_constant(struct buf *b, enum oid id, bool critical, const char *value_hex)
@@ -32,6 +33,7 @@ static void put_purpose(struct buf *b, enum oid id, enum oid purpose, unsigned d
 	extension_close(b, x);
 }
 
+/* The CA certificates' own. */
 static void put_ext_key_usage(struct buf *b)
 {
 	put_purpose(b, OID_EXTENDED_KEY_USAGE, OID_SERVER_AUTH, 1);
@@ -79,33 +81,116 @@ static void put_crl_url(struct buf *b, struct bytes url)
 	extension_close(b, x);
 }
 
+static void put_leaf_key_usage(struct buf *b, const struct profile *p, enum key_type t)
+{
+	bool encipherment = (p->key_usage & PROFILE_KEY_ENCIPHERMENT) && t == KEY_RSA;
+	bool sign = (p->key_usage & PROFILE_DIGITAL_SIGNATURE) != 0;
+
+	put_constant(b, OID_KEY_USAGE, true, !encipherment ? KEY_USAGE_SIGN : sign ? KEY_USAGE_SIGN_AND_KT : KEY_USAGE_KT);
+}
+
+static void put_purposes(struct buf *b, uint32_t purposes)
+{
+	struct extension x = extension_open(b, OID_EXTENDED_KEY_USAGE, false);
+	struct der_mark list = der_open(b, DER_SEQUENCE);
+
+	if (purposes & PROFILE_SERVER_AUTH)
+		der_put_oid(b, oid_hex(OID_SERVER_AUTH));
+	if (purposes & PROFILE_CLIENT_AUTH)
+		der_put_oid(b, oid_hex(OID_CLIENT_AUTH));
+	der_close(b, list);
+	extension_close(b, x);
+}
+
+static void put_leaf_policies(struct buf *b, const struct profile *p)
+{
+	struct extension x = extension_open(b, OID_CERTIFICATE_POLICIES, false);
+	struct der_mark list = der_open(b, DER_SEQUENCE);
+
+	for (size_t i = 0; i < p->n_policies; i++) {
+		struct der_mark policy = der_open(b, DER_SEQUENCE);
+		der_put_oid_text(b, p->policies[i]);
+		der_close(b, policy);
+	}
+	der_close(b, list);
+	extension_close(b, x);
+}
+
+static void put_access(struct buf *b, enum oid method, struct bytes url)
+{
+	struct der_mark s = der_open(b, DER_SEQUENCE);
+
+	der_put_oid(b, oid_hex(method));
+	der_put(b, DER_CONTEXT(6), url);
+	der_close(b, s);
+}
+
+/* RFC 5280 §4.2.2.1 */
+static void put_authority_info(struct buf *b, struct bytes ocsp_url, struct bytes ca_issuers_url)
+{
+	struct extension x = extension_open(b, OID_AUTHORITY_INFO_ACCESS, false);
+	struct der_mark list = der_open(b, DER_SEQUENCE);
+
+	if (ocsp_url.len > 0)
+		put_access(b, OID_ACCESS_OCSP, ocsp_url);
+	if (ca_issuers_url.len > 0)
+		put_access(b, OID_ACCESS_CA_ISSUERS, ca_issuers_url);
+	der_close(b, list);
+	extension_close(b, x);
+}
+
+/* The name that becomes the subject; NULL: the subject is empty. */
+static const struct san *common_name(const struct profile *p, const struct leaf_request *r)
+{
+	for (size_t i = 0; (p->contents & PROFILE_COMMON_NAME) && i < r->n_names; i++)
+		if (r->names[i].type == SAN_DNS && r->names[i].value.len <= COMMON_NAME_MAX)
+			return &r->names[i];
+	return NULL;
+}
+
+static void put_leaf_extensions(
+    struct buf *b, const struct issuer *i, const struct profile *p, const struct leaf_request *r, bool empty_subject)
+{
+	struct der_mark explicit = der_open(b, DER_CONTEXT_CONSTRUCTED(3)), list = der_open(b, DER_SEQUENCE);
+
+	authority_key_id_write(i->key_id, b);
+	put_leaf_key_usage(b, p, r->key_type);
+	put_purposes(b, p->purposes);
+	/* Critical where the subject is empty (RFC 5280 §4.2.1.6). */
+	san_write(r->names, r->n_names, empty_subject, b);
+	if (p->n_policies > 0)
+		put_leaf_policies(b, p);
+	if (r->ocsp_url.len > 0 || r->ca_issuers_url.len > 0)
+		put_authority_info(b, r->ocsp_url, r->ca_issuers_url);
+	if (r->crl_url.len > 0)
+		put_crl_url(b, r->crl_url);
+	if (p->contents & PROFILE_MUST_STAPLE)
+		put_constant(b, OID_TLS_FEATURE, false, "3003020105"); /* status_request (RFC 7633 §6) */
+	put_constant(b, OID_BASIC_CONSTRAINTS, true, "3000");          /* cA FALSE is the default */
+	der_close(b, list);
+	der_close(b, explicit);
+}
+
 void cert_write_leaf_tbs(const struct issuer *i, const struct profile *p, const struct leaf_request *r, struct buf *out)
 {
+	uint8_t room[COMMON_NAME_MAX + 32];
+	struct buf name = { .ptr = room, .cap = sizeof room, .max = sizeof room };
+	const struct san *subject = common_name(p, r);
+
+	if (subject)
+		name_write_ca(BYTES_LIT(""), subject->value, &name);
 	struct head h = {
 		.serial = r->serial,
 		.alg = key_sig_alg(i->key),
 		.issuer_name = i->subject,
-		.subject = BYTES_LIT("\x30\x00"),
+		.subject = subject ? buf_bytes(&name) : BYTES_LIT("\x30\x00"),
 		.spki = r->spki,
 		.not_before_s = r->not_before_s,
 		.not_after_s = r->not_after_s,
 	};
-
-	(void)p; /* nothing that a profile says today is written; its limits are the lint's */
 	struct der_mark tbs = der_open(out, DER_SEQUENCE);
 	put_head(out, &h);
-	struct der_mark explicit = der_open(out, DER_CONTEXT_CONSTRUCTED(3)), list = der_open(out, DER_SEQUENCE);
-	authority_key_id_write(i->key_id, out);
-	put_constant(out, OID_KEY_USAGE, true, r->key_type == KEY_RSA ? KEY_USAGE_SIGN_AND_KT : KEY_USAGE_SIGN);
-	put_ext_key_usage(out);
-	/* Critical, because the subject is empty (RFC 5280 §4.2.1.6). */
-	san_write(r->names, r->n_names, true, out);
-	put_policies(out);
-	if (r->crl_url.len > 0)
-		put_crl_url(out, r->crl_url);
-	put_constant(out, OID_BASIC_CONSTRAINTS, true, "3000"); /* cA FALSE is the default */
-	der_close(out, list);
-	der_close(out, explicit);
+	put_leaf_extensions(out, i, p, r, !subject);
 	der_close(out, tbs);
 }
 

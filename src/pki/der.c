@@ -274,6 +274,45 @@ void der_put_oid(struct buf *b, const char *content_hex)
 	der_close(b, m);
 }
 
+/* X.690 §8.19.2: base 128, the high bit set in all octets but the last. */
+static void put_arc(struct buf *b, uint64_t v)
+{
+	unsigned shift = 63;
+
+	while (shift >= 7 && v >> shift == 0)
+		shift -= 7;
+	for (; shift > 0; shift -= 7)
+		buf_add_u8(b, (uint8_t)(0x80 | (v >> shift & 0x7f)));
+	buf_add_u8(b, (uint8_t)(v & 0x7f));
+}
+
+void der_put_oid_text(struct buf *b, struct bytes dotted)
+{
+	struct der_mark m = der_open(b, DER_OID);
+	uint64_t first = 0, v = 0;
+	size_t arcs = 0, digits = 0;
+
+	for (size_t i = 0; i <= dotted.len; i++) {
+		uint8_t c = i < dotted.len ? dotted.ptr[i] : '.';
+		if (c >= '0' && c <= '9' && digits < 10) {
+			v = v * 10 + (uint64_t)(c - '0');
+			digits++;
+			continue;
+		}
+		if (c != '.' || digits == 0 || v > UINT32_MAX || (arcs == 0 && v > 2) || (arcs == 1 && first < 2 && v > 39))
+			b->failed = true;
+		if (arcs == 0)
+			first = v;
+		else
+			put_arc(b, arcs == 1 ? 40 * first + v : v); /* the first two share a number (§8.19.4) */
+		arcs++;
+		v = digits = 0;
+	}
+	if (arcs < 2)
+		b->failed = true;
+	der_close(b, m);
+}
+
 void der_put_unsigned(struct buf *b, struct bytes v)
 {
 	while (v.len > 0 && v.ptr[0] == 0) {

@@ -58,6 +58,8 @@ void der_close(struct buf *b, struct der_mark m);
 void der_put(struct buf *b, int tag, struct bytes content);
 void der_put_hex(struct buf *b, const char *hex); /* a constant element from its hex */
 void der_put_oid(struct buf *b, const char *content_hex);
+/* From its dotted form, arcs of at most 32 bits; what is none makes the buf fail. */
+void der_put_oid_text(struct buf *b, struct bytes dotted);
 void der_put_unsigned(struct buf *b, struct bytes big_endian); /* strips leading zeros, adds one where the top bit needs it */
 void der_put_u64(struct buf *b, uint64_t v);
 void der_put_bool(struct buf *b, bool v);

@@ -65,6 +65,7 @@ enum err_code issuer_new(struct bytes certificate, struct key *key, struct issue
 	i->subject = c.subject_name;
 	i->key_id = c.subject_key_id;
 	i->not_after_s = c.not_after_s;
+	i->purposes = c.purposes;
 	*ret = TAKE(i);
 	return ERR_OK;
 }

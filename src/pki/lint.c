@@ -7,23 +7,26 @@
 #include "pki/lint_url.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#define NOT_BEFORE_MAX_S (48 * 3600) /* from the time of signing (Baseline Requirements §7.1.2.7) */
-#define TAG_EXTENSIONS   0xa3        /* [3] EXPLICIT */
-#define TAG_VERSION      0xa0        /* [0] EXPLICIT */
-#define TAG_KEY_ID       0x80        /* [0] IMPLICIT */
-#define TAG_POINT        0xa0        /* [0] EXPLICIT, as DistributionPointName is a CHOICE */
-#define TAG_FULL_NAME    0xa0        /* [0] IMPLICIT */
-#define TAG_DNS_NAME     0x82        /* [2] IMPLICIT */
-#define TAG_URI          0x86        /* [6] IMPLICIT */
-#define TAG_IP_ADDRESS   0x87        /* [7] IMPLICIT */
+#define SHORT_LIVED_MAX_S (7 * 86400)
+#define NOT_BEFORE_MAX_S  (48 * 3600) /* from the time of signing (Baseline Requirements §7.1.2.7) */
+#define TAG_EXTENSIONS    0xa3        /* [3] EXPLICIT */
+#define TAG_VERSION       0xa0        /* [0] EXPLICIT */
+#define TAG_KEY_ID        0x80        /* [0] IMPLICIT */
+#define TAG_POINT         0xa0        /* [0] EXPLICIT, as DistributionPointName is a CHOICE */
+#define TAG_FULL_NAME     0xa0        /* [0] IMPLICIT */
+#define TAG_DNS_NAME      0x82        /* [2] IMPLICIT */
+#define TAG_URI           0x86        /* [6] IMPLICIT */
+#define TAG_IP_ADDRESS    0x87        /* [7] IMPLICIT */
 
 /* What the rules look at. */
 struct lint {
 	const struct issuer *issuer;
 	const struct profile *profile;
 	const struct leaf_request *request;
+	bool empty_subject;
 };
 
 #define BROKEN(e, ...) FAIL(e, BUG, "lint: " __VA_ARGS__)
@@ -94,10 +97,43 @@ static enum err_code check_validity(struct der *tbs, const struct lint *l, struc
 	return ERR_OK;
 }
 
-static enum err_code check_subject(struct der *tbs, struct err *e)
+/* Whether a dNSName of the request is this one. */
+static bool is_requested(const struct leaf_request *r, struct bytes name)
 {
-	if (!bytes_eq(der_get_element(tbs), BYTES_LIT("\x30\x00")))
+	for (size_t i = 0; i < r->n_names; i++)
+		if (r->names[i].type == SAN_DNS && bytes_eq(r->names[i].value, name))
+			return true;
+	return false;
+}
+
+static bool has_short_name(const struct leaf_request *r)
+{
+	for (size_t i = 0; i < r->n_names; i++)
+		if (r->names[i].type == SAN_DNS && r->names[i].value.len <= 64)
+			return true;
+	return false;
+}
+
+/* Empty, or one commonName, a UTF8String of at most 64 characters that is one of the dNSNames (Baseline Requirements §7.1.4.3). */
+static enum err_code check_subject(struct der *tbs, struct lint *l, struct err *e)
+{
+	struct bytes name = der_get_element(tbs);
+	struct der d = der_of(name), rdns = der_enter(&d, DER_SEQUENCE), rdn = der_enter(&rdns, DER_SET),
+		   pair = der_enter(&rdn, DER_SEQUENCE);
+	struct bytes type = der_get(&pair, DER_OID), value = der_get(&pair, DER_UTF8_STRING);
+
+	l->empty_subject = bytes_eq(name, BYTES_LIT("\x30\x00"));
+	if (l->empty_subject && (l->profile->contents & PROFILE_COMMON_NAME) && has_short_name(l->request))
+		BROKEN(e, "subject: it is empty, and the profile wants a common name");
+	if (l->empty_subject)
+		return ERR_OK;
+	if (!(l->profile->contents & PROFILE_COMMON_NAME))
 		BROKEN(e, "subject: it is not empty");
+	if (pair.failed || der_more(&pair) || der_more(&rdn) || der_more(&rdns) || der_more(&d) ||
+	    !bytes_eq(type, BYTES_LIT("\x55\x04\x03")))
+		BROKEN(e, "subject: it is not one commonName");
+	if (value.len > 64 || !is_requested(l->request, value))
+		BROKEN(e, "subject: its commonName is none of the names, or longer than 64 characters");
 	return ERR_OK;
 }
 
@@ -155,26 +191,39 @@ static enum err_code check_authority_key_id(struct bytes value, const struct lin
 	return ERR_OK;
 }
 
-/* digitalSignature; with RSA keyEncipherment as well. The DER of a named bit list has no trailing zero bits (X.690 §11.2.2), so
- * that each of the two has one form. */
+/* As the profile says; keyEncipherment with RSA alone. The DER of a named bit list has no trailing zero bits (X.690 §11.2.2), so
+ * that each of the three has one form. */
 static enum err_code check_key_usage(struct bytes value, const struct lint *l, struct err *e)
 {
-	bool rsa = l->request->key_type == KEY_RSA;
+	static const struct bytes forms[] = { { NULL, 0 }, { (const uint8_t *)"\x03\x02\x07\x80", 4 },
+		{ (const uint8_t *)"\x03\x02\x05\x20", 4 }, { (const uint8_t *)"\x03\x02\x05\xa0", 4 } };
+	uint32_t usage = l->request->key_type == KEY_RSA ? l->profile->key_usage : PROFILE_DIGITAL_SIGNATURE;
 
-	if (!bytes_eq(value, rsa ? BYTES_LIT("\x03\x02\x05\xa0") : BYTES_LIT("\x03\x02\x07\x80")))
-		BROKEN(e, "keyUsage: it is not digitalSignature%s alone", rsa ? " and keyEncipherment" : "");
+	if (usage == 0 || usage > 3 || !bytes_eq(value, forms[usage]))
+		BROKEN(e, "keyUsage: it is not the profile's");
 	return ERR_OK;
 }
 
+/* Exactly those of the profile, in the order of their numbers, and none that the issuer's own certificate does not allow. */
 static enum err_code check_ext_key_usage(struct bytes value, const struct lint *l, struct err *e)
 {
 	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE);
-	struct bytes purpose = der_get(&list, DER_OID);
+	uint32_t left = l->profile->purposes;
 
-	(void)l;
-	/* 1.3.6.1.5.5.7.3.1 */
-	if (list.failed || der_more(&list) || der_more(&d) || !bytes_eq(purpose, BYTES_LIT("\x2b\x06\x01\x05\x05\x07\x03\x01")))
-		BROKEN(e, "extKeyUsage: it is not serverAuth alone");
+	while (der_more(&list)) {
+		struct bytes id = der_get(&list, DER_OID);
+		/* id-kp is 1.3.6.1.5.5.7.3: serverAuth 1, clientAuth 2 */
+		uint8_t last = id.len == 8 && bytes_starts_with(id, BYTES_LIT("\x2b\x06\x01\x05\x05\x07\x03")) ? id.ptr[7] : 0;
+		uint32_t bit = last == 1 ? PROFILE_SERVER_AUTH : last == 2 ? PROFILE_CLIENT_AUTH : 0;
+		if (bit == 0 || !(left & bit) || (left & (bit - 1)))
+			BROKEN(e, "extKeyUsage: it is not the profile's");
+		left &= ~bit;
+	}
+	if (list.failed || der_more(&d) || left != 0 || l->profile->purposes == 0)
+		BROKEN(e, "extKeyUsage: it is not the profile's");
+	if ((l->profile->purposes & PROFILE_SERVER_AUTH && !(l->issuer->purposes & CERT_SERVER_AUTH)) ||
+	    (l->profile->purposes & PROFILE_CLIENT_AUTH && !(l->issuer->purposes & CERT_CLIENT_AUTH)))
+		BROKEN(e, "extKeyUsage: the issuer's own certificate does not allow it");
 	return ERR_OK;
 }
 
@@ -228,15 +277,85 @@ static enum err_code check_names(struct bytes value, const struct lint *l, struc
 	return ERR_OK;
 }
 
-/* Exactly one reserved identifier, 2.23.140.1.2.1, without qualifiers (Baseline Requirements §7.1.2.7.9). */
+/* An identifier's dotted form without a table: base 128, the first two arcs in one number (X.690 §8.19). */
+static bool oid_is(struct bytes content, struct bytes dotted)
+{
+	char text[160];
+	size_t at = 0;
+	uint64_t arc = 0;
+	bool first = true;
+
+	for (size_t i = 0; i < content.len && at + 48 < sizeof text; i++) {
+		if (arc >> 56 || (arc == 0 && content.ptr[i] == 0x80))
+			return false;
+		arc = arc << 7 | (content.ptr[i] & 0x7f);
+		if (content.ptr[i] & 0x80)
+			continue;
+		uint64_t root = arc < 40 ? 0 : arc < 80 ? 1 : 2;
+		at += (size_t)(first ? snprintf(text + at, sizeof text - at, "%" PRIu64 ".%" PRIu64, root, arc - 40 * root)
+				     : snprintf(text + at, sizeof text - at, ".%" PRIu64, arc));
+		first = false;
+		arc = 0;
+	}
+	return arc == 0 && bytes_eq(dotted, (struct bytes){ (const uint8_t *)text, at });
+}
+
+/* The profile's identifiers, in its order, without qualifiers (Baseline Requirements §7.1.2.7.9). */
 static enum err_code check_policies(struct bytes value, const struct lint *l, struct err *e)
 {
-	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE), policy = der_enter(&list, DER_SEQUENCE);
-	struct bytes id = der_get(&policy, DER_OID);
+	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE);
+	size_t n = 0;
 
+	while (der_more(&list)) {
+		struct der policy = der_enter(&list, DER_SEQUENCE);
+		struct bytes id = der_get(&policy, DER_OID);
+		if (policy.failed || der_more(&policy))
+			BROKEN(e, "certificatePolicies: one has more than its identifier");
+		if (n == l->profile->n_policies || !oid_is(id, l->profile->policies[n]))
+			BROKEN(e, "certificatePolicies: they are not the profile's");
+		n++;
+	}
+	if (list.failed || der_more(&d) || n != l->profile->n_policies)
+		BROKEN(e, "certificatePolicies: they are not the profile's");
+	return ERR_OK;
+}
+
+/* One AccessDescription of the next element: the method's last octet below id-ad, and its http URI. */
+static enum err_code check_access(struct der *list, uint8_t method, struct bytes wanted, struct err *e)
+{
+	struct der s = der_enter(list, DER_SEQUENCE);
+	struct bytes id = der_get(&s, DER_OID), url = der_get(&s, TAG_URI);
+
+	/* id-ad is 1.3.6.1.5.5.7.48: OCSP 1, caIssuers 2 (RFC 5280 §4.2.2.1) */
+	if (s.failed || der_more(&s) || id.len != 8 || !bytes_starts_with(id, BYTES_LIT("\x2b\x06\x01\x05\x05\x07\x30")) ||
+	    id.ptr[7] != method)
+		BROKEN(e, "authorityInfoAccess: it is not an OCSP and a caIssuers URI in this order, as far as the request has them");
+	if (!lint_crl_url(url))
+		BROKEN(e, "authorityInfoAccess: its URI is none of http");
+	if (!bytes_eq(url, wanted))
+		BROKEN(e, "authorityInfoAccess: its URI is not the request's");
+	return ERR_OK;
+}
+
+static enum err_code check_authority_info(struct bytes value, const struct lint *l, struct err *e)
+{
+	struct der d = der_of(value), list = der_enter(&d, DER_SEQUENCE);
+
+	if (l->request->ocsp_url.len > 0)
+		TRY(check_access(&list, 1, l->request->ocsp_url, e));
+	if (l->request->ca_issuers_url.len > 0)
+		TRY(check_access(&list, 2, l->request->ca_issuers_url, e));
+	if (list.failed || der_more(&list) || der_more(&d))
+		BROKEN(e, "authorityInfoAccess: it has more than the request");
+	return ERR_OK;
+}
+
+/* RFC 7633 §6: status_request alone. */
+static enum err_code check_tls_feature(struct bytes value, const struct lint *l, struct err *e)
+{
 	(void)l;
-	if (policy.failed || der_more(&policy) || der_more(&list) || der_more(&d) || !bytes_eq(id, BYTES_LIT("\x67\x81\x0c\x01\x02\x01")))
-		BROKEN(e, "certificatePolicies: it is not domain-validated alone");
+	if (!bytes_eq(value, BYTES_LIT("\x30\x03\x02\x01\x05")))
+		BROKEN(e, "tlsfeature: it is not status_request alone");
 	return ERR_OK;
 }
 
@@ -264,18 +383,62 @@ static enum err_code check_basic_constraints(struct bytes value, const struct li
 	return ERR_OK;
 }
 
-/* The allowed set: each exactly once, critical exactly where it says so. */
+/* --- the set --- */
+
+static bool always(const struct lint *l)
+{
+	(void)l;
+	return true;
+}
+
+static bool has_policies(const struct lint *l)
+{
+	return l->profile->n_policies > 0;
+}
+
+static bool has_list(const struct lint *l)
+{
+	return l->request->crl_url.len > 0;
+}
+
+static bool has_access(const struct lint *l)
+{
+	return l->request->ocsp_url.len > 0 || l->request->ca_issuers_url.len > 0;
+}
+
+static bool must_staple(const struct lint *l)
+{
+	return (l->profile->contents & PROFILE_MUST_STAPLE) != 0;
+}
+
+enum criticality { NEVER, ALWAYS, WITHOUT_SUBJECT };
+
+#define ID_CE(n)                                                       \
+	{                                                              \
+		(const uint8_t[]){ 0x55, 0x1d, (n) }, 3 /* 2.5.29.n */ \
+	}
+#define ID_PE(n)                                                                            \
+	{                                                                                   \
+		(const uint8_t[]){ 0x2b, 6, 1, 5, 5, 7, 1, (n) }, 8 /* 1.3.6.1.5.5.7.1.n */ \
+	}
+
+/* The allowed set: each at most once, there exactly where it is due, critical exactly where it says so. */
 static const struct rule {
-	uint8_t id; /* last octet of 2.5.29.n: nothing else is allowed */
-	bool critical;
+	struct bytes id;
+	enum criticality critical;
 	const char *name;
+	bool (*due)(const struct lint *l);
 	enum err_code (*check)(struct bytes value, const struct lint *l, struct err *e);
 } rules[] = {
-	{ 35, false, "authorityKeyIdentifier", check_authority_key_id }, { 15, true, "keyUsage", check_key_usage },
-	{ 37, false, "extKeyUsage", check_ext_key_usage },
-	{ 17, true, "subjectAltName", check_names }, /* the subject is empty (RFC 5280 §4.2.1.6) */
-	{ 32, false, "certificatePolicies", check_policies }, { 19, true, "basicConstraints", check_basic_constraints },
-	{ 31, false, "cRLDistributionPoints", check_crl_url }, /* the last one: absent where the request has no URL */
+	{ ID_CE(35), NEVER, "authorityKeyIdentifier", always, check_authority_key_id },
+	{ ID_CE(15), ALWAYS, "keyUsage", always, check_key_usage },
+	{ ID_CE(37), NEVER, "extKeyUsage", always, check_ext_key_usage },
+	{ ID_CE(17), WITHOUT_SUBJECT, "subjectAltName", always, check_names }, /* RFC 5280 §4.2.1.6 */
+	{ ID_CE(32), NEVER, "certificatePolicies", has_policies, check_policies },
+	{ ID_CE(31), NEVER, "cRLDistributionPoints", has_list, check_crl_url },
+	{ ID_PE(1), NEVER, "authorityInfoAccess", has_access, check_authority_info },
+	{ ID_PE(24), NEVER, "tlsfeature", must_staple, check_tls_feature },
+	{ ID_CE(19), ALWAYS, "basicConstraints", always, check_basic_constraints },
 };
 #define RULES_N (sizeof rules / sizeof *rules)
 
@@ -283,12 +446,14 @@ static size_t find_rule(struct bytes id)
 {
 	size_t k = 0;
 
-	/* id-ce is 2.5.29: octets 0x55 0x1d */
-	if (id.len != 3 || id.ptr[0] != 0x55 || id.ptr[1] != 0x1d)
-		return RULES_N;
-	while (k < RULES_N && rules[k].id != id.ptr[2])
+	while (k < RULES_N && !bytes_eq(rules[k].id, id))
 		k++;
 	return k;
+}
+
+static bool is_critical(const struct rule *r, const struct lint *l)
+{
+	return r->critical == ALWAYS || (r->critical == WITHOUT_SUBJECT && l->empty_subject);
 }
 
 static enum err_code check_extension(struct der *list, const struct lint *l, bool seen[RULES_N], struct err *e)
@@ -302,20 +467,19 @@ static enum err_code check_extension(struct der *list, const struct lint *l, boo
 	if (x.failed || der_more(&x) || says_critical != critical)
 		BROKEN(e, "extensions: one is not the DER of an Extension");
 	size_t k = find_rule(id);
-	if (k == RULES_N)
+	if (k == RULES_N || !rules[k].due(l))
 		BROKEN(e, "extensions: there is one that is not of the allowed set");
 	if (seen[k])
 		BROKEN(e, "extensions: %s is there twice", rules[k].name);
 	seen[k] = true;
-	if (critical != rules[k].critical)
-		BROKEN(e, "extensions: %s must %sbe critical", rules[k].name, rules[k].critical ? "" : "not ");
+	if (critical != is_critical(&rules[k], l))
+		BROKEN(e, "extensions: %s must %sbe critical", rules[k].name, critical ? "not " : "");
 	return rules[k].check(value, l, e);
 }
 
 static enum err_code check_extensions(struct der *tbs, const struct lint *l, struct err *e)
 {
 	struct der outer = der_enter(tbs, TAG_EXTENSIONS), list = der_enter(&outer, DER_SEQUENCE);
-	size_t due = l->request->crl_url.len > 0 ? RULES_N : RULES_N - 1;
 	bool seen[RULES_N] = { false };
 
 	if (list.failed || der_more(&outer))
@@ -324,9 +488,27 @@ static enum err_code check_extensions(struct der *tbs, const struct lint *l, str
 		TRY(check_extension(&list, l, seen, e));
 	if (list.failed)
 		BROKEN(e, "extensions: one is not the DER of an Extension");
-	for (size_t k = 0; k < due; k++)
-		if (!seen[k])
+	for (size_t k = 0; k < RULES_N; k++)
+		if (!seen[k] && rules[k].due(l))
 			BROKEN(e, "extensions: %s is missing", rules[k].name);
+	return ERR_OK;
+}
+
+/* A request may leave out what a profile lets it have, where the CA publishes nothing; it may never have more. Whoever publishes must
+ * name a list or a responder in what lasts longer than a week (Baseline Requirements §7.1.2.11.2, §4.9.1.3). */
+static enum err_code check_services(const struct lint *l, struct err *e)
+{
+	const struct leaf_request *r = l->request;
+	uint32_t contents = l->profile->contents;
+
+	if ((r->crl_url.len > 0 && !(contents & PROFILE_CRL)) || (r->ocsp_url.len > 0 && !(contents & PROFILE_OCSP)) ||
+	    (r->ca_issuers_url.len > 0 && !(contents & PROFILE_CA_ISSUERS)))
+		BROKEN(e, "services: the request has a URL that the profile does not");
+	if (must_staple(l) && r->ocsp_url.len == 0)
+		BROKEN(e, "services: what must be stapled can be had nowhere");
+	if (r->ca_issuers_url.len > 0 && r->crl_url.len == 0 && r->ocsp_url.len == 0 &&
+	    r->not_after_s - r->not_before_s + 1 > SHORT_LIVED_MAX_S)
+		BROKEN(e, "services: it lasts longer than 7 days and names neither list nor responder");
 	return ERR_OK;
 }
 
@@ -339,12 +521,13 @@ enum err_code lint_leaf_tbs(
 	(void)a; /* every rule is decided on views */
 	if (s.failed || der_more(&d))
 		BROKEN(e, "structure: it is not the DER of one TBSCertificate");
+	TRY(check_services(&l, e));
 	TRY(check_version(&s, e));
 	TRY(check_serial(&s, r, e));
 	TRY(check_algorithm(&s, i, e));
 	TRY(check_issuer(&s, i, e));
 	TRY(check_validity(&s, &l, e));
-	TRY(check_subject(&s, e));
+	TRY(check_subject(&s, &l, e));
 	TRY(check_public_key(&s, &l, e));
 	TRY(check_extensions(&s, &l, e));
 	if (s.failed || der_more(&s))

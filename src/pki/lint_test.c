@@ -562,6 +562,9 @@ static void a_list_of_nobody_is_refused(void **state)
 	write_good(KEY_EC_P256, &r, &good);
 	r.crl_url = BYTES_NONE;
 	assert_int_equal(lint(buf_bytes(&good), &r, &e), ERR_BUG);
+	assert_string_equal(e.detail, "lint: extensions: there is one that is not of the allowed set");
+	r.crl_url = BYTES_LIT("http://crl.example.org/e2.crl");
+	assert_int_equal(lint(buf_bytes(&good), &r, &e), ERR_BUG);
 	assert_string_equal(e.detail, "lint: cRLDistributionPoints: its URI is not the request's");
 }
 
@@ -579,7 +582,145 @@ static void rsa_usage_is_looked_at(void **state)
 	t.piece[KU] = test_hex(KU_OK);
 	put_together(&t, &b);
 	assert_int_equal(lint(buf_bytes(&b), &r, &e), ERR_BUG);
-	assert_string_equal(e.detail, "lint: keyUsage: it is not digitalSignature and keyEncipherment alone");
+	assert_string_equal(e.detail, "lint: keyUsage: it is not the profile's");
+}
+
+/* --- what profiles add --- */
+
+#define OCSP "http://crl.example.org/ocsp"
+#define CA   "http://crl.example.org/ca/00.cer"
+
+/* A profile with everything. */
+static struct profile rich(void)
+{
+	static struct bytes policies[] = { { (const uint8_t *)"2.23.140.1.2.1", 14 }, { (const uint8_t *)"1.3.6.1.4.1.99999.1.128", 23 },
+		{ (const uint8_t *)"2.999.4294967295", 16 } };
+	struct profile p = test_profile;
+
+	p.contents = PROFILE_COMMON_NAME | PROFILE_MUST_STAPLE | PROFILE_CRL | PROFILE_OCSP | PROFILE_CA_ISSUERS;
+	p.policies = policies;
+	p.n_policies = 3;
+	return p;
+}
+
+static void write_rich(const struct profile *p, struct leaf_request *r, struct buf *out)
+{
+	leaf_make(KEY_RSA, r);
+	r->ocsp_url = BYTES_LIT(OCSP);
+	r->ca_issuers_url = BYTES_LIT(CA);
+	cert_write_leaf_tbs(chain.issuer, p, r, out);
+	assert_true(buf_ok(out));
+}
+
+static void whole_profiles_pass(void **state)
+{
+	static const uint32_t usages[] = { 1, 2, 3 };
+	struct issuer any = *chain.issuer;
+
+	(void)state;
+	any.purposes = CERT_ANY_PURPOSE;
+	for (size_t i = 0; i < 3; i++) {
+		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX), der CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+		struct profile p = rich();
+		struct leaf_request r;
+		struct err e;
+		p.key_usage = usages[i];
+		write_rich(&p, &r, &b);
+		if (lint_leaf_tbs(arena, buf_bytes(&b), chain.issuer, &p, &r, &e) != ERR_OK)
+			fail_msg("%s", e.detail);
+		assert_int_equal(cert_sign(chain.issuer->key, buf_bytes(&b), &der, &e), ERR_OK);
+		test_write("rich.der", buf_bytes(&der));
+		const char *text = test_run("openssl x509 -inform DER -in rich.der -noout -text");
+		static const char *const says[] = { "Subject: CN = *.example.org\n", "X509v3 Subject Alternative Name: \n",
+			"Policy: 2.23.140.1.2.1", "Policy: 1.3.6.1.4.1.99999.1.128", "Policy: 2.999.4294967295", "OCSP - URI:" OCSP,
+			"CA Issuers - URI:" CA, "TLS Feature: \n", "status_request", "URI:" TEST_CRL_URL };
+		for (size_t k = 0; k < sizeof says / sizeof *says; k++)
+			if (!strstr(text, says[k]))
+				fail_msg("no \"%s\" in:\n%s", says[k], text);
+		p = rich(), p.purposes = PROFILE_CLIENT_AUTH, p.key_usage = usages[i];
+		buf_reset(&b);
+		cert_write_leaf_tbs(&any, &p, &r, &b);
+		if (lint_leaf_tbs(arena, buf_bytes(&b), &any, &p, &r, &e) != ERR_OK)
+			fail_msg("%s", e.detail);
+	}
+}
+
+/* Each is written by one profile and request, and judged by another. */
+static void other_profiles_are_refused(void **state)
+{
+	static struct bytes other_policies[] = { { (const uint8_t *)"2.23.140.1.2.1", 14 },
+		{ (const uint8_t *)"1.3.6.1.4.1.99999.1.129", 23 }, { (const uint8_t *)"2.999.4294967295", 16 } };
+	struct profile written = rich(), p;
+	struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+	struct leaf_request good, r;
+	struct err e = { 0 };
+
+	(void)state;
+	write_rich(&written, &good, &b);
+#define REFUSED(change, words)                                                                            \
+	do {                                                                                              \
+		p = written, r = good;                                                                    \
+		change;                                                                                   \
+		assert_int_equal(lint_leaf_tbs(arena, buf_bytes(&b), chain.issuer, &p, &r, &e), ERR_BUG); \
+		if (!strstr(e.detail, words))                                                             \
+			fail_msg("\"%s\" instead of \"%s\"", e.detail, words);                            \
+	} while (0)
+	REFUSED(p.contents &= ~(uint32_t)PROFILE_COMMON_NAME, "subject: it is not empty");
+	REFUSED(p.contents &= ~(uint32_t)PROFILE_MUST_STAPLE, "not of the allowed set");
+	REFUSED(p.contents &= ~(uint32_t)PROFILE_CRL, "services: the request has a URL");
+	REFUSED(p.contents &= ~(uint32_t)PROFILE_OCSP, "services: the request has a URL");
+	REFUSED(p.contents &= ~(uint32_t)PROFILE_CA_ISSUERS, "services: the request has a URL");
+	REFUSED(p.key_usage = PROFILE_DIGITAL_SIGNATURE, "keyUsage");
+	REFUSED(p.key_usage = PROFILE_KEY_ENCIPHERMENT, "keyUsage");
+	REFUSED(p.key_usage = 0, "keyUsage");
+	REFUSED(p.purposes = PROFILE_CLIENT_AUTH, "extKeyUsage");
+	REFUSED(p.purposes |= PROFILE_CLIENT_AUTH, "extKeyUsage");
+	REFUSED(p.purposes = 0, "extKeyUsage");
+	REFUSED(p.n_policies = 2, "certificatePolicies");
+	REFUSED(p.n_policies = 0, "not of the allowed set");
+	REFUSED(p.policies = other_policies, "certificatePolicies");
+	REFUSED(r.ocsp_url = BYTES_LIT("http://other/"), "authorityInfoAccess: its URI is not the request's");
+	REFUSED(r.ca_issuers_url = BYTES_NONE, "authorityInfoAccess: it has more");
+	REFUSED(r.ocsp_url = BYTES_NONE, "services: what must be stapled");
+	REFUSED(r.crl_url = BYTES_NONE, "not of the allowed set");
+	REFUSED(r.ca_issuers_url = BYTES_LIT("https://other/"), "authorityInfoAccess: its URI is not the request's");
+	p = test_profile, r = good, r.crl_url = r.ocsp_url = BYTES_NONE, p.contents = PROFILE_CA_ISSUERS;
+	assert_int_equal(lint_leaf_tbs(arena, buf_bytes(&b), chain.issuer, &p, &r, &e), ERR_BUG);
+	assert_non_null(strstr(e.detail, "longer than 7 days"));
+}
+
+/* An issuer whose own certificate is for others. */
+static void the_issuer_must_be_for_it(void **state)
+{
+	struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+	struct issuer other = *chain.issuer;
+	struct leaf_request r;
+	struct err e;
+
+	(void)state;
+	write_good(KEY_EC_P256, &r, &b);
+	other.purposes = CERT_CLIENT_AUTH;
+	assert_int_equal(lint_leaf_tbs(arena, buf_bytes(&b), &other, &test_profile, &r, &e), ERR_BUG);
+	assert_non_null(strstr(e.detail, "does not allow it"));
+}
+
+/* A name that no common name holds: the subject is empty, and the names critical. */
+static void long_names_leave_the_subject_empty(void **state)
+{
+	static const struct san name = DNS("a123456789012345678901234567890.b123456789012345678901234567890.example.org");
+	struct profile p = test_profile;
+	struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
+	struct leaf_request r;
+	struct err e;
+
+	(void)state;
+	p.contents |= PROFILE_COMMON_NAME;
+	leaf_make(KEY_EC_P256, &r);
+	r.names = &name;
+	r.n_names = 1;
+	cert_write_leaf_tbs(chain.issuer, &p, &r, &b);
+	assert_int_equal(lint_leaf_tbs(arena, buf_bytes(&b), chain.issuer, &p, &r, &e), ERR_OK);
+	assert_non_null(memmem(b.ptr, b.len, "\x06\x03\x55\x1d\x11\x01\x01\xff", 8));
 }
 
 int main(void)
@@ -592,6 +733,10 @@ int main(void)
 		cmocka_unit_test(forbidden_requests_are_refused),
 		cmocka_unit_test(a_list_of_nobody_is_refused),
 		cmocka_unit_test(rsa_usage_is_looked_at),
+		cmocka_unit_test(whole_profiles_pass),
+		cmocka_unit_test(other_profiles_are_refused),
+		cmocka_unit_test(the_issuer_must_be_for_it),
+		cmocka_unit_test(long_names_leave_the_subject_empty),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

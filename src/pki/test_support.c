@@ -15,12 +15,18 @@ static struct key *keys[2][KEY__MAX];
 static struct arena *memory;
 static char folder[64];
 
+static struct bytes domain_validated = { (const uint8_t *)"2.23.140.1.2.1", 14 };
 const struct profile test_profile = { .name = { (const uint8_t *)"tls-server", 10 },
 	.lifetime_s = 90 * DAY_S,
 	.backdate_s = 3600,
 	.names_max = 100,
 	.key_types = ~0u,
-	.rsa_bits_max = KEY_RSA_BITS_MAX };
+	.rsa_bits_max = KEY_RSA_BITS_MAX,
+	.key_usage = PROFILE_DIGITAL_SIGNATURE | PROFILE_KEY_ENCIPHERMENT,
+	.purposes = PROFILE_SERVER_AUTH,
+	.contents = PROFILE_CRL,
+	.policies = &domain_validated,
+	.n_policies = 1 };
 
 static int64_t still_wall_ms(void)
 {

@@ -455,6 +455,21 @@ struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[IS
 	return arena_fmt(a, "%.*s" CRL_PATH "%s-%u" CRL_SUFFIX, BYTES_FMT(base), hex, (unsigned)shard);
 }
 
+struct bytes ca_issuers_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE])
+{
+	char hex[HEX_LEN(ISSUER_KEY_SIZE) + 1];
+
+	if (base.len == 0)
+		return BYTES_LIT("");
+	hex_encode((struct bytes){ issuer, ISSUER_KEY_SIZE }, hex);
+	return arena_fmt(a, "%.*s" CA_PATH "%s" CA_SUFFIX, BYTES_FMT(base), hex);
+}
+
+struct bytes ocsp_url(struct arena *a, struct bytes base)
+{
+	return base.len == 0 ? BYTES_LIT("") : arena_fmt(a, "%.*s" OCSP_PATH, BYTES_FMT(base));
+}
+
 /* 1 to 255 in decimal, as crl_url() writes it. */
 static bool shard_read(struct bytes text, uint8_t *ret)
 {

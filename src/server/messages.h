@@ -186,6 +186,12 @@ struct bytes account_url(struct arena *a, struct bytes base, const uint8_t thumb
 #define CRL_PATH   "/crl/"
 #define CRL_SUFFIX ".crl"
 struct bytes crl_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE], uint8_t shard);
+/* Where a CA certificate, by its subjectKeyIdentifier, and where the responder is served; as crl_url(). */
+#define CA_PATH   "/ca/"
+#define CA_SUFFIX ".cer"
+#define OCSP_PATH "/ocsp"
+struct bytes ca_issuers_url(struct arena *a, struct bytes base, const uint8_t issuer[ISSUER_KEY_SIZE]);
+struct bytes ocsp_url(struct arena *a, struct bytes base);
 /* Which list a path names; false: none. */
 bool crl_path_read(struct bytes path, uint8_t ret_issuer[ISSUER_KEY_SIZE], uint8_t *ret_shard);
 /* UNAUTHORIZED unless url is exactly base's finalize URL of an order. */

@@ -29,6 +29,12 @@ const struct settings_row profile_rows[] = {
 #include "server/profile.def"
 #undef X
 };
+const struct profile_ready profile_ready[] = {
+#define X(profile, opt, text) { (profile), (opt), (text) },
+#include "server/profile_ready.def"
+#undef X
+};
+const size_t profile_ready_n = sizeof profile_ready / sizeof *profile_ready;
 const size_t profile_rows_n = sizeof profile_rows / sizeof *profile_rows;
 
 const struct settings_row incident_rows[] = {
@@ -40,6 +46,13 @@ const size_t incident_rows_n = sizeof incident_rows / sizeof *incident_rows;
 
 #define LIST_MAX  4096
 #define VALUE_MAX 65536
+
+static void write_list(const struct settings_list *list, struct buf *out)
+{
+	wire_put_u16(out, (uint16_t)list->n);
+	for (size_t i = 0; i < list->n; i++)
+		wire_put_bytes(out, list->v[i]);
+}
 
 static void write_value(const void *at, enum settings_kind kind, struct buf *out)
 {
@@ -63,19 +76,17 @@ static void write_value(const void *at, enum settings_kind kind, struct buf *out
 		return;
 	case SETTINGS_LIST:
 	case SETTINGS_FILES:
-		wire_put_u16(out, (uint16_t)list->n);
-		for (size_t i = 0; i < list->n; i++)
-			wire_put_bytes(out, list->v[i]);
+		write_list(list, out);
 		return;
 	}
 }
 
 /* A profile's numbers in the order in which they cross. */
-#define PROFILE_NUMBERS 8
+#define PROFILE_NUMBERS 11
 static uint32_t *profile_number(struct profile *p, size_t i)
 {
 	uint32_t *const numbers[PROFILE_NUMBERS] = { &p->lifetime_s, &p->backdate_s, &p->names_max, &p->authz_lifetime_s, &p->challenges,
-		&p->identifiers, &p->key_types, &p->rsa_bits_max };
+		&p->identifiers, &p->key_types, &p->rsa_bits_max, &p->key_usage, &p->purposes, &p->contents };
 
 	return numbers[i];
 }
@@ -112,6 +123,8 @@ void settings_write(const struct settings *s, unsigned reader, struct buf *out)
 		wire_put_bytes(out, p.doc);
 		for (size_t k = 0; k < PROFILE_NUMBERS; k++)
 			wire_put_u32(out, *profile_number(&p, k));
+		write_list(&(struct settings_list){ p.issuers, p.n_issuers }, out);
+		write_list(&(struct settings_list){ p.policies, p.n_policies }, out);
 	}
 }
 
@@ -175,6 +188,13 @@ static void read_profiles(struct arena *a, struct wire *w, struct settings *s)
 		s->profiles[i].doc = get_string(a, w);
 		for (size_t k = 0; k < PROFILE_NUMBERS; k++)
 			*profile_number(&s->profiles[i], k) = wire_u32(w);
+		struct settings_list issuers = { 0 }, policies = { 0 };
+		read_list(a, w, &issuers);
+		read_list(a, w, &policies);
+		s->profiles[i].issuers = issuers.v;
+		s->profiles[i].n_issuers = issuers.n;
+		s->profiles[i].policies = policies.v;
+		s->profiles[i].n_policies = policies.n;
 	}
 }
 

@@ -62,6 +62,12 @@ extern const size_t settings_rows_n;
 /* The options of a profile and of an incident; section, readers and offset are unused. */
 extern const struct settings_row profile_rows[];
 extern const size_t profile_rows_n;
+/* What a ready profile has in another way than profile_rows' defaults. */
+struct profile_ready {
+	const char *profile, *option, *value;
+};
+extern const struct profile_ready profile_ready[];
+extern const size_t profile_ready_n;
 extern const struct settings_row incident_rows[];
 extern const size_t incident_rows_n;
 

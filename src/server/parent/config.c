@@ -194,7 +194,7 @@ enum err_code config_check_files(const struct settings *s, struct err *e)
 	return ERR_OK;
 }
 
-static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg, cfg_opt_t *profile, struct settings *ret, struct err *e)
+static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg, struct settings *ret, struct err *e)
 {
 	struct settings s = { 0 };
 
@@ -203,7 +203,7 @@ static enum err_code take_settings(struct arena *a, const char *file, cfg_t *cfg
 		cfg_t *section = *row->section ? cfg_getsec(cfg, row->section) : cfg;
 		TRY(take_value(a, file, section, row, (char *)&s + row->offset, e));
 	}
-	TRY(config_profiles(a, cfg, profile, &s, e));
+	TRY(config_profiles(a, cfg, &s, e));
 	TRY(config_incidents(a, cfg, &s, e));
 	if (s.crl_interval >= s.crl_lifetime)
 		FAIL(e, CONFIG,
@@ -349,8 +349,10 @@ enum err_code config_read(struct arena *a, const char *path, struct settings *re
 		top[n++] = section;
 	}
 	for (size_t i = 0; i < profile_rows_n; i++) {
-		const cfg_opt_t list = CFG_STR_LIST(profile_rows[i].option, "{}", CFGF_NODEFAULT);
-		profile[i] = is_list(&profile_rows[i]) ? list : option_of(&profile_rows[i]);
+		/* No defaults here: they may be a ready profile's (config_profile.c). */
+		const cfg_opt_t list = CFG_STR_LIST(profile_rows[i].option, "{}", CFGF_NODEFAULT),
+				single = CFG_STR(profile_rows[i].option, NULL, CFGF_NONE);
+		profile[i] = is_list(&profile_rows[i]) ? list : single;
 	}
 	profile[profile_rows_n] = end;
 	for (size_t i = 0; i < incident_rows_n; i++)
@@ -382,7 +384,7 @@ enum err_code config_read(struct arena *a, const char *path, struct settings *re
 			list_options(messages);
 		FAIL(e, CONFIG, "the configuration is wrong");
 	}
-	return take_settings(a, path, cfg, profile, ret, e);
+	return take_settings(a, path, cfg, ret, e);
 }
 
 static const struct config_value *value_of(const struct config_value *values, size_t n, const struct settings_row *row)
@@ -440,11 +442,11 @@ void config_write(const struct config_value *values, size_t n, struct buf *out)
 		}
 		write_row(row, value_of(values, n, row), out);
 	}
-	buf_add_str(out, "}\n\n# What kinds of certificates are issued; the first is the one that nobody has to ask for.\n"
-			 "profile \"tls-server\" {\n");
-	for (size_t i = 0; i < profile_rows_n; i++) {
-		const struct config_value doc = { "profile", "doc", BYTES_LIT("\"TLS servers, 47 days\"") };
-		write_row(&profile_rows[i], strcmp(profile_rows[i].option, "doc") == 0 ? &doc : NULL, out);
-	}
-	buf_add_str(out, "}\n");
+	buf_add_str(out,
+	    "}\n\n# What kinds of certificates are issued; the first is the one that nobody has to ask for. These are ready ones: a line here\n"
+	    "# takes the place of what they say.\n"
+	    "profile \"tls-server\" {\n");
+	for (size_t i = 0; i < profile_rows_n; i++)
+		write_row(&profile_rows[i], NULL, out);
+	buf_add_str(out, "}\n\nprofile \"short-lived\" {\n}\n\nprofile \"classic\" {\n}\n");
 }

@@ -5,6 +5,7 @@
 #include "acme/policy.h"
 #include "crypto/key.h"
 #include "pki/crl.h"
+#include "server/messages.h"
 #include "server/parent/config_profile.h"
 
 #include <arpa/inet.h>
@@ -14,7 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SECONDS_MAX (10 * 366 * 86400ull)
+#define POLICY_TEXT_MAX 64
+#define SECONDS_MAX     (10 * 366 * 86400ull)
 
 enum err_code config_seconds(const char *text, uint64_t *ret, struct err *e)
 {
@@ -353,6 +355,68 @@ static enum err_code check_identifiers(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_key_usage(const char *value, struct err *e)
+{
+	if (!config_profile_bit("key-usage", value))
+		FAIL(e, CONFIG, "digital-signature and key-encipherment are allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_purposes(const char *value, struct err *e)
+{
+	if (!config_profile_bit("extended-key-usage", value))
+		FAIL(e, CONFIG, "server-auth and client-auth are allowed");
+	return ERR_OK;
+}
+
+static enum err_code check_common_name(const char *value, struct err *e)
+{
+	if (strcmp(value, "none") != 0 && strcmp(value, "first") != 0)
+		FAIL(e, CONFIG, "none and first are allowed");
+	return ERR_OK;
+}
+
+/* "2.23.140.1.2.1": two numbers or more, of which the first is at most 2, and the second below 40 where the first is not 2. */
+static enum err_code check_policy(const char *value, struct err *e)
+{
+	unsigned long long arc[2] = { 0 }, v = 0;
+	const char *p = value;
+	bool good = true;
+	size_t n = 0;
+	char *end;
+
+	if (strcmp(value, "none") == 0)
+		return ERR_OK;
+	do {
+		good = *p >= '0' && *p <= '9' && (*p != '0' || p[1] == '.' || !p[1]);
+		v = good ? strtoull(p, &end, 10) : 0;
+		good = good && v <= UINT32_MAX && (!*end || *end == '.');
+		if (n < 2)
+			arc[n] = v;
+		n++;
+		p = good && *end ? end + 1 : NULL;
+	} while (p);
+	if (!good || n < 2 || strlen(value) > POLICY_TEXT_MAX || arc[0] > 2 || (arc[0] < 2 && arc[1] > 39))
+		FAIL(e, CONFIG, "an object identifier like 2.23.140.1.2.1 is allowed, or none");
+	return ERR_OK;
+}
+
+static enum err_code check_issuer_name(const char *value, struct err *e)
+{
+	size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	if (n == 0 || n > ISSUER_NAME_MAX || value[n])
+		FAIL(e, CONFIG, "an issuer's name has 1 to %d lower-case letters, digits and hyphens", ISSUER_NAME_MAX);
+	return ERR_OK;
+}
+
+static enum err_code check_ready(const char *value, struct err *e)
+{
+	if (*value && !config_profile_is_ready(value))
+		FAIL(e, CONFIG, "there is no such ready profile; there are tls-server, short-lived, classic and client-auth");
+	return ERR_OK;
+}
+
 static enum err_code check_key_types(const char *value, struct err *e)
 {
 	if (!config_profile_bit("key-types", value))
@@ -451,6 +515,16 @@ static const struct {
 	{ "profile", "identifiers", check_identifiers },
 	{ "profile", "key-types", check_key_types },
 	{ "profile", "rsa-bits-max", check_rsa_bits },
+	{ "profile", "key-usage", check_key_usage },
+	{ "profile", "extended-key-usage", check_purposes },
+	{ "profile", "common-name", check_common_name },
+	{ "profile", "policies", check_policy },
+	{ "profile", "must-staple", check_bool },
+	{ "profile", "crl", check_bool },
+	{ "profile", "ocsp", check_bool },
+	{ "profile", "ca-issuers", check_bool },
+	{ "profile", "issuers", check_issuer_name },
+	{ "profile", "ready", check_ready },
 	{ "signer", "crl-lifetime", check_crl_lifetime },
 	{ "signer", "crl-interval", check_crl_interval },
 };

@@ -81,6 +81,55 @@ static void what_is_written_counts(void **state)
 	arena_free(a);
 }
 
+static void ready_profiles_are_defaults(void **state)
+{
+	struct arena *a = arena_new(16384, 1u << 20);
+	struct buf messages = buf_new(16384);
+	struct settings s;
+
+	(void)state;
+	assert_int_equal(read_config(a,
+			     "profile \"short-lived\" { }\n"
+			     "profile \"classic\" { lifetime = 30d }\n"
+			     "profile \"devices\" { ready = \"client-auth\" issuers = {\"clients\"} }\n"
+			     "profile \"own\" { policies = {\"1.3.6.1.4.1.99999.1\", \"2.999.1\"} must-staple = true ocsp = true }\n",
+			     &s, &messages),
+	    ERR_OK);
+	assert_int_equal(s.profiles[0].lifetime_s, 6 * 86400);
+	assert_int_equal(s.profiles[0].contents, PROFILE_CA_ISSUERS);
+	assert_int_equal(s.profiles[0].identifiers, PROFILE_DNS | PROFILE_WILDCARD | PROFILE_IP);
+	assert_int_equal(s.profiles[1].lifetime_s, 30 * 86400);
+	assert_true(s.profiles[1].contents & PROFILE_COMMON_NAME);
+	assert_int_equal(s.profiles[2].purposes, PROFILE_CLIENT_AUTH);
+	assert_int_equal(s.profiles[2].key_usage, PROFILE_DIGITAL_SIGNATURE);
+	assert_int_equal(s.profiles[2].n_policies, 0);
+	assert_int_equal(s.profiles[2].n_issuers, 1);
+	assert_int_equal(s.profiles[3].purposes, PROFILE_SERVER_AUTH);
+	assert_int_equal(s.profiles[3].key_usage, PROFILE_DIGITAL_SIGNATURE | PROFILE_KEY_ENCIPHERMENT);
+	assert_int_equal(s.profiles[3].contents, PROFILE_MUST_STAPLE | PROFILE_OCSP | PROFILE_CRL | PROFILE_CA_ISSUERS);
+	assert_int_equal(s.profiles[3].n_policies, 2);
+	buf_free(&messages);
+	arena_free(a);
+}
+
+/* What no line alone shows. */
+static void profiles_that_contradict_themselves(void **state)
+{
+	static const char *const bad[] = { "profile \"a\" { must-staple = true }", "profile \"a\" { lifetime = 8d crl = false }",
+		"profile \"a\" { extended-key-usage = {\"server-auth\", \"client-auth\"} }" };
+	struct arena *a = arena_new(16384, 1u << 20);
+	struct buf messages = buf_new(16384);
+	struct settings s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(read_config(a, bad[i], &s, &messages), ERR_CONFIG);
+	assert_int_equal(read_config(a, "profile \"a\" { lifetime = 8d crl = false ca-issuers = false }", &s, &messages), ERR_OK);
+	assert_int_equal(read_config(a, "profile \"a\" { lifetime = 7d crl = false }", &s, &messages), ERR_OK);
+	buf_free(&messages);
+	arena_free(a);
+}
+
 static void incidents_have_a_beginning_and_an_end(void **state)
 {
 	struct arena *a = arena_new(16384, 1u << 20);
@@ -124,6 +173,19 @@ static void bad_values_are_told_with_their_line(void **state)
 		{ "profile \"a\" {\n rsa-bits-max = 1024\n}", "2048" },
 		{ "profile \"a\" {\n authz-lifetime = \"399d\"\n}", "398 days" },
 		{ "profile \"a\" {\n nonsense = 1\n}", "authz-lifetime" },
+		{ "profile \"a\" {\n key-usage = {\"key-agreement\"}\n}", "key-encipherment" },
+		{ "profile \"a\" {\n extended-key-usage = {\"code-signing\"}\n}", "client-auth" },
+		{ "profile \"a\" {\n common-name = \"all\"\n}", "none and first" },
+		{ "profile \"a\" {\n policies = {\"1.2..3\"}\n}", "2.23.140.1.2.1" },
+		{ "profile \"a\" {\n policies = {\"1\"}\n}", "2.23.140.1.2.1" },
+		{ "profile \"a\" {\n policies = {\"1.40\"}\n}", "2.23.140.1.2.1" },
+		{ "profile \"a\" {\n policies = {\"3.1\"}\n}", "2.23.140.1.2.1" },
+		{ "profile \"a\" {\n policies = {\"1.2.03\"}\n}", "2.23.140.1.2.1" },
+		{ "profile \"a\" {\n policies = {\"1.2.3.\"}\n}", "2.23.140.1.2.1" },
+		{ "profile \"a\" {\n policies = {\"1.2.4294967296\"}\n}", "2.23.140.1.2.1" },
+		{ "profile \"a\" {\n must-staple = \"yes\"\n}", "true or false" },
+		{ "profile \"a\" {\n issuers = {\"Main\"}\n}", "lower-case" },
+		{ "profile \"a\" {\n ready = \"tls\"\n}", "short-lived" },
 		{ "signer {\n crl-lifetime = \"11d\"\n}", "ten days" },
 		{ "signer {\n crl-interval = \"59s\"\n}", "one minute" },
 		{ "incident \"a\" {\n issued-from = \"yesterday\"\n}", ":2: " },
@@ -167,15 +229,21 @@ static void settings_cross_as_they_are(void **state)
 	struct settings s, front, validator;
 
 	(void)state;
-	assert_int_equal(
-	    read_config(a, "limits { orders-per-account = \"7/2h\" }\npolicy { deny-names = {\".evil.example\"} }\n", &s, &messages),
+	assert_int_equal(read_config(a,
+			     "limits { orders-per-account = \"7/2h\" }\npolicy { deny-names = {\".evil.example\"} }\n"
+			     "profile \"classic\" { issuers = {\"one\", \"two\"} }\n",
+			     &s, &messages),
 	    ERR_OK);
 	settings_write(&s, SETTINGS_READER_F, &wire);
 	assert_int_equal(settings_read(a, buf_bytes(&wire), SETTINGS_READER_F, &front, NULL), ERR_OK);
 	assert_int_equal(front.limit_orders.count, 7);
 	assert_int_equal(front.limit_orders.period_s, 7200);
-	assert_memory_equal(
-	    &front.profiles[0].lifetime_s, &s.profiles[0].lifetime_s, sizeof s.profiles[0] - offsetof(struct profile, lifetime_s));
+	assert_memory_equal(&front.profiles[0].lifetime_s, &s.profiles[0].lifetime_s,
+	    offsetof(struct profile, issuers) - offsetof(struct profile, lifetime_s));
+	assert_int_equal(front.profiles[0].n_issuers, 2);
+	assert_true(bytes_eq_str(front.profiles[0].issuers[1], "two"));
+	assert_int_equal(front.profiles[0].n_policies, 1);
+	assert_true(bytes_eq_str(front.profiles[0].policies[0], "2.23.140.1.2.1"));
 	buf_reset(&wire);
 	settings_write(&s, SETTINGS_READER_V, &wire);
 	assert_int_equal(settings_read(a, buf_bytes(&wire), SETTINGS_READER_V, &validator, NULL), ERR_OK);
@@ -190,6 +258,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_not_written_is_the_default), cmocka_unit_test(what_is_written_counts),
 		cmocka_unit_test(incidents_have_a_beginning_and_an_end), cmocka_unit_test(lists_follow_each_other),
+		cmocka_unit_test(ready_profiles_are_defaults), cmocka_unit_test(lists_follow_each_other),
+		cmocka_unit_test(profiles_that_contradict_themselves), cmocka_unit_test(lists_follow_each_other),
 		cmocka_unit_test(bad_values_are_told_with_their_line), cmocka_unit_test(settings_cross_as_they_are) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

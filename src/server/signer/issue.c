@@ -89,6 +89,9 @@ static enum err_code make_tbs(struct round *w, struct job *j, struct err *e)
 static enum err_code set_leaf(
     struct round *w, struct job *j, const struct csr *csr, enum key_type type, int64_t before_s, int64_t after_s, struct err *e)
 {
+	struct bytes base = w->s->settings.publish_url;
+	uint32_t contents = j->profile->contents;
+
 	TRY(issuers_choose(w->s, j->profile, type, after_s, &j->issuer, e));
 	serial_make(w->now_ms, signer_shard(w->s), j->serial);
 	j->leaf = (struct leaf_request){ .names = csr->names,
@@ -97,8 +100,16 @@ static enum err_code set_leaf(
 		.key_type = type,
 		.not_before_s = before_s,
 		.not_after_s = after_s,
-		.crl_url = signer_crl_url(w->s, w->a, j->issuer, serial_shard(j->serial)) };
-	if (!j->leaf.crl_url.ptr)
+		.crl_url = BYTES_LIT(""),
+		.ocsp_url = BYTES_LIT(""),
+		.ca_issuers_url = BYTES_LIT("") };
+	if (contents & PROFILE_CRL)
+		j->leaf.crl_url = signer_crl_url(w->s, w->a, j->issuer, serial_shard(j->serial));
+	if (contents & PROFILE_OCSP)
+		j->leaf.ocsp_url = ocsp_url(w->a, base);
+	if (contents & PROFILE_CA_ISSUERS)
+		j->leaf.ca_issuers_url = ca_issuers_url(w->a, base, j->issuer->issuer->key_id.ptr);
+	if (!j->leaf.crl_url.ptr || !j->leaf.ocsp_url.ptr || !j->leaf.ca_issuers_url.ptr)
 		FAIL(e, NOMEM, "no memory for a certificate");
 	return ERR_OK;
 }
@@ -161,7 +172,7 @@ static enum err_code prepare_tls(struct round *w, struct job *j, struct err *e)
 	enum key_type type;
 	struct csr csr;
 
-	j->profile = &s->settings.profiles[0];
+	j->profile = tls_profile(s);
 	j->evidence = j->r->body;
 	sha256_one(j->r->body, j->csr_digest);
 	if (tls_is_repeated(s, j->csr_digest, w->now_ms)) {

@@ -277,16 +277,77 @@ struct ca_issuer *issuers_of_record(struct signer *s, const uint8_t key_id[ISSUE
 	return NULL;
 }
 
+static bool is_named(const struct profile *p, const struct ca_issuer *c)
+{
+	for (size_t i = 0; i < p->n_issuers; i++)
+		if (bytes_eq_str(p->issuers[i], c->name))
+			return true;
+	return p->n_issuers == 0;
+}
+
+/* Whether the profile lets it sign, and its own certificate what the profile is for. */
+static bool may_sign(const struct profile *p, const struct ca_issuer *c)
+{
+	uint32_t purposes = c->issuer->purposes;
+
+	return is_named(p, c) && (!(p->purposes & PROFILE_SERVER_AUTH) || (purposes & CERT_SERVER_AUTH)) &&
+	       (!(p->purposes & PROFILE_CLIENT_AUTH) || (purposes & CERT_CLIENT_AUTH));
+}
+
+static enum err_code check_names(const struct signer *s, const struct profile *p, struct err *e)
+{
+	for (size_t i = 0; i < p->n_issuers; i++) {
+		bool found = false;
+		for (size_t k = 0; k < s->n_issuers; k++)
+			found = found || bytes_eq_str(p->issuers[i], s->issuers[k].name);
+		if (!found)
+			FAIL(e, CONFIG, "the profile \"%.*s\" names the issuer %.*s, and there is none of that name", BYTES_FMT(p->name),
+			    BYTES_FMT(p->issuers[i]));
+	}
+	return ERR_OK;
+}
+
+/* One key never signs for servers and for clients: what relying parties let the one do must not serve for the other. */
+static enum err_code check_apart(const struct signer *s, const struct profile *p, const struct profile *q, struct err *e)
+{
+	for (size_t i = 0; i < s->n_issuers; i++)
+		if ((p->purposes & PROFILE_CLIENT_AUTH) && (q->purposes & PROFILE_SERVER_AUTH) && may_sign(p, &s->issuers[i]) &&
+		    may_sign(q, &s->issuers[i]))
+			FAIL(e, CONFIG,
+			    "the profiles \"%.*s\" and \"%.*s\" would both be signed by the issuer %s: client-auth needs an issuer of its own "
+			    "(profile option issuers)",
+			    BYTES_FMT(p->name), BYTES_FMT(q->name), s->issuers[i].name);
+	return ERR_OK;
+}
+
+enum err_code issuers_check_profiles(const struct signer *s, const struct settings *settings, struct err *e)
+{
+	errno = 0;
+	for (size_t i = 0; i < settings->n_profiles; i++) {
+		const struct profile *p = &settings->profiles[i];
+		bool some = false;
+		TRY(check_names(s, p, e));
+		for (size_t k = 0; k < s->n_issuers; k++)
+			some = some || may_sign(p, &s->issuers[k]);
+		if (!some)
+			FAIL(e, CONFIG,
+			    "no issuer may sign for the profile \"%.*s\": their certificates do not allow its extended-key-usage",
+			    BYTES_FMT(p->name));
+		for (size_t k = 0; k < settings->n_profiles; k++)
+			TRY(check_apart(s, p, &settings->profiles[k], e));
+	}
+	return ERR_OK;
+}
+
 enum err_code issuers_choose(
     const struct signer *s, const struct profile *p, enum key_type type, int64_t not_after_s, const struct ca_issuer **ret, struct err *e)
 {
 	const struct ca_issuer *first = NULL;
 
-	(void)p;
 	errno = 0;
 	for (size_t i = 0; i < s->n_issuers; i++) {
 		const struct ca_issuer *c = &s->issuers[i];
-		if (c->issuer->not_after_s < not_after_s)
+		if (!may_sign(p, c) || c->issuer->not_after_s < not_after_s)
 			continue;
 		if ((key_type(c->issuer->key) == KEY_RSA) == (type == KEY_RSA)) {
 			*ret = c;
@@ -296,7 +357,7 @@ enum err_code issuers_choose(
 			first = c;
 	}
 	if (!first)
-		FAIL(e, CONFIG, "the issuer's own certificate ends before this certificate would: the CA needs a new issuer");
+		FAIL(e, CONFIG, "the certificate of every issuer of this profile ends before this one would: the CA needs a new issuer");
 	*ret = first;
 	return ERR_OK;
 }

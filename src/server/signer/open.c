@@ -56,6 +56,8 @@ enum err_code signer_settings(struct signer *s, const struct settings *settings,
 		FAIL(e, NOMEM, "no memory for the settings");
 	TRY(settings_read(a, buf_bytes(&wire), SETTINGS_READER_S, &copy, e));
 	TRY(settings_name_policy(a, &copy, &policy, e));
+	if (s->n_issuers > 0)
+		TRY(issuers_check_profiles(s, &copy, e));
 	arena_free(s->settings_arena);
 	s->settings_arena = TAKE(a);
 	s->settings = copy;
@@ -126,6 +128,7 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 		FAIL(e, IO, "no descriptor for the signer's folder");
 	TRY(signer_settings(s, settings, e));
 	TRY(issuers_load(s, e));
+	TRY(issuers_check_profiles(s, &s->settings, e));
 	TRY(signer_load(s, e));
 	TRY(eab_keys_load(s->dir, s->identity.instance, &s->eab, e));
 	TRY(open_log(s, e));

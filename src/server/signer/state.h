@@ -136,6 +136,8 @@ void ca_issuer_free(struct ca_issuer *i);
 struct ca_issuer *issuers_find(struct signer *s, struct bytes key_id);
 /* Of a record: by its subjectKeyIdentifier, or the first one where that is zero. NULL: it is not in the folder any more. */
 struct ca_issuer *issuers_of_record(struct signer *s, const uint8_t key_id[ISSUER_KEY_SIZE]);
+/* CONFIG: a profile names an issuer that is not there, none may sign for it, or one would sign for servers and for clients. */
+enum err_code issuers_check_profiles(const struct signer *s, const struct settings *settings, struct err *e) MUST_USE;
 /* Which one is to sign a certificate that lasts until not_after_s, for a key of this type: of those that the profile allows and that last as
  * long, the first whose own key is of the same kind, else the first. CONFIG: none lasts as long. */
 enum err_code issuers_choose(const struct signer *s, const struct profile *p, enum key_type type, int64_t not_after_s,
@@ -191,7 +193,8 @@ enum err_code csr_check(const struct signer *s, struct arena *a, struct bytes de
  * scope of the account's external account key. REJECTED_IDENTIFIER, UNAUTHORIZED, EXTERNAL_ACCOUNT_REQUIRED. */
 enum err_code policy_check(const struct signer *s, const struct evidence *v, struct err *e) MUST_USE;
 
-/* tls.c: the fixed template. */
+/* tls.c: the fixed template. Its profile: the first for TLS servers. */
+const struct profile *tls_profile(const struct signer *s);
 enum err_code tls_names_check(const struct signer *s, struct arena *a, const struct csr *csr, struct err *e) MUST_USE;
 /* RATE_LIMITED when there were too many lately. */
 enum err_code tls_rate_check(const struct signer *s, int64_t now_ms, struct err *e) MUST_USE;

@@ -71,6 +71,7 @@ static void make_ca(struct world *w)
 
 static void make_settings(struct world *w)
 {
+	static struct bytes domain_validated = { (const uint8_t *)"2.23.140.1.2.1", 14 };
 	static struct bytes tls_names[2] = { { (const uint8_t *)"ca.example", 10 }, { (const uint8_t *)"localhost", 9 } };
 
 	w->settings = (struct settings){ .base_url = BYTES_LIT(BASE),
@@ -83,7 +84,9 @@ static void make_settings(struct world *w)
 		.segment_size = 1u << 20,
 		.reserve = 0,
 		.n_profiles = 2 };
-#define WIDE_OPEN .authz_lifetime_s = 7 * 3600, .challenges = ~0u, .identifiers = ~0u, .key_types = ~0u, .rsa_bits_max = 4096
+#define WIDE_OPEN                                                                                                                    \
+	.authz_lifetime_s = 7 * 3600, .challenges = ~0u, .identifiers = ~0u, .key_types = ~0u, .rsa_bits_max = 4096, .key_usage = 3, \
+	.purposes = PROFILE_SERVER_AUTH, .contents = PROFILE_CRL | PROFILE_CA_ISSUERS, .policies = &domain_validated, .n_policies = 1
 	w->settings.profiles[0] = (struct profile){ .name = BYTES_LIT("tls-server"),
 		.doc = BYTES_LIT("web"),
 		.lifetime_s = 47 * 86400,

@@ -24,6 +24,14 @@ static enum err_code configured_name(struct arena *a, struct bytes text, struct 
 	return ERR_OK;
 }
 
+const struct profile *tls_profile(const struct signer *s)
+{
+	for (size_t i = 0; i < s->settings.n_profiles; i++)
+		if (s->settings.profiles[i].purposes & PROFILE_SERVER_AUTH)
+			return &s->settings.profiles[i];
+	return &s->settings.profiles[0];
+}
+
 enum err_code tls_names_check(const struct signer *s, struct arena *a, const struct csr *csr, struct err *e)
 {
 	const struct settings_list *names = &s->settings.tls_names;
