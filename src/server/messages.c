@@ -334,25 +334,32 @@ static void read_issuer(struct wire *w, uint8_t out[ISSUER_KEY_SIZE])
 		memcpy(out, id.ptr, ISSUER_KEY_SIZE);
 }
 
-void crl_new_write(const struct crl_new *c, struct buf *out)
+void crl_new_write(const struct crl_new *v, size_t n, struct buf *out)
 {
-	wire_put_fixed(out, BYTES_ARRAY(c->issuer));
-	wire_put_u8(out, c->shard);
-	wire_put_u64(out, c->number);
-	wire_put_u64(out, c->size);
+	wire_put_u16(out, (uint16_t)n);
+	for (size_t i = 0; i < n; i++) {
+		wire_put_fixed(out, BYTES_ARRAY(v[i].issuer));
+		wire_put_u8(out, v[i].shard);
+		wire_put_u64(out, v[i].number);
+		wire_put_u64(out, v[i].size);
+	}
 }
 
-enum err_code crl_new_read(struct bytes body, struct crl_new *ret, struct err *e)
+enum err_code crl_new_read(struct bytes body, struct crl_new *v, size_t *ret_n, struct err *e)
 {
 	struct wire w = wire_of(body);
-	struct crl_new c = { 0 };
+	size_t n = wire_u16(&w);
 
-	read_issuer(&w, c.issuer);
-	c.shard = wire_u8(&w);
-	c.number = wire_u64(&w);
-	c.size = wire_u64(&w);
+	if (n > CRL_NEW_MAX)
+		FAIL(e, MALFORMED, "CRL_NEW names %zu lists, at most %d are allowed", n, CRL_NEW_MAX);
+	for (size_t i = 0; i < n; i++) {
+		read_issuer(&w, v[i].issuer);
+		v[i].shard = wire_u8(&w);
+		v[i].number = wire_u64(&w);
+		v[i].size = wire_u64(&w);
+	}
 	TRY(wire_end(&w, "CRL_NEW", e));
-	*ret = c;
+	*ret_n = n;
 	return ERR_OK;
 }
 

@@ -120,7 +120,7 @@ struct hello_ok {
 void hello_ok_write(const struct hello_ok *h, struct buf *out);
 enum err_code hello_ok_read(struct bytes body, struct hello_ok *ret, struct err *e) MUST_USE;
 
-/* CRL_NEW: a list that can be had; CRL_GET: a part of it; CRL_PART: the part. Lists are larger than a message. A list is one
+/* CRL_NEW: lists that can be had; CRL_GET: a part of it; CRL_PART: the part. Lists are larger than a message. A list is one
  * issuer's, of one shard: the certificates whose serial number names the shard (signer/record.h). */
 #define CRL_PART_MAX    122880
 #define ISSUER_KEY_SIZE 20 /* the issuer's subjectKeyIdentifier */
@@ -130,8 +130,10 @@ struct crl_new {
 	uint8_t shard;
 	uint64_t number, size;
 };
-void crl_new_write(const struct crl_new *c, struct buf *out);
-enum err_code crl_new_read(struct bytes body, struct crl_new *ret, struct err *e) MUST_USE;
+#define CRL_NEW_MAX 1024 /* in one message */
+void crl_new_write(const struct crl_new *v, size_t n, struct buf *out);
+/* Into an array of CRL_NEW_MAX. */
+enum err_code crl_new_read(struct bytes body, struct crl_new *v, size_t *ret_n, struct err *e) MUST_USE;
 struct crl_get {
 	uint8_t issuer[ISSUER_KEY_SIZE];
 	uint8_t shard;

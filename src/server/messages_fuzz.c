@@ -17,6 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct receipt receipt;
 	struct settings settings;
 	struct bytes detail;
+	static struct crl_new lists[CRL_NEW_MAX];
+	size_t n;
 	enum err_code code;
 
 	MAY_FAIL(validate_read(in, &validate, NULL));
@@ -28,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MAY_FAIL(account_evidence_read(in, &(struct account_evidence){ 0 }, NULL));
 	MAY_FAIL(revoke_read(a, in, &(struct revoke){ 0 }, NULL));
 	MAY_FAIL(revoked_read(in, &(struct revoked){ 0 }, NULL));
-	MAY_FAIL(crl_new_read(in, &(struct crl_new){ 0 }, NULL));
+	MAY_FAIL(crl_new_read(in, lists, &n, NULL));
 	MAY_FAIL(crl_get_read(in, &(struct crl_get){ 0 }, NULL));
 	MAY_FAIL(crl_part_read(in, &(struct crl_part){ 0 }, NULL));
 	MAY_FAIL(settings_read(a, in, SETTINGS_READER_F, &settings, NULL));

@@ -137,13 +137,21 @@ static void revocations_go_both_ways(void **state)
 
 static void lists_go_both_ways(void **state)
 {
-	struct crl_new fresh = { { 1, 2, 3 }, 200, 7, 4000000000 }, fresh2 = { 0 };
+	struct crl_new fresh[2] = { { { 1, 2, 3 }, 200, 7, 4000000000 }, { { 4 }, 1, 2, 3 } }, fresh2[CRL_NEW_MAX];
+	struct buf news = buf_new(65536);
+	size_t n = 0;
 	struct crl_get get = { { 1, 2, 3 }, 5, 0, 122880 }, get2 = { 0 };
 	struct crl_part part = { 7, 5, 0, BYTES_LIT("bytes") }, part2 = { 0 };
 
 	(void)state;
-	BOTH_WAYS(crl_new, fresh, crl_new_read(body, &fresh2, NULL),
-	    fresh2.number == 7 && fresh2.size == 4000000000 && fresh2.issuer[2] == 3 && fresh2.shard == 200);
+	crl_new_write(fresh, 2, &news);
+	assert_int_equal(crl_new_read(buf_bytes(&news), fresh2, &n, NULL), ERR_OK);
+	assert_true(n == 2 && fresh2[0].number == 7 && fresh2[0].size == 4000000000 && fresh2[0].issuer[2] == 3 && fresh2[0].shard == 200);
+	assert_true(fresh2[1].issuer[0] == 4 && fresh2[1].size == 3);
+	for (size_t k = 0; k < news.len; k++)
+		assert_int_equal(crl_new_read(bytes_slice(buf_bytes(&news), 0, k), fresh2, &n, NULL), ERR_MALFORMED);
+	assert_int_equal(crl_new_read(BYTES_LIT("\xff\xff"), fresh2, &n, NULL), ERR_MALFORMED);
+	buf_free(&news);
 	BOTH_WAYS(crl_get, get, crl_get_read(body, &get2, NULL), get2.number == 0 && get2.offset == 122880 && get2.shard == 5);
 	BOTH_WAYS(crl_part, part, crl_part_read(body, &part2, NULL), part2.size == 5 && bytes_eq_str(part2.part, "bytes"));
 }

@@ -116,16 +116,24 @@ def kill_one(ca, name):
     wait_new(ca, name, pid)
 
 
-def wait_listed(ca, leaf, serials):
+def lists_of(leaf):
+    """The URLs of all lists of its issuer: as many as there are shards."""
     url = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value[0].full_name[0].value
+    folder, name = url.rsplit("/", 1)
+    name = name.removesuffix(".crl").split("-")[0]
+    return [f"{folder}/{name}.crl"] + [f"{folder}/{name}-{shard}.crl" for shard in range(1, 16)]
+
+
+def wait_listed(ca, leaf, serials):
     end = time.monotonic() + 60
     while True:
-        missing = serials
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                missing = serials - {entry.serial_number for entry in x509.load_der_x509_crl(answer.read())}
-        except urllib.error.HTTPError as e:
-            assert e.code == 503  # the front has just begun, and has not fetched it yet
+        missing = set(serials)
+        for url in lists_of(leaf):
+            try:
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    missing -= {entry.serial_number for entry in x509.load_der_x509_crl(answer.read())}
+            except urllib.error.HTTPError as e:
+                assert e.code == 503  # the front has just begun, and has not fetched it yet
         if not missing:
             return
         assert time.monotonic() < end, f"{len(missing)} of {len(serials)} revoked certificates are on no list:\n" + ca.log_text()[-3000:]

@@ -235,7 +235,7 @@ static struct bytes bad_validate(struct attacker *w)
 static struct bytes crl_request(struct attacker *w)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(64);
-	struct crl_get get = { .number = w->list.number };
+	struct crl_get get = { .shard = w->list.shard, .number = w->list.number };
 
 	memcpy(get.issuer, w->list.issuer, sizeof get.issuer);
 	crl_get_write(&get, &out);

@@ -83,6 +83,19 @@ uint32_t link_send(struct attacker *w, struct link *l, uint16_t type, struct byt
 	return link_send_as(w, l, type, id, body) ? id : 0;
 }
 
+/* The newest of all. */
+static void note_lists(struct attacker *w, struct bytes body)
+{
+	static struct crl_new v[CRL_NEW_MAX];
+	size_t n = 0;
+
+	if (crl_new_read(body, v, &n, NULL) != ERR_OK)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (v[i].number > w->list.number)
+			w->list = v[i];
+}
+
 bool link_receive(struct attacker *w, struct link *l, int wait_ms, struct message *ret)
 {
 	static uint8_t in[PACKET_MAX];
@@ -98,7 +111,7 @@ bool link_receive(struct attacker *w, struct link *l, int wait_ms, struct messag
 			ret->request = wire_u64(&wire);
 			ret->body = wire.rest;
 			if (ret->type == MESSAGE_CRL_NEW)
-				MAY_FAIL(crl_new_read(ret->body, &w->list, NULL));
+				note_lists(w, ret->body);
 			return true;
 		}
 		int64_t left = deadline - clock_monotonic_ms();

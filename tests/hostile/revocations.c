@@ -214,7 +214,7 @@ static void flip_request(struct attacker *w)
 static bool get(struct attacker *w, uint8_t issuer, uint64_t number, uint64_t offset, struct crl_part *ret, enum err_code *ret_code)
 {
 	CLEANUP(buf_free_p) struct buf body = buf_new(64);
-	struct crl_get g = { .number = number, .offset = offset };
+	struct crl_get g = { .shard = w->list.shard, .number = number, .offset = offset };
 	struct message m = { 0 };
 	struct err e = { 0 };
 

@@ -68,6 +68,8 @@ static void hello_done(void *ctx, enum err_code code, const struct message *answ
 	if (rc == ERR_OK) {
 		chains_tell_useless(f->settings, &h);
 		rc = key_rules_take_issuers(f->key_rules, &h, &e);
+		if (rc == ERR_OK && f->publish)
+			rc = publish_issuers(f->publish, &h, &e);
 	}
 	if (rc != ERR_OK)
 		event_error(EVENT_ERROR, "signer.bad_hello", &e);
@@ -104,15 +106,16 @@ static void store_checkpoint(void *ctx)
 	free(job);
 }
 
-static void new_list(struct control *c, const struct message *m)
+static void new_lists(struct control *c, const struct message *m)
 {
-	struct crl_new n;
+	static struct crl_new v[CRL_NEW_MAX];
 	struct err e = { 0 };
+	size_t n;
 
-	if (crl_new_read(m->body, &n, &e) != ERR_OK)
+	if (crl_new_read(m->body, v, &n, &e) != ERR_OK)
 		event_error(EVENT_ERROR, "crl.bad_notice", &e);
 	else if (c->f.publish)
-		publish_list_is_new(c->f.publish, &n);
+		publish_lists_are_new(c->f.publish, v, n);
 }
 
 static void signer_notice(void *ctx, const struct message *m)
@@ -120,7 +123,7 @@ static void signer_notice(void *ctx, const struct message *m)
 	struct control *c = ctx;
 
 	if (m->type == MESSAGE_CRL_NEW) {
-		new_list(c, m);
+		new_lists(c, m);
 		return;
 	}
 	struct checkpoint_job *job = m->type == MESSAGE_CHECKPOINT ? calloc(1, sizeof *job) : NULL;

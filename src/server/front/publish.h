@@ -1,4 +1,4 @@
-/* What relying parties fetch over plain HTTP: revocation lists, from memory. An HTTP server of its own: nothing of ACME can be reached
+/* What relying parties fetch over plain HTTP: revocation lists and the CA's certificates, from memory. An HTTP server of its own: nothing of ACME can be reached
  * there, and whoever floods it takes no worker from the clients. The lists are signed; the front only hands them on. */
 #ifndef CHANCERY_SERVER_FRONT_PUBLISH_H
 #define CHANCERY_SERVER_FRONT_PUBLISH_H
@@ -14,8 +14,10 @@ enum err_code publish_listen(struct publish *p, int fd, struct err *e) MUST_USE;
 enum err_code publish_start(struct publish *p, struct err *e) MUST_USE;
 void publish_stop(struct publish *p, unsigned grace_ms);
 
-/* The signer has a list: it is fetched on a worker, part by part (messages.h). From the control loop. */
-void publish_list_is_new(struct publish *p, const struct crl_new *n);
+/* The signer has lists: they are fetched on a worker, part by part (messages.h). From the control loop. */
+void publish_lists_are_new(struct publish *p, const struct crl_new *v, size_t n);
+/* The CA's certificates, in the place of those before. */
+enum err_code publish_issuers(struct publish *p, const struct hello_ok *h, struct err *e) MUST_USE;
 /* Fetches again what could not be had. From the control loop, now and then. */
 void publish_tick(struct publish *p);
 

@@ -229,7 +229,7 @@ static void a_list_of_many_parts_is_served_whole(void **state)
 	(void)state;
 	make_list(w, 7, ENTRIES);
 	assert_true(w->list.len > 2 * CRL_PART_MAX);
-	publish_list_is_new(w->front.publish, &w->notice);
+	publish_lists_are_new(w->front.publish, &w->notice, 1);
 	wait_served(w);
 	(void)ask(w, &in, "HEAD", PATH, "");
 	assert_true(says(&in, "HTTP/1.1 200 OK\r\n") && says(&in, "Content-Type: application/pkix-crl\r\n"));
@@ -255,11 +255,11 @@ static void a_newer_list_takes_its_place_even_while_it_is_fetched(void **state)
 	(void)state;
 	make_list(w, 7, ENTRIES);
 	w->switches = 2;
-	publish_list_is_new(w->front.publish, &w->notice);
+	publish_lists_are_new(w->front.publish, &w->notice, 1);
 	wait_served(w);
 	assert_int_equal(w->number, 8);
 	make_list(w, 9, 1);
-	publish_list_is_new(w->front.publish, &w->notice);
+	publish_lists_are_new(w->front.publish, &w->notice, 1);
 	wait_served(w);
 	world_free(w);
 }
@@ -281,7 +281,7 @@ static void nothing_else_is_there(void **state)
 	}
 	/* A list that is announced and not there yet */
 	make_list(w, 7, 1);
-	publish_list_is_new(w->front.publish, &w->notice);
+	publish_lists_are_new(w->front.publish, &w->notice, 1);
 	(void)ask(w, &in, "GET", PATH, "");
 	assert_true(says(&in, "HTTP/1.1 503 ") && says(&in, "Retry-After: "));
 	buf_free(&in);

@@ -401,6 +401,11 @@ static enum err_code check_policy(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_shards(const char *value, struct err *e)
+{
+	return number_between(value, 1, SHARDS_MAX, e);
+}
+
 static enum err_code check_issuer_name(const char *value, struct err *e)
 {
 	size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -525,6 +530,7 @@ static const struct {
 	{ "profile", "ca-issuers", check_bool },
 	{ "profile", "issuers", check_issuer_name },
 	{ "profile", "ready", check_ready },
+	{ "signer", "crl-shards", check_shards },
 	{ "signer", "crl-lifetime", check_crl_lifetime },
 	{ "signer", "crl-interval", check_crl_interval },
 };

@@ -64,7 +64,7 @@ static void assert_revoked(struct world *w, const struct try *t)
 		assert_int_equal(revoked, 1);
 	struct bytes list = must_make_list(w);
 	assert_int_equal(list_has(list, t->victim.serial, NULL, NULL), revoked == 1);
-	assert_true(signer_crl_newest(w->s, 0, &n) && n.number > t->list);
+	assert_true(newest_list(w->s, &n) && n.number > t->list);
 }
 
 /* Nothing fails any more. The log is whole; every order gets its one certificate, the same that was given before. */
@@ -196,8 +196,8 @@ static bool act_revoke(struct world *w, struct try *t)
 		if (t->q[i].code == ERR_OK)
 			t->given[i] = arena_copy(w->a, t->q[i].issued.certificate);
 	if (rc == ERR_OK)
-		rc = signer_crl(w->s, &made, &e);
-	if (made && signer_crl_newest(w->s, 0, &n))
+		rc = make_lists(w->s, &made, &e);
+	if (made && newest_list(w->s, &n))
 		t->list = n.number;
 	return rc == ERR_OK;
 }

@@ -16,6 +16,7 @@
 
 #define PEM_MAX       65536
 #define KEY_PEM_MAX   8192
+#define ROOT_LIST_MAX (1u << 20)
 #define FOLDER_MOVING "issuers.moving"
 
 /* --- one issuer --- */
@@ -102,6 +103,7 @@ enum err_code issuer_make(struct arena *a, const struct issuer_files *f, struct 
 		    ISSUER_KEY_SIZE);
 	TRY(issuer_new(issuer_der, key, &ret->issuer, e));
 	ret->root = root_der;
+	ret->root_key_id = root.subject_key_id;
 	ret->chain = chain;
 	chain = buf_new(0);
 	return ERR_OK;
@@ -200,6 +202,31 @@ static enum err_code list_names(struct signer *s, int folder, struct err *e)
 	return rc;
 }
 
+/* The root's own list, which says whether the issuer still stands: passed on as it is, after a look whether it is the root's. */
+static enum err_code load_root_list(int dir, struct ca_issuer *i, struct err *e)
+{
+	CLEANUP(issuer_free_p) struct issuer *root = NULL;
+	CLEANUP(buf_free_p) struct buf der = buf_new(ROOT_LIST_MAX);
+	struct crl c;
+
+	if (!is_there(dir, FILE_ROOT_LIST))
+		return ERR_OK;
+	TRY(file_read(dir, FILE_ROOT_LIST, ROOT_LIST_MAX, &der, e));
+	TRY(issuer_new(i->root, NULL, &root, e));
+	TRY(crl_parse(buf_bytes(&der), &c, e));
+	errno = 0;
+	if (crl_verify(&c, root, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "%s is not a list of the root in %s", FILE_ROOT_LIST, FILE_ROOT);
+	if (c.number.len > 7 || c.number.len == 0)
+		FAIL(e, CONFIG, "%s has a number of %zu bytes: 1 to 7 are allowed", FILE_ROOT_LIST, c.number.len);
+	i->root_list = (struct list){ .this_update_s = c.this_update_s, .next_update_s = c.next_update_s };
+	for (size_t k = 0; k < c.number.len; k++)
+		i->root_list.number = i->root_list.number << 8 | c.number.ptr[k];
+	i->root_list.der = der;
+	der = buf_new(0);
+	return ERR_OK;
+}
+
 static enum err_code load_issuer(struct signer *s, int folder, struct ca_issuer *i, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf root = buf_new(PEM_MAX), issuer = buf_new(PEM_MAX);
@@ -211,7 +238,11 @@ static enum err_code load_issuer(struct signer *s, int folder, struct ca_issuer 
 	TRY(file_read(dir, FILE_ISSUER, PEM_MAX, &issuer, e));
 	TRY(signer_read_key_file(dir, FILE_ISSUER_KEY, &key, e));
 	struct issuer_files f = { .root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .key_pem = buf_bytes(&key) };
-	return issuer_make(s->arena, &f, &s->own, i, e);
+	TRY(issuer_make(s->arena, &f, &s->own, i, e));
+	i->shards = calloc(SHARDS_MAX, sizeof *i->shards);
+	if (!i->shards)
+		FAIL(e, NOMEM, "no memory for revocation lists");
+	return load_root_list(dir, i, e);
 }
 
 static enum err_code check_twins(const struct signer *s, struct err *e)
@@ -249,7 +280,7 @@ enum err_code issuers_load(struct signer *s, struct err *e)
 void issuers_free(struct signer *s)
 {
 	for (size_t i = 0; i < s->n_issuers; i++) {
-		lists_free(&s->issuers[i].lists);
+		lists_free(&s->issuers[i]);
 		ca_issuer_free(&s->issuers[i]);
 	}
 	s->n_issuers = 0;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/codec.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,13 +12,20 @@
 
 #define PAUSE_MS       INT64_C(1000) /* between two lists while revocations stream in */
 #define PAUSE_PER_COST 10            /* a list whose making takes long is made less often: this loop signs certificates too */
+#define CHEAP_MS       INT64_C(5)    /* but for one that takes no longer */
 #define AGAIN_MS       INT64_C(10000)
 #define LOOK_MS        INT64_C(60000) /* the wall clock may be set */
+#define BEFORE_MS      INT64_C(60000) /* how long the list before the newest is kept for those who fetch it */
 
-void lists_free(struct lists *l)
+void lists_free(struct ca_issuer *i)
 {
-	buf_free(&l->newest.der);
-	buf_free(&l->before.der);
+	for (size_t k = 0; i->shards && k < SHARDS_MAX; k++) {
+		buf_free(&i->shards[k].newest.der);
+		buf_free(&i->shards[k].before.der);
+		entries_free(&i->shards[k].entries);
+	}
+	free(i->shards);
+	buf_free(&i->root_list.der);
 }
 
 struct bytes signer_crl_url(const struct signer *s, struct arena *a, const struct ca_issuer *i, uint8_t shard)
@@ -25,76 +33,88 @@ struct bytes signer_crl_url(const struct signer *s, struct arena *a, const struc
 	return crl_url(a, s->settings.publish_url, i->issuer->key_id.ptr, shard);
 }
 
-/* One shard for all. */
 uint8_t signer_shard(const struct signer *s)
 {
-	(void)s;
-	return 0;
+	uint8_t random[2];
+
+	random_bytes(random, sizeof random);
+	return (uint8_t)((size_t)(random[0] << 8 | random[1]) % s->settings.crl_shards);
 }
 
-static bool is_wanted(const struct signer *s, const struct lists *l, int64_t now_s)
+/* Whether a certificate may name its list: one of those that are given out now, or one that there was a list of before. */
+static bool is_used(const struct signer *s, const struct ca_issuer *i, size_t shard)
 {
-	return l->newest.number == 0 || l->changed || now_s >= l->newest.this_update_s + (int64_t)s->settings.crl_interval;
+	const struct shard *x = &i->shards[shard];
+
+	return shard < s->settings.crl_shards || x->logged.number > 0 || x->entries.n > 0;
 }
 
-static int64_t wait_ms(const struct signer *s, const struct lists *l)
+static bool is_wanted(const struct signer *s, const struct shard *x, int64_t now_s)
 {
-	int64_t now_ms = clock_wall_ms(), left_ms = l->again_ms - clock_monotonic_ms();
+	return x->newest.number == 0 || x->changed || now_s >= x->newest.this_update_s + (int64_t)s->settings.crl_interval;
+}
 
-	if (!is_wanted(s, l, now_ms / 1000)) {
-		int64_t due_ms = (l->newest.this_update_s + (int64_t)s->settings.crl_interval) * 1000 - now_ms;
+static int64_t shard_wait_ms(const struct signer *s, const struct shard *x, int64_t wall_ms, int64_t now_ms)
+{
+	int64_t left_ms = x->again_ms - now_ms;
+
+	if (!is_wanted(s, x, wall_ms / 1000)) {
+		int64_t due_ms = (x->newest.this_update_s + (int64_t)s->settings.crl_interval) * 1000 - wall_ms;
 		left_ms = due_ms > left_ms ? due_ms : left_ms;
 	}
-	return left_ms < 0 ? 0 : left_ms;
+	return left_ms;
 }
 
 int64_t signer_crl_wait_ms(const struct signer *s)
 {
-	int64_t least_ms = LOOK_MS;
+	int64_t wall_ms = clock_wall_ms(), now_ms = clock_monotonic_ms(), least_ms = LOOK_MS;
 
-	for (size_t i = 0; i < s->n_issuers; i++) {
-		int64_t left_ms = wait_ms(s, &s->issuers[i].lists);
-		least_ms = left_ms < least_ms ? left_ms : least_ms;
-	}
-	return least_ms;
+	for (size_t i = 0; i < s->n_issuers; i++)
+		for (size_t k = 0; k < SHARDS_MAX; k++) {
+			if (!is_used(s, &s->issuers[i], k))
+				continue;
+			int64_t left_ms = shard_wait_ms(s, &s->issuers[i].shards[k], wall_ms, now_ms);
+			least_ms = left_ms < least_ms ? left_ms : least_ms;
+		}
+	if (least_ms < s->lists_again_ms - now_ms)
+		least_ms = s->lists_again_ms - now_ms;
+	return least_ms < 0 ? 0 : least_ms;
 }
 
-/* The serials that the next list has, sorted. */
-static enum err_code gather(const struct signer *s, const struct ca_issuer *i, struct crl_entry **ret, size_t *ret_n, struct err *e)
+/* The entries that the next list has, in a form of their own: they are few where there are many shards. */
+static enum err_code gather(const struct shard *x, struct crl_entry **ret, struct err *e)
 {
-	struct crl_entry *v = calloc(set_count(s->revoked) + 1, sizeof *v);
-	size_t n = 0, at = 0;
+	struct crl_entry *v = calloc(x->entries.n + 1, sizeof *v);
 
 	if (!v)
 		FAIL(e, NOMEM, "no memory for a revocation list");
-	for (const struct revoked_entry *r; (r = set_next(s->revoked, &at));) {
-		if (r->issuer != (size_t)(i - s->issuers) || revoked_is_over(s, r))
-			continue;
-		v[n] = (struct crl_entry){ .time_s = r->time_s, .reason = r->reason };
-		memcpy(v[n++].serial, r->serial, SERIAL_SIZE);
+	for (size_t i = 0; i < x->entries.n; i++) {
+		const struct revoked_entry *n = &x->entries.v[i];
+		v[i] = (struct crl_entry){ .time_s = n->time_s, .reason = n->reason };
+		memcpy(v[i].serial, n->serial, SERIAL_SIZE);
 	}
-	*ret_n = crl_sort(v, n);
 	*ret = v;
 	return ERR_OK;
 }
 
 /* Signs the next list. Its number is the sequence of the record that it will have in the log: more than any before, also after a
  * crash. */
-static enum err_code sign_list(const struct signer *s, const struct ca_issuer *i, int64_t now_s, struct list *ret, struct err *e)
+static enum err_code sign_list(
+    struct signer *s, const struct ca_issuer *i, struct shard *x, uint8_t shard, int64_t now_s, struct list *ret, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 65536);
 	struct crl_entry *entries = NULL;
-	size_t n = 0;
 
 	if (!a)
 		FAIL(e, NOMEM, "no memory for a revocation list");
-	TRY(gather(s, i, &entries, &n, e));
+	revoked_settle(s, x);
+	TRY(gather(x, &entries, e));
 	struct crl_request r = { .number = log_position(s->log).chain.sequence + 1,
 		.this_update_s = now_s,
 		.next_update_s = now_s + (int64_t)s->settings.crl_lifetime,
-		.url = signer_crl_url(s, a, i, 0),
+		.url = signer_crl_url(s, a, i, shard),
 		.entries = entries,
-		.n_entries = n };
+		.n_entries = x->entries.n };
 	enum err_code rc = crl_sign(i->issuer, &r, &ret->der, e);
 	free(entries);
 	TRY(rc);
@@ -104,10 +124,10 @@ static enum err_code sign_list(const struct signer *s, const struct ca_issuer *i
 	return ERR_OK;
 }
 
-static enum err_code log_list(struct signer *s, const struct ca_issuer *i, const struct list *l, struct err *e)
+static enum err_code log_list(struct signer *s, const struct ca_issuer *i, uint8_t shard, const struct list *l, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf body = buf_new(256);
-	struct crl_made v = { .number = l->number, .this_update_s = l->this_update_s, .next_update_s = l->next_update_s };
+	struct crl_made v = { .number = l->number, .this_update_s = l->this_update_s, .next_update_s = l->next_update_s, .shard = shard };
 
 	memcpy(v.issuer, i->issuer->key_id.ptr, sizeof v.issuer);
 	sha256_one(buf_bytes(&l->der), v.digest);
@@ -117,38 +137,41 @@ static enum err_code log_list(struct signer *s, const struct ca_issuer *i, const
 	return signer_add_event(s, LOG_CRL, buf_bytes(&body), e);
 }
 
-static void take_list(struct lists *l, struct list *fresh)
+static void take_list(struct shard *x, struct list *fresh)
 {
-	buf_free(&l->before.der);
-	l->before = l->newest;
-	l->newest = *fresh;
+	buf_free(&x->before.der);
+	x->before = x->newest;
+	x->before_until_ms = clock_monotonic_ms() + BEFORE_MS;
+	x->newest = *fresh;
 	fresh->der = buf_new(0);
 }
 
-static enum err_code make_list(struct signer *s, struct ca_issuer *i, struct err *e)
+static enum err_code make_list(struct signer *s, struct ca_issuer *i, uint8_t shard, struct err *e)
 {
+	struct shard *x = &i->shards[shard];
 	struct list fresh = { .der = buf_new(CRL_SIZE_MAX) };
 
-	enum err_code rc = sign_list(s, i, clock_wall_ms() / 1000, &fresh, e);
+	enum err_code rc = sign_list(s, i, x, shard, clock_wall_ms() / 1000, &fresh, e);
 	if (rc == ERR_OK)
-		rc = log_list(s, i, &fresh, e);
+		rc = log_list(s, i, shard, &fresh, e);
 	if (rc == ERR_OK)
-		take_list(&i->lists, &fresh);
+		take_list(x, &fresh);
 	buf_free(&fresh.der);
 	return rc;
 }
 
 /* A list that cannot be made now is made later; the one before it holds until then. */
-static enum err_code make_due(struct signer *s, struct ca_issuer *i, bool *ret_made, struct err *e)
+static enum err_code make_due(struct signer *s, struct ca_issuer *i, uint8_t shard, bool *ret_made, struct err *e)
 {
+	struct shard *x = &i->shards[shard];
 	int64_t begun_ms = clock_monotonic_ms();
 	struct err why = { 0 };
 
-	if (wait_ms(s, &i->lists) > 0)
-		return ERR_OK;
-	enum err_code rc = make_list(s, i, &why);
-	int64_t now_ms = clock_monotonic_ms(), pause_ms = (now_ms - begun_ms) * PAUSE_PER_COST;
-	i->lists.again_ms = now_ms + (rc != ERR_OK ? AGAIN_MS : pause_ms > PAUSE_MS ? pause_ms : PAUSE_MS);
+	*ret_made = false;
+	enum err_code rc = make_list(s, i, shard, &why);
+	int64_t now_ms = clock_monotonic_ms();
+	x->again_ms = now_ms + (rc != ERR_OK ? AGAIN_MS : PAUSE_MS);
+	s->lists_again_ms = now_ms - begun_ms < CHEAP_MS ? 0 : now_ms + (now_ms - begun_ms) * PAUSE_PER_COST;
 	if (rc == ERR_OK) {
 		*ret_made = true;
 		return ERR_OK;
@@ -161,38 +184,118 @@ static enum err_code make_due(struct signer *s, struct ca_issuer *i, bool *ret_m
 	return ERR_OK;
 }
 
-enum err_code signer_crl(struct signer *s, bool *ret_made, struct err *e)
+static void drop_before(struct shard *x, int64_t now_ms)
 {
-	*ret_made = false;
-	for (size_t i = 0; i < s->n_issuers; i++)
-		TRY(make_due(s, &s->issuers[i], ret_made, e));
+	if (x->before.number == 0 || now_ms < x->before_until_ms)
+		return;
+	buf_free(&x->before.der);
+	x->before = (struct list){ 0 };
+}
+
+static struct crl_new told(const struct bytes key_id, uint8_t shard, const struct list *l)
+{
+	struct crl_new n = { .shard = shard, .number = l->number, .size = l->der.len };
+
+	memcpy(n.issuer, key_id.ptr, sizeof n.issuer);
+	return n;
+}
+
+/* The longest due first would be fair; but whatever was revoked is what people wait for. */
+static bool is_due(const struct signer *s, const struct shard *x, bool changed, int64_t wall_ms, int64_t now_ms)
+{
+	return x->changed == changed && shard_wait_ms(s, x, wall_ms, now_ms) <= 0;
+}
+
+enum err_code signer_crl(struct signer *s, struct crl_new ret[SIGNER_LISTS_A_TURN], size_t *ret_n, struct err *e)
+{
+	int64_t wall_ms = clock_wall_ms();
+
+	*ret_n = 0;
+	for (int changed = 1; changed >= 0; changed--)
+		for (size_t i = 0; i < s->n_issuers; i++)
+			for (size_t k = 0; k < SHARDS_MAX; k++) {
+				struct shard *x = &s->issuers[i].shards[k];
+				int64_t now_ms = clock_monotonic_ms();
+				bool made;
+				drop_before(x, now_ms);
+				if (*ret_n == SIGNER_LISTS_A_TURN || now_ms < s->lists_again_ms || !is_used(s, &s->issuers[i], k) ||
+				    !is_due(s, x, changed == 1, wall_ms, now_ms))
+					continue;
+				TRY(make_due(s, &s->issuers[i], (uint8_t)k, &made, e));
+				if (made)
+					ret[(*ret_n)++] = told(s->issuers[i].issuer->key_id, (uint8_t)k, &x->newest);
+			}
 	return ERR_OK;
 }
 
-bool signer_crl_newest(const struct signer *s, size_t issuer, struct crl_new *ret)
+static void add_told(struct crl_new *v, size_t max, size_t *n, struct crl_new one)
 {
-	const struct ca_issuer *i = &s->issuers[issuer];
+	if (*n < max && one.number > 0)
+		v[(*n)++] = one;
+}
 
-	*ret = (struct crl_new){ .number = i->lists.newest.number, .size = i->lists.newest.der.len };
-	memcpy(ret->issuer, i->issuer->key_id.ptr, sizeof ret->issuer);
-	return ret->number != 0;
+size_t signer_crl_list(const struct signer *s, struct crl_new *v, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		const struct ca_issuer *c = &s->issuers[i];
+		if (c->root_key_id.len == ISSUER_KEY_SIZE)
+			add_told(v, max, &n, told(c->root_key_id, 0, &c->root_list));
+		for (size_t k = 0; k < SHARDS_MAX; k++)
+			add_told(v, max, &n, told(c->issuer->key_id, (uint8_t)k, &c->shards[k].newest));
+	}
+	return n;
+}
+
+void lists_count(const struct signer *s, struct signer_counts *c)
+{
+	for (size_t i = 0; i < s->n_issuers; i++)
+		for (size_t k = 0; k < SHARDS_MAX; k++) {
+			const struct list *l = &s->issuers[i].shards[k].newest;
+			if (l->number == 0)
+				continue;
+			c->crl_lists++;
+			c->crl_size += l->der.len;
+			if (c->crl_oldest_s == 0 || l->this_update_s < c->crl_oldest_s)
+				c->crl_oldest_s = l->this_update_s;
+			if (l->number > c->crl_number)
+				c->crl_number = l->number;
+		}
+}
+
+/* The list that is asked for: an issuer's, or a root's. NULL: there is no such. */
+static const struct list *find_list(struct signer *s, const struct crl_get *get, bool *ret_known)
+{
+	const struct ca_issuer *i = issuers_find(s, BYTES_ARRAY(get->issuer));
+
+	*ret_known = i && is_used(s, i, get->shard);
+	if (i) {
+		const struct shard *x = &i->shards[get->shard];
+		return get->number != 0 && get->number == x->before.number ? &x->before : &x->newest;
+	}
+	for (size_t k = 0; k < s->n_issuers; k++)
+		if (get->shard == 0 && s->issuers[k].root_list.number > 0 &&
+		    bytes_eq(s->issuers[k].root_key_id, BYTES_ARRAY(get->issuer))) {
+			*ret_known = true;
+			return &s->issuers[k].root_list;
+		}
+	return NULL;
 }
 
 enum err_code signer_crl_part(struct signer *s, struct bytes body, struct buf *out, struct err *e)
 {
 	struct crl_get get;
+	bool known;
 
 	errno = 0;
 	TRY(crl_get_read(body, &get, e));
-	const struct ca_issuer *i = issuers_find(s, BYTES_ARRAY(get.issuer));
-	if (!i || get.shard != 0)
+	const struct list *l = find_list(s, &get, &known);
+	if (!known)
 		FAIL(e, NOT_FOUND, "this signer makes no such list");
-	const struct list *l = &i->lists.newest;
 	if (l->number == 0)
 		FAIL(e, BUSY, "no list has been made yet");
-	if (get.number == i->lists.before.number && get.number != 0)
-		l = &i->lists.before;
-	else if (get.number != 0 && get.number != l->number)
+	if (get.number != 0 && get.number != l->number)
 		get.offset = 0; /* that one is gone: the newest, from its beginning */
 	if (get.offset >= l->der.len)
 		FAIL(e, MALFORMED, "the list has %zu bytes", l->der.len);

@@ -4,7 +4,9 @@
 
 #include "server/signer/revoke.h"
 
-void lists_free(struct lists *l);
+void lists_free(struct ca_issuer *i);
+/* What there is of them, into the counts. */
+void lists_count(const struct signer *s, struct signer_counts *c);
 /* For certificates and lists alike; empty when none are published. In the arena; ptr NULL: no memory. */
 struct bytes signer_crl_url(const struct signer *s, struct arena *a, const struct ca_issuer *i, uint8_t shard);
 /* The shard of the next certificate. */

@@ -21,13 +21,16 @@
 #define ROUND_ARENA_MAX    (64u << 20)
 #define CHECKPOINT_RECORDS 1000
 #define CHECKPOINT_MS      60000
+#define FIRST_LISTS_MS     500
+#define LISTS_MAX          (ISSUERS_MAX * (SHARDS_MAX + 1))
 
 struct server {
 	struct child child;
 	struct signer *signer;
 	struct operators *operators;
 	struct channel *front; /* NULL: there is none now */
-	bool hello;            /* the front has said HELLO on this channel */
+	struct crl_new lists[LISTS_MAX];
+	bool hello; /* the front has said HELLO on this channel */
 	bool stop;
 	struct arena *arena; /* of a round */
 	struct signer_request batch[SIGNER_BATCH_MAX];
@@ -80,16 +83,13 @@ static void send_answer(struct server *v, const struct signer_request *r, uint32
 		send_refused(v, id, ERR_NOMEM, "no memory for an answer");
 }
 
-static void tell_lists(struct server *v)
+static void tell_lists(struct server *v, const struct crl_new *lists, size_t n)
 {
-	CLEANUP(buf_free_p) struct buf out = buf_new(64);
-	struct crl_new n;
+	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
 
-	for (size_t i = 0; v->hello && i < signer_issuers(v->signer); i++) {
-		if (!signer_crl_newest(v->signer, i, &n))
-			continue;
+	for (size_t i = 0; v->hello && i < n; i += CRL_NEW_MAX) {
 		buf_reset(&out);
-		crl_new_write(&n, &out);
+		crl_new_write(lists + i, n - i < CRL_NEW_MAX ? n - i : CRL_NEW_MAX, &out);
 		send_front(v, MESSAGE_CRL_NEW, 0, buf_bytes(&out));
 	}
 }
@@ -105,13 +105,24 @@ static void send_part(struct server *v, const struct message *m)
 		send_refused(v, m->id, e.code, e.detail);
 }
 
-static enum err_code make_list(struct server *v, struct err *e)
+static enum err_code make_lists(struct server *v, struct err *e)
 {
-	bool made;
+	struct crl_new made[SIGNER_LISTS_A_TURN];
+	size_t n;
 
-	TRY(signer_crl(v->signer, &made, e));
-	if (made)
-		tell_lists(v);
+	TRY(signer_crl(v->signer, made, &n, e));
+	tell_lists(v, made, n);
+	return ERR_OK;
+}
+
+/* The front asks for them as soon as it is there; where they are many, or the key is slow, the rest comes while it serves. */
+static enum err_code make_first_lists(struct server *v, struct err *e)
+{
+	int64_t until_ms = clock_monotonic_ms() + FIRST_LISTS_MS;
+
+	do
+		TRY(make_lists(v, e));
+	while (signer_crl_wait_ms(v->signer) == 0 && clock_monotonic_ms() < until_ms);
 	return ERR_OK;
 }
 
@@ -170,7 +181,7 @@ static enum err_code on_hello(struct server *v, const struct message *m, struct 
 		h.issuers[i] = signer_issuer(v->signer, i);
 	hello_ok_write(&h, &out);
 	send_front(v, MESSAGE_HELLO_OK, m->id, buf_bytes(&out));
-	tell_lists(v);
+	tell_lists(v, v->lists, signer_crl_list(v->signer, v->lists, LISTS_MAX));
 	return ERR_OK;
 }
 
@@ -260,7 +271,8 @@ static void put_counts(struct server *v, struct json_out *w)
 	json_put_member_uint(w, "keys_compromised", c.keys_compromised);
 	json_put_member_uint(w, "crl_number", c.crl_number);
 	json_put_member_uint(w, "crl_size", c.crl_size);
-	int64_t age_s = c.crl_number ? clock_wall_ms() / 1000 - c.crl_this_update_s : 0;
+	json_put_member_uint(w, "crl_lists", c.crl_lists);
+	int64_t age_s = c.crl_number ? clock_wall_ms() / 1000 - c.crl_oldest_s : 0;
 	json_put_member_uint(w, "crl_age_s", age_s < 0 ? 0 : (uint64_t)age_s);
 	json_put_member_uint(w, "refused_turn", v->refused_turn);
 	json_put_member_uint(w, "free_bytes", signer_free_bytes(v->signer));
@@ -372,7 +384,7 @@ static enum err_code flush(struct server *v, struct err *e)
 
 static enum err_code serve(struct server *v, struct err *e)
 {
-	TRY(make_list(v, e)); /* the front asks for it as soon as it is there */
+	TRY(make_first_lists(v, e));
 	while (!v->stop) {
 		struct pollfd p[2 + OPERATORS_FDS] = { { .fd = channel_fd(v->child.parent), .events = wanted(v->child.parent) } };
 		p[1] = (struct pollfd){ .fd = v->front ? channel_fd(v->front) : -1, .events = v->front ? wanted(v->front) : 0 };
@@ -383,7 +395,7 @@ static enum err_code serve(struct server *v, struct err *e)
 		TRY(serve_front(v, e));
 		TRY(serve_parent(v, e));
 		TRY(operators_serve(v->operators, v->signer, e));
-		TRY(make_list(v, e));
+		TRY(make_lists(v, e));
 		TRY(checkpoint_if_due(v, e));
 	}
 	return make_checkpoint(v, e);

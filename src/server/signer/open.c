@@ -35,6 +35,8 @@ static enum err_code check_settings(const struct settings *s, struct err *e)
 		FAIL(e, CONFIG, "order-lifetime must be at most %d s", ORDER_LIFETIME_MAX_S);
 	if (s->segment_size < SEGMENT_SIZE_MIN || s->segment_size > SEGMENT_SIZE_MAX)
 		FAIL(e, CONFIG, "segment-size must be between %u and %u bytes", SEGMENT_SIZE_MIN, SEGMENT_SIZE_MAX);
+	if (s->crl_shards == 0 || s->crl_shards > SHARDS_MAX)
+		FAIL(e, CONFIG, "crl-shards must be 1 to %d", SHARDS_MAX);
 	if (s->crl_lifetime == 0 || s->crl_lifetime > CRL_UPDATE_MAX_S)
 		FAIL(e, CONFIG, "crl-lifetime must be at most %d s (Baseline Requirements 7.2)", CRL_UPDATE_MAX_S);
 	if (s->crl_interval == 0 || s->crl_interval >= s->crl_lifetime)
@@ -119,9 +121,8 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 	s->arena = arena_new(16384, SETTINGS_MAX);
 	s->orders = orders_new();
 	s->accounts = accounts_new();
-	s->revoked = set_new(sizeof(struct revoked_entry), SERIAL_SIZE, REVOKED_MAX);
 	s->compromised = set_new(SHA256_SIZE, SHA256_SIZE, REVOKED_MAX);
-	if (!s->arena || !s->orders || !s->accounts || !s->revoked || !s->compromised)
+	if (!s->arena || !s->orders || !s->accounts || !s->compromised)
 		FAIL(e, NOMEM, "no memory for the signer");
 	s->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	if (s->dir < 0)
@@ -150,7 +151,6 @@ void signer_close(struct signer *s)
 	orders_free(s->orders);
 	accounts_free(s->accounts);
 	eab_keys_free(s->eab);
-	set_free(s->revoked);
 	set_free(s->compromised);
 	issuers_free(s);
 	buf_free(&s->scratch);
@@ -205,16 +205,9 @@ struct signer_counts signer_counts(const struct signer *s)
 	c.log_records = log_position(s->log).chain.sequence;
 	c.log_bytes = l.bytes;
 	c.log_segments = l.segments;
-	c.revoked = set_count(s->revoked);
+	c.revoked = s->n_revoked;
 	c.keys_compromised = set_count(s->compromised);
-	for (size_t i = 0; i < s->n_issuers; i++) {
-		const struct list *newest = &s->issuers[i].lists.newest;
-		c.crl_size += newest->der.len;
-		if (newest->number <= c.crl_number)
-			continue;
-		c.crl_number = newest->number;
-		c.crl_this_update_s = newest->this_update_s;
-	}
+	lists_count(s, &c);
 	c.syncs = l.syncs;
 	c.reserve_bytes = s->settings.reserve;
 	c.log_time_s = log_position(s->log).chain.time_ms / 1000;

@@ -139,7 +139,12 @@ static void await_list(struct ground *g)
 	struct message m = await(g->front, MESSAGE_CRL_NEW);
 	struct err e = { 0 };
 
-	assert_code(crl_new_read(m.body, &g->list, &e), ERR_OK, &e);
+	static struct crl_new v[CRL_NEW_MAX];
+	size_t n = 0;
+
+	assert_code(crl_new_read(m.body, v, &n, &e), ERR_OK, &e);
+	assert_true(n > 0);
+	g->list = v[n - 1];
 	assert_true(g->list.number > 0 && g->list.size > 0);
 }
 

@@ -148,7 +148,7 @@ static enum err_code check_account(
 /* Once is enough; only that its key was compromised may be said later on, by whoever has that key: it closes the key for good. */
 static enum err_code check_again(const struct signer *s, const struct asked *q, int64_t *time_s, struct err *e)
 {
-	const struct revoked_entry *was = set_find(s->revoked, q->certificate.serial.ptr);
+	const struct revoked_entry *was = revoked_find(s, q->certificate.serial.ptr);
 
 	if (!was)
 		return ERR_OK;

@@ -340,14 +340,14 @@ static void lists_are_made_when_they_are_due(void **state)
 	struct crl_new n;
 	bool made;
 
-	assert_false(signer_crl_newest(w->s, 0, &n));
+	assert_false(newest_list(w->s, &n));
 	struct crl first = parsed(must_make_list(w));
 	assert_int_equal(number_of(&first), 4); /* genesis, intent, result */
 	assert_int_equal(first.this_update_s, START_MS / 1000);
 	assert_int_equal(first.next_update_s - first.this_update_s, 7 * 86400);
 	assert_int_equal(first.n_entries, 0);
-	w->s->issuers[0].lists.again_ms = 0;
-	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
+	w->s->issuers[0].shards[0].again_ms = w->s->lists_again_ms = 0;
+	assert_code(make_lists(w->s, &made, &e), ERR_OK, &e);
 	assert_false(made);
 	assert_true(signer_crl_wait_ms(w->s) > 0);
 	(void)must_revoke(w, &r);
@@ -359,13 +359,13 @@ static void lists_are_made_when_they_are_due(void **state)
 	r = revoke_by_account(w, j.certificate);
 	(void)must_revoke(w, &r);
 	assert_true(signer_crl_wait_ms(w->s) > 0);
-	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
+	assert_code(make_lists(w->s, &made, &e), ERR_OK, &e);
 	assert_false(made);
 	assert_int_equal(parsed(must_make_list(w)).n_entries, 2);
 	/* each interval */
 	test_seam.wall_ms += 86400 * INT64_C(1000) - 1000;
-	w->s->issuers[0].lists.again_ms = 0;
-	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
+	w->s->issuers[0].shards[0].again_ms = w->s->lists_again_ms = 0;
+	assert_code(make_lists(w->s, &made, &e), ERR_OK, &e);
 	assert_false(made);
 	test_seam.wall_ms += 1000;
 	struct crl fourth = parsed(must_make_list(w));
@@ -407,11 +407,9 @@ static void give(struct world *w, uint64_t number, uint64_t offset, struct crl_p
 {
 	CLEANUP(buf_free_p) struct buf get = buf_new(64), out = buf_new(CHANNEL_BODY_MAX);
 	struct crl_get g = { .number = number, .offset = offset };
-	struct crl_new n;
 	struct err e = { 0 };
 
-	(void)signer_crl_newest(w->s, 0, &n);
-	memcpy(g.issuer, n.issuer, sizeof g.issuer);
+	memcpy(g.issuer, w->s->issuers[0].issuer->key_id.ptr, sizeof g.issuer);
 	crl_get_write(&g, &get);
 	assert_code(signer_crl_part(w->s, buf_bytes(&get), &out, &e), want, &e);
 	if (want == ERR_OK) {
@@ -435,7 +433,7 @@ static void parts_are_of_one_list(void **state)
 		struct revoke_recipe r = revoke_by_account(w, i.certificate);
 		(void)must_revoke(w, &r);
 		(void)must_make_list(w);
-		assert_true(signer_crl_newest(w->s, 0, &n));
+		assert_true(newest_list(w->s, &n));
 		numbers[k] = n.number;
 	}
 	give(w, 0, 0, &p, ERR_OK);
@@ -455,6 +453,55 @@ static void parts_are_of_one_list(void **state)
 	crl_get_write(&g, &get);
 	assert_code(signer_crl_part(w->s, buf_bytes(&get), &out, &e), ERR_NOT_FOUND, &e);
 	assert_code(signer_crl_part(w->s, BYTES_LIT("x"), &out, &e), ERR_MALFORMED, &e);
+}
+
+/* Each certificate's list has it, and no other list of its issuer. */
+static void shards_share_what_is_revoked(void **state)
+{
+	enum { SHARDS = 4, CERTIFICATES = 24 };
+	struct world *w = *state;
+	struct crl_new v[SHARDS * 2];
+	struct issued issued[CERTIFICATES];
+	size_t n = 0, seen[SHARDS] = { 0 };
+	struct err e = { 0 };
+	bool made;
+
+	w->settings.crl_shards = SHARDS;
+	assert_code(signer_settings(w->s, &w->settings, &e), ERR_OK, &e);
+	for (size_t i = 0; i < CERTIFICATES; i++) {
+		issued[i] = new_certificate(w);
+		seen[serial_shard(issued[i].serial.ptr)]++;
+		struct revoke_recipe r = revoke_by_account(w, issued[i].certificate);
+		(void)must_revoke(w, &r);
+	}
+	while (signer_crl_list(w->s, v, SHARDS * 2) < SHARDS || n++ < SHARDS) {
+		for (size_t k = 0; k < SHARDS; k++)
+			w->s->issuers[0].shards[k].again_ms = 0;
+		w->s->lists_again_ms = 0;
+		assert_code(make_lists(w->s, &made, &e), ERR_OK, &e);
+	}
+	assert_int_equal(signer_crl_list(w->s, v, SHARDS * 2), SHARDS);
+	for (size_t k = 0; k < SHARDS; k++) {
+		struct bytes der = buf_bytes(&w->s->issuers[0].shards[k].newest.der);
+		size_t listed = 0;
+		for (size_t i = 0; i < CERTIFICATES; i++) {
+			bool here = list_has(der, issued[i].serial, NULL, NULL);
+			assert_int_equal(here, serial_shard(issued[i].serial.ptr) == k);
+			listed += here;
+		}
+		assert_int_equal(listed, seen[k]);
+	}
+	/* Fewer shards later: the lists that certificates name go on, also after a start. */
+	w->settings.crl_shards = 1;
+	assert_code(world_reopen(w, &e), ERR_OK, &e);
+	for (size_t k = 0; k < SHARDS; k++) {
+		w->s->lists_again_ms = 0;
+		assert_code(make_lists(w->s, &made, &e), ERR_OK, &e);
+	}
+	assert_int_equal(signer_crl_list(w->s, v, SHARDS * 2), SHARDS);
+	for (size_t i = 0; i < CERTIFICATES; i++)
+		assert_true(list_has(
+		    buf_bytes(&w->s->issuers[0].shards[serial_shard(issued[i].serial.ptr)].newest.der), issued[i].serial, NULL, NULL));
 }
 
 /* The same URL in certificate and list, or in neither. */
@@ -485,23 +532,23 @@ static void a_list_that_fails_is_made_later(void **state)
 	bool made = true;
 
 	test_seam.wall_ms -= 1000; /* the clock stands before the log's last record */
-	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
+	assert_code(make_lists(w->s, &made, &e), ERR_OK, &e);
 	assert_false(made);
 	assert_true(signer_crl_wait_ms(w->s) > 0);
 	test_seam.wall_ms += 1000;
 	(void)must_make_list(w);
 	(void)must_issue(w, &r);
-	w->s->issuers[0].lists.changed = true;
-	w->s->issuers[0].lists.again_ms = 0;
+	w->s->issuers[0].shards[0].changed = true;
+	w->s->issuers[0].shards[0].again_ms = w->s->lists_again_ms = 0;
 	test_seam_reset();
 	test_seam.fail_at = 1;
-	assert_code(signer_crl(w->s, &made, &e), ERR_IO, &e);
+	assert_code(make_lists(w->s, &made, &e), ERR_IO, &e);
 	assert_false(made);
 	test_seam_reset();
-	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e); /* the pause */
-	w->s->issuers[0].lists.again_ms = 0;
-	w->s->issuers[0].lists.changed = true;
-	assert_code(signer_crl(w->s, &made, &e), ERR_IO, &e);
+	assert_code(make_lists(w->s, &made, &e), ERR_OK, &e); /* the pause */
+	w->s->issuers[0].shards[0].again_ms = w->s->lists_again_ms = 0;
+	w->s->issuers[0].shards[0].changed = true;
+	assert_code(make_lists(w->s, &made, &e), ERR_IO, &e);
 }
 
 /* What relying parties use: OpenSSL takes the list and refuses the certificate by it. */
@@ -557,6 +604,7 @@ int main(void)
 		WORLD(lists_are_made_when_they_are_due),
 		WORLD(entries_leave_when_they_are_over),
 		WORLD(parts_are_of_one_list),
+		WORLD(shards_share_what_is_revoked),
 		WORLD(certificates_name_their_list),
 		WORLD(a_list_that_fails_is_made_later),
 		WORLD(openssl_refuses_by_the_list),

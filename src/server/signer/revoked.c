@@ -11,33 +11,49 @@
 
 enum err_code revoked_check_room(const struct signer *s, struct err *e)
 {
-	if (set_count(s->revoked) + ROOM > REVOKED_MAX || set_count(s->compromised) + ROOM > REVOKED_MAX)
+	if (s->n_revoked + ROOM > REVOKED_MAX || set_count(s->compromised) + ROOM > REVOKED_MAX)
 		FAIL(e, BUSY, "the table of revoked certificates is full: it holds %u", REVOKED_MAX);
 	return ERR_OK;
 }
 
-static enum err_code add(struct signer *s, const struct revoked_entry *n, struct err *e)
+struct revoked_entry *revoked_find(const struct signer *s, const uint8_t serial[SERIAL_SIZE])
 {
-	TRY(set_add(s->revoked, n, e));
-	s->issuers[n->issuer].lists.changed = true;
+	struct revoked_entry *found = NULL;
+
+	for (size_t i = 0; !found && i < s->n_issuers; i++)
+		found = entries_find(&s->issuers[i].shards[serial_shard(serial)].entries, serial);
+	return found;
+}
+
+/* One that has a REVOKE already gets another reason with the next; the time stays: it was revoked from then on. */
+static enum err_code add(struct signer *s, const uint8_t issuer[ISSUER_KEY_SIZE], const struct revoked_entry *n, struct err *e)
+{
+	const struct ca_issuer *i = issuers_of_record(s, issuer);
+
+	if (!i)
+		return ERR_OK; /* it has ended, and its lists with it */
+	struct shard *x = &i->shards[serial_shard(n->serial)];
+	struct revoked_entry *was = entries_find(&x->entries, n->serial);
+	x->changed = true;
+	if (was) {
+		was->reason = n->reason;
+		return ERR_OK;
+	}
+	TRY(entries_add(&x->entries, n, e));
+	s->n_revoked++;
 	return ERR_OK;
 }
 
-/* What was never signed, or was and nobody has it: it stands revoked all the same. */
+/* What was never signed, or was and nobody has it: it stands revoked all the same, until its issuer's end. */
 enum err_code revoked_take_void(struct signer *s, const struct record *r, struct err *e)
 {
 	struct voided v;
 
 	TRY(void_read(r, &v, e));
 	const struct ca_issuer *i = issuers_of_record(s, v.issuer);
-	if (!i)
-		return ERR_OK; /* it has ended, and its lists with it */
-	struct revoked_entry n = { .time_s = r->time_ms / 1000,
-		.not_after_s = i->issuer->not_after_s,
-		.reason = CRL_UNSPECIFIED,
-		.issuer = (uint8_t)(i - s->issuers) };
+	struct revoked_entry n = { .time_s = r->time_ms / 1000, .not_after_s = i ? i->issuer->not_after_s : 0, .reason = CRL_UNSPECIFIED };
 	memcpy(n.serial, v.serial, sizeof n.serial);
-	return add(s, &n, e);
+	return add(s, v.issuer, &n, e);
 }
 
 /* A key is closed on the word of whoever has it: by its own signature, or by the account that had it certified, which has shown then that it
@@ -55,34 +71,34 @@ enum err_code revoked_take(struct signer *s, const struct record *r, struct err 
 
 	TRY(revocation_read(r, &v, e));
 	TRY(close_key(s, &v, e));
-	const struct ca_issuer *i = issuers_of_record(s, v.issuer);
-	if (!i)
-		return ERR_OK;
-	struct revoked_entry n = {
-		.time_s = v.time_s, .not_after_s = v.not_after_s, .reason = v.reason, .issuer = (uint8_t)(i - s->issuers)
-	};
+	struct revoked_entry n = { .time_s = v.time_s, .not_after_s = v.not_after_s, .reason = v.reason };
 	memcpy(n.serial, v.serial, sizeof n.serial);
-	struct revoked_entry *was = set_find(s->revoked, n.serial);
-	if (!was)
-		return add(s, &n, e);
-	was->reason = v.reason; /* the time stays: it was revoked from then on */
-	s->issuers[was->issuer].lists.changed = true;
-	return ERR_OK;
+	return add(s, v.issuer, &n, e);
 }
 
 /* Some lists may be made faster than they are fetched; so not the next list's making ends it, but one an interval later. */
-bool revoked_is_over(const struct signer *s, const struct revoked_entry *n)
+struct over {
+	int64_t before_s;
+};
+
+static bool keeps(void *ctx, const struct revoked_entry *n)
 {
-	return n->not_after_s + (int64_t)s->settings.crl_interval < s->issuers[n->issuer].lists.logged.this_update_s;
+	const struct over *o = ctx;
+
+	return n->not_after_s >= o->before_s;
 }
 
-static bool keeps(void *ctx, const void *item)
+void revoked_settle(struct signer *s, struct shard *x)
 {
-	return !revoked_is_over(ctx, item);
+	struct over o = { x->logged.this_update_s - (int64_t)s->settings.crl_interval };
+	size_t before = x->entries.n;
+
+	entries_keep(&x->entries, keeps, &o);
+	s->n_revoked -= before - x->entries.n;
+	entries_settle(&x->entries);
 }
 
-/* Forgets what no list needs, whenever there is twice as much as then: so a start with many years' log holds no more than a running
- * signer. */
+/* Forgets what is over here as well, so that a start with many years' log holds no more than a running signer. */
 enum err_code crl_take(struct signer *s, const struct record *r, struct err *e)
 {
 	struct crl_made v;
@@ -94,12 +110,11 @@ enum err_code crl_take(struct signer *s, const struct record *r, struct err *e)
 	struct ca_issuer *i = issuers_of_record(s, v.issuer);
 	if (!i)
 		return ERR_OK;
-	i->lists.logged = v;
-	i->lists.changed = false;
-	if (set_count(s->revoked) < 2 * s->swept)
-		return ERR_OK;
-	TRY(set_keep(s->revoked, keeps, s, e));
-	s->swept = set_count(s->revoked) > 1024 ? set_count(s->revoked) : 1024;
+	struct shard *x = &i->shards[v.shard];
+	x->logged = v;
+	x->changed = false;
+	if (x->entries.n > 2 * ENTRIES_TAIL)
+		revoked_settle(s, x);
 	return ERR_OK;
 }
 

@@ -79,22 +79,23 @@ struct signer_counts {
 	uint64_t log_records, log_bytes, log_segments; /* of the whole log */
 	uint64_t syncs;                                /* of the log, since it was opened */
 	uint64_t revoked, keys_compromised;            /* serials that stand revoked; keys that may not be certified any more */
-	uint64_t crl_number, crl_size;                 /* of the newest list, of all together; 0: none since the start */
-	int64_t crl_this_update_s;
-	uint64_t reserve_bytes; /* of the log's disk, kept free */
-	int64_t log_time_s;     /* of the newest record */
+	uint64_t crl_lists, crl_number, crl_size;      /* how many there are, the highest number, all together; 0: none since the start */
+	int64_t crl_oldest_s;                          /* when the oldest of them was made */
+	uint64_t reserve_bytes;                        /* of the log's disk, kept free */
+	int64_t log_time_s;                            /* of the newest record */
 };
 struct signer_counts signer_counts(const struct signer *s);
 uint64_t signer_free_bytes(const struct signer *s); /* of the log's disk */
 
-/* Revocation lists. One is made when there is none since the start, when something was revoked since the last one (at most once a second, and
- * in at most a tenth of the time), and when "crl-interval" has passed. It is in the log before *ret_made says that there is a new
- * one. Fails only as signer_round() does; what else goes wrong is an event, and tried again. */
-enum err_code signer_crl(struct signer *s, bool *ret_made, struct err *e) MUST_USE;
+/* Revocation lists, one for each issuer and shard. One is made when there is none since the start, when something of it was revoked since the
+ * last one (at most once a second, and all together in at most a tenth of the time), and when "crl-interval" has passed; a few at
+ * a time. It is in the log before ret has it. Fails only as signer_round() does; what else goes wrong is an event, and tried again. */
+#define SIGNER_LISTS_A_TURN 4
+enum err_code signer_crl(struct signer *s, struct crl_new ret[SIGNER_LISTS_A_TURN], size_t *ret_n, struct err *e) MUST_USE;
 /* When to call it again. */
 int64_t signer_crl_wait_ms(const struct signer *s);
-/* The newest list of an issuer; false: there is none yet. */
-bool signer_crl_newest(const struct signer *s, size_t issuer, struct crl_new *ret);
+/* All that can be had, those of the roots too; returns how many, at most max. */
+size_t signer_crl_list(const struct signer *s, struct crl_new *v, size_t max);
 /* CRL_GET's body -> CRL_PART's, from memory: of the newest list or of the one before. */
 enum err_code signer_crl_part(struct signer *s, struct bytes body, struct buf *out, struct err *e) MUST_USE;
 

@@ -8,6 +8,7 @@
 #include "pki/csr.h"
 #include "server/signer/accounts.h"
 #include "server/signer/eab.h"
+#include "server/signer/entries.h"
 #include "server/signer/log.h"
 #include "server/signer/orders.h"
 #include "server/signer/set.h"
@@ -23,6 +24,7 @@
 #define FILE_ROOT       "root.pem"
 #define FILE_ISSUER     "issuer.pem" /* its certificate and those above it, without the root */
 #define FILE_ISSUER_KEY "key.pem"
+#define FILE_ROOT_LIST  "root.crl" /* DER; may be absent */
 
 #define OWN_KEYS_MAX   64   /* of all chains, roots, and the log's */
 #define KEY_CACHE_SIZE 1024 /* account keys kept ready: parsing one costs 7 us and a point decompression's worth of checks */
@@ -65,11 +67,14 @@ struct list {
 	struct buf der;
 };
 
-struct lists {
+/* Of an issuer's certificates those whose serial numbers name this shard, and their list. */
+struct shard {
 	struct list newest, before; /* the one before is kept for whoever is about to fetch it */
-	struct crl_made logged;     /* the newest in the log, which after a start nobody has any more */
+	int64_t before_until_ms;    /* monotonic: and until then */
+	struct crl_made logged;     /* the newest in the log, which after a start nobody has any more; number 0: there never was one */
 	bool changed;               /* something was revoked since */
 	int64_t again_ms;           /* monotonic: not before then */
+	struct entries entries;
 };
 
 /* SubjectPublicKeyInfos that nobody else may have certified. */
@@ -84,7 +89,9 @@ struct ca_issuer {
 	struct issuer *issuer;
 	struct buf chain;  /* wire, DER each: its certificate and those above it, without the root */
 	struct bytes root; /* DER, in the signer's arena */
-	struct lists lists;
+	struct bytes root_key_id;
+	struct list root_list; /* the root's own, made by ceremony; number 0: there is none */
+	struct shard *shards;  /* SHARDS_MAX */
 };
 
 struct signer {
@@ -103,9 +110,9 @@ struct signer {
 	struct eab_keys *eab;
 	struct log *log;
 	struct orders *orders;
-	struct set *revoked;     /* struct revoked_entry, see revoke.h */
+	size_t n_revoked;        /* entries of all shards */
 	struct set *compromised; /* digests of SubjectPublicKeyInfos that may not be certified any more */
-	size_t swept;            /* how many entries were left when the revoked set was last rid of what is over */
+	int64_t lists_again_ms;  /* monotonic: no list is made before then, as the last ones took long */
 	struct tls_past tls;
 	struct cached_key keys[KEY_CACHE_SIZE];
 	struct former_key former[FORMER_KEYS]; /* a ring */

@@ -98,7 +98,7 @@ struct bytes fetch_list(struct world *w)
 	struct crl_new n;
 	struct err e = { 0 };
 
-	assert_true(signer_crl_newest(w->s, 0, &n));
+	assert_true(newest_list(w->s, &n));
 	do {
 		struct crl_get g = { .number = n.number, .offset = whole.len };
 		memcpy(g.issuer, n.issuer, sizeof g.issuer);
@@ -122,8 +122,8 @@ struct bytes must_make_list(struct world *w)
 	bool made = false;
 	struct crl c;
 
-	w->s->issuers[0].lists.again_ms = 0; /* the pause between two */
-	assert_code(signer_crl(w->s, &made, &e), ERR_OK, &e);
+	w->s->issuers[0].shards[0].again_ms = w->s->lists_again_ms = 0; /* the pause between two */
+	assert_code(make_lists(w->s, &made, &e), ERR_OK, &e);
 	assert_true(made);
 	struct bytes der = fetch_list(w);
 	assert_code(issuer_new(wire_bytes(&chain, CERT_SIZE_MAX), NULL, &issuer, &e), ERR_OK, &e);
@@ -148,4 +148,20 @@ bool list_has(struct bytes der, struct bytes serial, int64_t *ret_time_s, uint8_
 			return true;
 		}
 	return false;
+}
+
+enum err_code make_lists(struct signer *s, bool *ret_made, struct err *e)
+{
+	struct crl_new made[SIGNER_LISTS_A_TURN];
+	size_t n = 0;
+
+	enum err_code rc = signer_crl(s, made, &n, e);
+	*ret_made = n > 0;
+	return rc;
+}
+
+bool newest_list(const struct signer *s, struct crl_new *ret)
+{
+	*ret = (struct crl_new){ 0 };
+	return signer_crl_list(s, ret, 1) == 1;
 }

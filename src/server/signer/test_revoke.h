@@ -35,4 +35,9 @@ struct bytes fetch_list(struct world *w);
 /* Whether the serial is in the list; then its time and reason. */
 bool list_has(struct bytes der, struct bytes serial, int64_t *ret_time_s, uint8_t *ret_reason);
 
+/* One turn of signer_crl(): whether it made any. */
+enum err_code make_lists(struct signer *s, bool *ret_made, struct err *e) MUST_USE;
+/* The first issuer's list of shard 0; false: there is none yet. */
+bool newest_list(const struct signer *s, struct crl_new *ret);
+
 #endif

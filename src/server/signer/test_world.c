@@ -79,6 +79,7 @@ static void make_settings(struct world *w)
 		.log_format = BYTES_LIT("text"),
 		.tls_names = { tls_names, 2 },
 		.order_lifetime = 7 * 3600,
+		.crl_shards = 1,
 		.crl_lifetime = 7 * 86400,
 		.crl_interval = 86400,
 		.segment_size = 1u << 20,
