@@ -190,6 +190,18 @@ size_t identifier_sort(struct identifier *v, size_t n)
 	return kept + 1;
 }
 
+enum err_code identifier_from_san(struct arena *a, const struct san *name, struct identifier *ret, struct err *e)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (name->type == SAN_DNS)
+		return identifier_parse(a, BYTES_LIT("dns"), name->value, ret, e);
+	if ((name->value.len != 4 && name->value.len != 16) ||
+	    !inet_ntop(name->value.len == 4 ? AF_INET : AF_INET6, name->value.ptr, text, sizeof text))
+		FAIL(e, MALFORMED, "the certificate has an address of %zu bytes", name->value.len);
+	return identifier_parse(a, BYTES_LIT("ip"), bytes_str(text), ret, e);
+}
+
 struct bytes identifier_display(struct arena *a, const struct identifier *id)
 {
 	return id->wildcard ? arena_fmt(a, "*.%.*s", BYTES_FMT(id->value)) : id->value;

@@ -40,6 +40,9 @@ size_t identifier_sort(struct identifier *v, size_t n);
 size_t identifier_ip_bytes(const struct identifier *id, uint8_t out[16]);
 /* As it stands in a certificate; the value is in the arena, or the identifier's own. */
 enum err_code identifier_san(struct arena *a, const struct identifier *id, struct san *ret, struct err *e) MUST_USE;
+/* The reverse: a certificate's name as the identifier that an authorization has. MALFORMED for an address of another size than 4 or 16 bytes, and for
+ * what identifier_parse() refuses. */
+enum err_code identifier_from_san(struct arena *a, const struct san *name, struct identifier *ret, struct err *e) MUST_USE;
 /* "*.example.org" for a wildcard, else the value. */
 struct bytes identifier_display(struct arena *a, const struct identifier *id);
 

@@ -145,12 +145,32 @@ static void sorting_drops_duplicates(void **state)
 	assert_int_equal(identifier_sort(v, 0), 0);
 }
 
+static void what_stands_in_a_certificate_is_read_back(void **state)
+{
+	static const struct {
+		const char *type, *value;
+	} names[] = { { "dns", "a.example" }, { "dns", "*.a.example" }, { "ip", "192.0.2.1" }, { "ip", "2001:db8::1" } };
+	struct identifier id, back;
+	struct san san;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		assert_int_equal(identifier_parse(arena, bytes_str(names[i].type), bytes_str(names[i].value), &id, NULL), ERR_OK);
+		assert_int_equal(identifier_san(arena, &id, &san, NULL), ERR_OK);
+		assert_int_equal(identifier_from_san(arena, &san, &back, NULL), ERR_OK);
+		assert_int_equal(identifier_cmp(&id, &back), 0);
+	}
+	san.value = BYTES_LIT("12345");
+	assert_int_equal(identifier_from_san(arena, &san, &back, NULL), ERR_MALFORMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(good_names_are_normalised),
 		cmocka_unit_test(bad_names_are_refused_with_a_reason), cmocka_unit_test(lengths_have_limits),
 		cmocka_unit_test(other_types_are_unsupported), cmocka_unit_test(an_address_has_one_form),
-		cmocka_unit_test(challenges_cover_what_their_rows_say), cmocka_unit_test(sorting_drops_duplicates) };
+		cmocka_unit_test(challenges_cover_what_their_rows_say), cmocka_unit_test(sorting_drops_duplicates),
+		cmocka_unit_test(what_stands_in_a_certificate_is_read_back) };
 
 	arena = arena_new(4096, 1u << 20);
 	int rc = arena ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

@@ -90,6 +90,8 @@ static enum err_code set_up(struct db *db, enum db_access access, struct err *e)
 	TRY(exec(db, both, "setting up a connection", e));
 	if (access == DB_READ_ONLY)
 		return exec(db, "PRAGMA query_only=ON; PRAGMA cache_size=-1024;", "setting up a reader", e);
+	if (sqlite3_db_readonly(db->sqlite, "main") == 1) /* SQLite would go on, and never write, also when the disk can be written again */
+		FAIL(e, STORE, "the database cannot be written: its file or file system is read-only");
 	sqlite3_wal_hook(db->sqlite, note_wal, db);
 	TRY(exec(db,
 	    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"

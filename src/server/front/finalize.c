@@ -183,8 +183,8 @@ static enum err_code check_same_csr(struct acme_request *r, const struct store_o
 	return ERR_OK;
 }
 
-/* The usual end is `valid` in this very answer; a signer that is away leaves the order in processing, and it is driven on when the signer
- * is back, also after a restart. */
+/* The usual end is `valid` in this very answer; a signer that is away or has no room leaves the order in processing. It is driven on when the
+ * signer is back, also after a restart, and every few seconds while one waits. */
 static enum err_code finalize_ready(struct acme_request *r, struct store_order *order, struct reply *ret, struct err *e)
 {
 	struct front *f = r->front;
@@ -195,6 +195,7 @@ static enum err_code finalize_ready(struct acme_request *r, struct store_order *
 	enum err_code rc = finalize_order(f, a, order, r->http->body, e);
 	if (signer_unreachable(rc)) {
 		enum err_code stored = store_begin_finalize(f->store, order->id, r->http->body, e);
+		atomic_store(&f->finalize_later, true);
 		if (stored != ERR_OK) /* else it is given back by whoever drives the order on, when no certificate comes */
 			refund_certificate(f, a, order, exempt, r->now_ms);
 		if (stored != ERR_OK && stored != ERR_CONFLICT)
@@ -276,8 +277,12 @@ static void drive_on(struct front *f, struct arena *a, const uint8_t *id)
 	enum err_code rc = store_get_order(f->store, a, id, &order, &e);
 	if (rc == ERR_OK && order.state == ORDER_PROCESSING)
 		rc = finalize_order(f, a, &order, order.finalize, &e);
-	if (rc == ERR_OK || rc == ERR_CONFLICT || signer_unreachable(rc))
-		return; /* done, done by another, or for the next time that the signer comes */
+	if (rc == ERR_OK || rc == ERR_CONFLICT)
+		return; /* done, or done by another */
+	if (signer_unreachable(rc) || rc == ERR_STORE) {
+		atomic_store(&f->finalize_later, true); /* its disk, or ours, has no room now */
+		return;
+	}
 	event_error(EVENT_WARNING, "finalize.refused", &e);
 	if (order.state == ORDER_PROCESSING)
 		refund_certificate(f, a, &order, renewal_is_due(f, a, &order), clock_wall_ms());
@@ -292,6 +297,7 @@ void finalize_processing(void *front)
 	struct err e = { 0 };
 	size_t n;
 
+	atomic_store(&f->finalize_later, false);
 	if (!a || !one || store_list_processing(f->store, a, PROCESSING_MAX, &ids, &n, &e) != ERR_OK) {
 		event_error(EVENT_ERROR, "finalize.processing_not_listed", &e);
 		return;

@@ -32,6 +32,7 @@ struct front {
 	struct peer *validator, *signer;
 	struct validations *validations;
 	atomic_uint rechecking;          /* orders whose CAA is being looked at again */
+	atomic_bool finalize_later;      /* orders are in processing that the signer could not take */
 	struct publish *publish;         /* NULL: nothing is published */
 	struct admin *admin;             /* NULL: nobody monitors */
 	_Atomic bool signer_hello;       /* the signer has answered HELLO on its present channel */

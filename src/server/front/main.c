@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "server/front/admin.h"
 #include "server/front/chains.h"
+#include "server/front/database.h"
 #include "server/front/finalize.h"
 #include "server/front/key_rules.h"
 #include "server/front/limits_state.h"
@@ -27,12 +28,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TICK_MS       250
-#define TLS_EVERY_MS  60000
-#define HELLO_MS      10000
-#define STOP_GRACE_MS 5000
-#define STOP_TICK_MS  50
-#define LISTENERS_MAX 16
+#define TICK_MS        250
+#define TLS_EVERY_MS   60000
+#define HELLO_MS       10000
+#define DRIVE_EVERY_MS 5000 /* orders that the signer had no room for */
+#define STOP_GRACE_MS  5000
+#define STOP_TICK_MS   50
+#define LISTENERS_MAX  16
 
 /* Settings that are no longer in force: requests under way may still read them, so they go at the end. */
 struct retired {
@@ -43,11 +45,12 @@ struct retired {
 
 struct control {
 	struct front f;
+	struct database_file database;
 	struct retired *retired;
 	int wake;
 	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX], admin_listeners[LISTENERS_MAX];
 	size_t n_listeners, n_publish, n_admin;
-	int64_t tls_looked_ms, limits_saved_ms;
+	int64_t tls_looked_ms, limits_saved_ms, driven_ms;
 	bool started, stopping;
 	atomic_bool http_stopped;
 };
@@ -332,6 +335,9 @@ static int run_timers(struct control *c)
 
 	if (now_ms - c->limits_saved_ms >= LIMITS_STATE_EVERY_MS && http_server_run(c->f.http, limits_state_save, &c->f, NULL) == ERR_OK)
 		c->limits_saved_ms = now_ms;
+	if (atomic_load(&c->f.signer_hello) && atomic_load(&c->f.finalize_later) && now_ms - c->driven_ms >= DRIVE_EVERY_MS &&
+	    http_server_run(c->f.http, finalize_processing, &c->f, NULL) == ERR_OK)
+		c->driven_ms = now_ms;
 	tokens_refill(c->f.tokens);
 	if (c->f.publish)
 		publish_tick(c->f.publish);
@@ -407,7 +413,7 @@ static enum err_code start(struct control *c, struct err *e)
 	struct front *f = &c->f;
 	struct http_limits limits = limits_of(f->settings);
 
-	TRY(store_open(".", &f->store, e));
+	TRY(database_open(f->child.folder, &f->store, &c->database, e));
 	TRY(terms_new(f->child.folder, &f->terms, e));
 	TRY(limits_state_load(f, e));
 	TRY(http_server_new(&limits, front_handle, front_server_problem, f, &f->http, e));
@@ -509,8 +515,11 @@ int main(void)
 		child_failed(&c.f.child, &e);
 		return 1;
 	}
-	while (!c.stopping && rc == ERR_OK)
+	while (!c.stopping && rc == ERR_OK) {
 		rc = loop_once(&c, run_timers(&c), &e);
+		if (rc == ERR_OK)
+			rc = database_check(c.f.child.folder, &c.database, &e); /* some microseconds */
+	}
 	if (rc != ERR_OK && rc != ERR_CLOSED)
 		event_error(EVENT_ERROR, "front.failed", &e);
 	end(&c);

@@ -5,7 +5,6 @@
 #include "pki/crl.h"
 #include "server/front/objects.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #define REVOKE_MS 10000
@@ -41,19 +40,6 @@ static enum err_code read_request(struct acme_request *r, struct store_certifica
 	return ERR_OK;
 }
 
-/* A name of a certificate as the identifier that an authorization has. */
-static enum err_code identifier_of(struct arena *a, const struct san *name, struct identifier *ret, struct err *e)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	if (name->type == SAN_DNS)
-		return identifier_parse(a, BYTES_LIT("dns"), name->value, ret, e);
-	if ((name->value.len != 4 && name->value.len != 16) ||
-	    !inet_ntop(name->value.len == 4 ? AF_INET : AF_INET6, name->value.ptr, text, sizeof text))
-		FAIL(e, MALFORMED, "the certificate has an address of %zu bytes", name->value.len);
-	return identifier_parse(a, BYTES_LIT("ip"), bytes_str(text), ret, e);
-}
-
 static enum err_code names_of(struct arena *a, const struct cert *c, struct identifier **ret, struct err *e)
 {
 	struct identifier *v = arena_array(a, c->n_names + 1, sizeof *v);
@@ -61,7 +47,7 @@ static enum err_code names_of(struct arena *a, const struct cert *c, struct iden
 	if (!v)
 		FAIL(e, NOMEM, "no memory for identifiers");
 	for (size_t i = 0; i < c->n_names; i++)
-		TRY(identifier_of(a, &c->names[i], &v[i], e));
+		TRY(identifier_from_san(a, &c->names[i], &v[i], e));
 	*ret = v;
 	return ERR_OK;
 }

@@ -71,11 +71,14 @@ static enum err_code compare(struct signer *s, struct arena *a, const struct che
 	if (c->at.chain.sequence > now.chain.sequence)
 		FAIL(e, IO,
 		    "the log is shorter than its checkpoint: it ends with record %" PRIu64 ", the checkpoint has seen record %" PRIu64
-		    " (segment %u, offset %" PRIu64 ")",
+		    " (segment %u, offset %" PRIu64
+		    "). Put the newer log back, from a later backup or the old disk: chancery-ca(8), BACKUP",
 		    now.chain.sequence, c->at.chain.sequence, c->at.segment, c->at.offset);
 	if (log_read(s->log, a, c->at.segment, c->at.offset, &r, NULL) != ERR_OK || r.sequence != c->at.chain.sequence ||
 	    memcmp(r.chain, c->at.chain.value, sizeof r.chain) != 0)
-		FAIL(e, IO, "the log differs from its checkpoint at record %" PRIu64 " (segment %u, offset %" PRIu64 ")",
+		FAIL(e, IO,
+		    "the log differs from its checkpoint at record %" PRIu64 " (segment %u, offset %" PRIu64
+		    "). Put the log back that belongs to it, from a backup: chancery-ca(8), BACKUP",
 		    c->at.chain.sequence, c->at.segment, c->at.offset);
 	return ERR_OK;
 }

@@ -4,7 +4,9 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 /* What a record of each type changes. One way for both: what a start recalls, and what has just been added. */
@@ -76,6 +78,17 @@ enum err_code signer_clock_check(const struct signer *s, int64_t now_ms, struct 
 	return ERR_OK;
 }
 
+enum err_code signer_place_check(struct signer *s, struct err *e)
+{
+	struct stat ours, there;
+
+	if (fstat(s->log_dir, &ours) == 0 && fstatat(s->dir, FOLDER_LOG, &there, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == there.st_ino &&
+	    ours.st_dev == there.st_dev)
+		return ERR_OK;
+	log_poison(s->log);
+	FAIL(e, IO, "the signer's folder \"%s\" was removed or replaced while it was in use", FOLDER_LOG);
+}
+
 enum err_code signer_space_check(const struct signer *s, struct err *e)
 {
 	struct statvfs fs;
@@ -92,6 +105,7 @@ enum err_code signer_add_event(struct signer *s, enum log_type type, struct byte
 {
 	int64_t now_ms = clock_wall_ms();
 
+	TRY(signer_place_check(s, e));
 	TRY(signer_clock_check(s, now_ms, e));
 	if (signer_space_check(s, NULL) == ERR_OK) /* a new segment takes space; a full one holds a little more */
 		TRY(log_rotate(s->log, now_ms, e));

@@ -441,6 +441,7 @@ static enum err_code make_certificates(struct round *w, struct err *e)
 /* Space is kept free for what is urgent; a new segment is not. */
 static enum err_code run(struct round *w, struct err *e)
 {
+	TRY(signer_place_check(w->s, e));
 	if (signer_clock_check(w->s, w->now_ms, &w->room[true]) != ERR_OK)
 		w->room[false] = w->room[true];
 	else if (signer_space_check(w->s, &w->room[false]) == ERR_OK)

@@ -18,7 +18,8 @@ static enum err_code check_mode(int dir, const char *name, struct err *e)
 	struct stat folder, st;
 
 	if (fstat(dir, &folder) != 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		FAIL(e, CONFIG, "cannot look at %s", name);
+		FAIL(e, CONFIG, "%s cannot be looked at (%s)%s", name, strerror(errno),
+		    errno == ENOENT ? ": put it back from a backup with keys, see chancery-ca(8), BACKUP" : "");
 	errno = 0;
 	if (!S_ISREG(st.st_mode) || (st.st_mode & 0077) != 0)
 		FAIL(e, CONFIG, "%s must be a file that its owner alone may read: chmod 0400", name);

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BATCH_MAX (32u << 20)
@@ -47,7 +48,7 @@ enum err_code log_write_at(struct log *l, struct bytes in, uint64_t at, struct e
 			continue;
 		if (n <= 0) {
 			l->poisoned = true;
-			FAIL(e, IO, "cannot write segment %u of the log", l->segment);
+			FAIL(e, IO, "cannot write segment %u of the log: %s", l->segment, strerror(errno));
 		}
 		in = bytes_slice(in, (size_t)n, in.len);
 		at += (uint64_t)n;
@@ -79,7 +80,7 @@ enum err_code log_sync(struct log *l, struct err *e)
 {
 	if (seam->fdatasync(l->fd) != 0) {
 		l->poisoned = true;
-		FAIL(e, IO, "cannot make segment %u of the log durable", l->segment);
+		FAIL(e, IO, "cannot make segment %u of the log durable: %s", l->segment, strerror(errno));
 	}
 	l->counts.syncs++;
 	return ERR_OK;
@@ -135,6 +136,20 @@ uint64_t log_staged_sequence(const struct log *l)
 	return l->staged.chain.sequence;
 }
 
+/* A file that was removed takes what is written without a word, and all of it is gone when we are. */
+static enum err_code check_place(struct log *l, struct err *e)
+{
+	char name[SEGMENT_NAME_SIZE];
+	struct stat ours, there;
+
+	segment_name(l->segment, "seg", name);
+	if (fstat(l->fd, &ours) == 0 && fstatat(l->dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == there.st_ino &&
+	    ours.st_dev == there.st_dev)
+		return ERR_OK;
+	l->poisoned = true;
+	FAIL(e, IO, "segment %u of the log was removed or replaced while it was written", l->segment);
+}
+
 enum err_code log_commit(struct log *l, struct err *e)
 {
 	errno = 0;
@@ -145,6 +160,7 @@ enum err_code log_commit(struct log *l, struct err *e)
 	TRY(reserve(l, l->batch.len, e));
 	TRY(log_write_at(l, buf_bytes(&l->batch), l->end, e));
 	TRY(log_sync(l, e));
+	TRY(check_place(l, e));
 	l->end += l->batch.len;
 	l->durable = l->staged;
 	l->in_batch = 0;
@@ -212,7 +228,7 @@ static enum err_code rotate(struct log *l, int64_t now_ms, struct err *e)
 	memcpy(h.instance, l->instance, sizeof h.instance);
 	memcpy(h.previous, l->durable.chain.value, sizeof h.previous);
 	if (seam->ftruncate(l->fd, (off_t)l->end) != 0 || seam->fsync(l->fd) != 0)
-		FAIL(e, IO, "cannot close segment %u of the log", l->segment);
+		FAIL(e, IO, "cannot close segment %u of the log: %s", l->segment, strerror(errno));
 	TRY(log_index_write(l->dir, l->instance, &l->index, &s, e));
 	TRY(log_make_segment(l->dir, &h, e));
 	TRY(log_note_closed(l, s.chain.time_ms, e));

@@ -132,7 +132,7 @@ static enum err_code open_closed(struct log *l, const struct log_open_request *q
 static enum err_code cut_tail(struct log *l, const struct segment_end *end, struct err *e)
 {
 	if (seam->ftruncate(l->fd, (off_t)end->end) != 0 || seam->fsync(l->fd) != 0)
-		FAIL(e, IO, "cannot cut the torn tail of segment %u of the log", l->segment);
+		FAIL(e, IO, "cannot cut the torn tail of segment %u of the log: %s", l->segment, strerror(errno));
 	l->allocated = end->end;
 	event(EVENT_WARNING, "log.tail.cut", EVENT_STR("log", "a torn tail was cut"));
 	return ERR_OK;
@@ -152,7 +152,7 @@ static enum err_code settle(struct log *l, struct segment *g, const struct segme
 		TRY(log_write_at(l, v, at, e));
 	}
 	if (seam->fsync(l->fd) != 0)
-		FAIL(e, IO, "cannot make segment %u of the log durable", l->segment);
+		FAIL(e, IO, "cannot make segment %u of the log durable: %s", l->segment, strerror(errno));
 	return ERR_OK;
 }
 
@@ -236,7 +236,9 @@ enum err_code log_open(int dir, const struct log_open_request *q, struct log **r
 	TRY(log_last_segment(dir, &last, e));
 	errno = 0;
 	if (last == 0)
-		FAIL(e, NOT_FOUND, "the log has no segment: was \"chancery-ca init\" run?");
+		FAIL(e, NOT_FOUND,
+		    "the log has no segment: put it back from the newest backup, see chancery-ca(8), BACKUP; in a new CA, init was "
+		    "interrupted");
 	for (uint32_t number = 1; number < last; number++)
 		TRY(open_closed(l, q, number, e));
 	TRY(open_last(l, q, last, e));

@@ -75,10 +75,13 @@ enum err_code signer_log_walk(int dir, signer_log_visit *visit, void *ctx, struc
 	enum err_code rc = ERR_OK;
 
 	if (log_dir < 0)
-		FAIL(e, IO, "cannot open the signer's folder \"%s\"", FOLDER_LOG);
+		FAIL(e, IO, "the signer's folder \"%s\" cannot be opened (%s)", FOLDER_LOG, strerror(errno));
 	if (!a)
 		FAIL(e, NOMEM, "no memory to read the log");
 	TRY(log_last_segment(log_dir, &last, e));
+	errno = 0;
+	if (last == 0)
+		FAIL(e, IO, "the log has no segment");
 	log_index_init(&w.x, 0);
 	for (uint32_t number = 1; rc == ERR_OK && number <= last; number++)
 		rc = walk_segment(&w, log_dir, number, last, &c, instance, e);

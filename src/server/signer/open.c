@@ -100,7 +100,9 @@ static enum err_code open_log(struct signer *s, struct err *e)
 
 	s->log_dir = seam->openat(s->dir, FOLDER_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (s->log_dir < 0)
-		FAIL(e, IO, "cannot open the signer's folder \"%s\"", FOLDER_LOG);
+		FAIL(e, IO,
+		    "the signer's folder \"%s\" cannot be opened (%s): put it back from the newest backup, see chancery-ca(8), BACKUP",
+		    FOLDER_LOG, strerror(errno));
 	TRY(log_open(s->log_dir, &q, &s->log, e));
 	errno = 0;
 	if (log_position(s->log).chain.sequence == 0)

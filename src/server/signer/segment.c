@@ -33,7 +33,7 @@ static enum err_code fill_window(struct segment *g, uint64_t at, size_t n, struc
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			FAIL(e, IO, "cannot read segment %u of the log", g->head.number);
+			FAIL(e, IO, "cannot read segment %u of the log: %s", g->head.number, strerror(errno));
 		if (got == 0)
 			break;
 		have += (size_t)got;
@@ -67,7 +67,7 @@ static enum err_code read_head(struct segment *g, uint32_t number, const uint8_t
 
 	g->head.number = number; /* for messages until it is read */
 	if (fstat(g->fd, &st) != 0)
-		FAIL(e, IO, "cannot look at segment %u of the log", number);
+		FAIL(e, IO, "cannot look at segment %u of the log: %s", number, strerror(errno));
 	g->size = (uint64_t)st.st_size;
 	TRY(segment_view(g, 0, SEGMENT_HEAD_SIZE, &head, e));
 	struct segment_head h;
@@ -94,9 +94,9 @@ enum err_code segment_open(int dir, uint32_t number, int flags, const uint8_t *i
 	segment_name(number, "seg", name);
 	g.fd = seam->openat(dir, name, flags | O_CLOEXEC, 0);
 	if (g.fd < 0 && errno == ENOENT)
-		FAIL(e, NOT_FOUND, "the log has no segment %u", number);
+		FAIL(e, NOT_FOUND, "the log has no segment %u: put it back from the newest backup, see chancery-ca(8), BACKUP", number);
 	if (g.fd < 0)
-		FAIL(e, IO, "cannot open segment %u of the log", number);
+		FAIL(e, IO, "cannot open segment %u of the log: %s", number, strerror(errno));
 	enum err_code rc = read_head(&g, number, instance, e);
 	if (rc != ERR_OK) {
 		segment_close(&g);

@@ -240,6 +240,9 @@ enum err_code eab_take(struct signer *s, const struct record *r, struct err *e) 
 
 /* events.c: BUSY when the clock stands before the log's last record: nothing at all may be written. */
 enum err_code signer_clock_check(const struct signer *s, int64_t now_ms, struct err *e) MUST_USE;
+/* Whether the log's folder is where it was opened. IO when it is not, and the log is poisoned: a start would find nothing of what were
+ * written there. */
+enum err_code signer_place_check(struct signer *s, struct err *e) MUST_USE;
 /* BUSY when less space is free than "reserve": only what is urgent may be written. */
 enum err_code signer_space_check(const struct signer *s, struct err *e) MUST_USE;
 
