@@ -8,6 +8,7 @@
 #include "server/admin/backup.h"
 #include "server/admin/reconcile.h"
 #include "server/admin/restore.h"
+#include "server/parent/operators.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define CONFIG_TEXT_MAX (1u << 20)
+#define ANSWER_MAX      65536
 #define PASSPHRASE_OPTION                                                                                             \
 	{                                                                                                             \
 		"passphrase-file", "FILE", false,                                                                     \
@@ -81,6 +83,38 @@ static void finish(struct json_out *w)
 
 /* --- backup --- */
 
+struct answer {
+	struct bytes error;
+};
+static const struct json_field answer_fields[] = { JSON_FIELD(struct answer, error, "error", JSON_STRING, false, 0) };
+
+/* Into the log of a server that runs, before anything is copied: no backup is made that it does not know of. */
+static enum err_code audit(const struct settings *s, const struct cli *c, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf line = buf_new(16384), answer = buf_new(ANSWER_MAX);
+	struct json_out w = json_out_to(&line);
+	struct answer v = { BYTES_NONE };
+
+	json_put_object(&w);
+	json_put_member_str(&w, "command", "audit");
+	json_put_member_str(&w, "action", "backup");
+	json_put_member_str(&w, "detail", cli_flag(c, "with-keys") ? "with keys" : "without keys");
+	json_end_object(&w);
+	buf_add_u8(&line, '\n');
+	enum err_code rc = operators_ask(s, SOCKET_SIGNER, buf_bytes(&line), &answer, e);
+	if (rc == ERR_NOT_FOUND)
+		return ERR_OK;
+	TRY(rc);
+	errno = 0;
+	if (!a || answer.len == 0)
+		FAIL(e, CLOSED, "the signer has not answered");
+	TRY(json_read(a, buf_bytes(&answer), "the signer's answer", answer_fields, 1, &v, e));
+	if (v.error.ptr)
+		FAIL(e, CONFIG, "the signer: %.*s", BYTES_FMT(bytes_slice(v.error, 0, 300)));
+	return ERR_OK;
+}
+
 static void tell_backup(const struct cli *c, const struct backup_report *r)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(16384);
@@ -119,6 +153,7 @@ static enum err_code run_backup(const struct cli *c, struct arena *a, struct err
 	if (q.keys && q.passphrase.len == 0)
 		FAIL(e, CONFIG, "--with-keys needs --passphrase-file FILE: keys leave this machine encrypted, or not at all");
 	q.settings = &s;
+	TRY(audit(&s, c, e));
 	TRY(backup(&q, r, e));
 	tell_backup(c, r);
 	return ERR_OK;

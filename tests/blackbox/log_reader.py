@@ -9,6 +9,7 @@ import sys
 
 GENESIS, INTENT, RESULT, VOID, TLS_INTENT, NOTE = 1, 2, 3, 4, 5, 6
 REVOKE, ROLLOVER, DEACTIVATE, BIND, CRL, EAB = 7, 8, 9, 10, 11, 12
+AUDIT = 14
 HEAD, RECORD_HEAD = 104, 59
 
 TABLE = []
@@ -29,6 +30,7 @@ Deactivate = collections.namedtuple("Deactivate", "account thumbprint evidence")
 Bind = collections.namedtuple("Bind", "account kid evidence")
 Crl = collections.namedtuple("Crl", "issuer number this_update next_update digest shard")
 Eab = collections.namedtuple("Eab", "kid action uid detail")
+Audit = collections.namedtuple("Audit", "uid action detail")
 
 
 def crc32c(data):
@@ -137,6 +139,8 @@ def meaning(record):
         value = Crl(f.fixed(20), f.number(8), f.number(8), f.number(8), f.fixed(32), f.later(1))
     elif record.type == EAB:
         value = Eab(f.bytes(), f.number(1), f.number(4), f.bytes())
+    elif record.type == AUDIT:
+        value = Audit(f.number(4), f.bytes(), f.bytes())
     else:
         return None
     f.end()
@@ -195,7 +199,7 @@ class Log:
             elif isinstance(value, Crl):
                 check(value.number == record.sequence, f"record {record.sequence}: a list of number {value.number}")
                 self.lists.append(value)
-            elif isinstance(value, (Rollover, Deactivate, Bind, Eab)):
+            elif isinstance(value, (Rollover, Deactivate, Bind, Eab, Audit)):
                 self.events.append(value)
             elif value:
                 check(value.serial in self.intents, f"record {record.sequence} without an intent")

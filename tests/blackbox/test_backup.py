@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from acme_raw import Client
 from harness import running_ca
-from log_reader import Log
+from log_reader import Audit, Log
 
 SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / "docs/schema"
 PASSPHRASE = "correct horse battery staple"
@@ -117,6 +117,18 @@ def test_with_keys_everything_is_encrypted(ca, tmp_path, passphrase):
     assert not [name for name in files if name.startswith("root/")], "the root's key is none of the server's"
     with pytest.raises(InvalidTag):
         unseal(data[:-1])
+
+
+def test_the_log_of_a_running_ca_says_that_it_was_backed_up(ca, tmp_path, passphrase):
+    one = back_up(ca, tmp_path / "one")["records"]
+    two = back_up(ca, tmp_path / "two", "--with-keys", "--passphrase-file", passphrase)["records"]
+    assert two > one
+    audits = [e for e in Log(ca.folder / "state/signer/log", open_intents=True).events if isinstance(e, Audit)]
+    assert audits[-2:] == [Audit(os.getuid(), b"backup", b"without keys"), Audit(os.getuid(), b"backup", b"with keys")]
+    assert 'operator.action action=backup detail="with keys"' in ca.log_text()
+    ca.stop()
+    back_up(ca, tmp_path / "three")  # and without a server too
+    ca.start()
 
 
 def edited(ca, folder):

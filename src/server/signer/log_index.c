@@ -142,6 +142,7 @@ static enum err_code take_result(struct log_index *x, uint64_t at, const struct 
 
 enum err_code log_index_take(struct log_index *x, uint64_t at, const struct record *r, const struct log_entry **ret_entry, struct err *e)
 {
+	struct audit audit;
 	struct voided v;
 	struct open_intent o;
 
@@ -165,6 +166,8 @@ enum err_code log_index_take(struct log_index *x, uint64_t at, const struct reco
 	case LOG_CRL:
 	case LOG_EAB:
 		return take_event(x, at, r, e);
+	case LOG_AUDIT:
+		return audit_read(r, &audit, e);
 	case LOG_GENESIS:
 	case LOG_NOTE:
 		return ERR_OK;

@@ -12,7 +12,7 @@
 #define PAGE 256 /* keys of one list */
 
 struct request {
-	struct bytes command, label, alg, kid, after;
+	struct bytes command, label, alg, kid, after, action, detail;
 	struct json_uint lifetime, uses;
 	struct json_strings names, profiles;
 };
@@ -26,6 +26,8 @@ static const struct json_field request_fields[] = {
 	JSON_FIELD(struct request, profiles, "profiles", JSON_STRINGS, false, EAB_PROFILES_MAX),
 	JSON_FIELD(struct request, kid, "kid", JSON_STRING, false, 64),
 	JSON_FIELD(struct request, after, "after", JSON_STRING, false, 64),
+	JSON_FIELD(struct request, action, "action", JSON_STRING, false, AUDIT_ACTION_MAX),
+	JSON_FIELD(struct request, detail, "detail", JSON_STRING, false, AUDIT_DETAIL_MAX),
 };
 
 static const char *state_of(const struct eab_key *k, int64_t now_ms)
@@ -192,6 +194,27 @@ static enum err_code revoke(struct signer *s, const struct request *r, uint32_t 
 	return ERR_OK;
 }
 
+/* --- audit --- */
+
+/* What an operator does elsewhere, into the same chain as what is done here. */
+static enum err_code audit(struct signer *s, const struct request *r, uint32_t uid, struct json_out *w, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf body = buf_new(AUDIT_ACTION_MAX + AUDIT_DETAIL_MAX + 64);
+	struct audit v = { .uid = uid, .action = r->action, .detail = r->detail.ptr ? r->detail : BYTES_LIT("") };
+	char who[16];
+
+	if (!r->action.ptr || r->action.len == 0)
+		FAIL(e, CONFIG, "action says what was done: 1 to %d characters", AUDIT_ACTION_MAX);
+	audit_write(&v, &body);
+	if (!buf_ok(&body))
+		FAIL(e, NOMEM, "no memory for a record of the log");
+	TRY(signer_add_event(s, LOG_AUDIT, buf_bytes(&body), e));
+	(void)snprintf(who, sizeof who, "%u", (unsigned)uid);
+	event(EVENT_NOTICE, "operator.action", { "action", v.action }, { "detail", v.detail }, EVENT_STR("uid", who));
+	json_put_member_uint(w, "record", log_position(s->log).chain.sequence);
+	return ERR_OK;
+}
+
 static enum err_code operate(struct signer *s, struct arena *a, struct bytes line, uint32_t uid, struct json_out *w, struct err *e)
 {
 	struct request r = { .command = BYTES_NONE };
@@ -205,7 +228,9 @@ static enum err_code operate(struct signer *s, struct arena *a, struct bytes lin
 		return expire(s, &r, uid, w, e);
 	if (bytes_eq_str(r.command, "eab-revoke"))
 		return revoke(s, &r, uid, w, e);
-	FAIL(e, CONFIG, "unknown command; eab-add, eab-list, eab-expire and eab-revoke are known");
+	if (bytes_eq_str(r.command, "audit"))
+		return audit(s, &r, uid, w, e);
+	FAIL(e, CONFIG, "unknown command; eab-add, eab-list, eab-expire, eab-revoke and audit are known");
 }
 
 enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, struct buf *answer, struct err *e)

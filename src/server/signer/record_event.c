@@ -127,6 +127,28 @@ enum err_code eab_event_read(const struct record *r, struct eab_event *ret, stru
 	return ERR_OK;
 }
 
+void audit_write(const struct audit *v, struct buf *out)
+{
+	wire_put_u32(out, v->uid);
+	wire_put_bytes(out, v->action);
+	wire_put_bytes(out, v->detail);
+}
+
+enum err_code audit_read(const struct record *r, struct audit *ret, struct err *e)
+{
+	struct wire w = wire_of(r->body);
+	struct audit v = { 0 };
+
+	v.uid = wire_u32(&w);
+	v.action = wire_bytes(&w, AUDIT_ACTION_MAX);
+	v.detail = wire_bytes(&w, AUDIT_DETAIL_MAX);
+	TRY(wire_end(&w, "an operator's action", e));
+	if (v.action.len == 0)
+		FAIL(e, MALFORMED, "an operator's action without a name");
+	*ret = v;
+	return ERR_OK;
+}
+
 /* A VOID is one too: its serial stands revoked. */
 bool log_type_is_event(unsigned type)
 {

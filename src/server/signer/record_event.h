@@ -56,6 +56,17 @@ struct eab_event {
 void eab_event_write(const struct eab_event *v, struct buf *out);
 enum err_code eab_event_read(const struct record *r, struct eab_event *ret, struct err *e) MUST_USE;
 
+/* AUDIT: no event, as nothing rests on it. */
+struct audit {
+	uint32_t uid;        /* of the operator */
+	struct bytes action; /* "backup" */
+	struct bytes detail; /* UTF-8; may be empty */
+};
+#define AUDIT_ACTION_MAX 64
+#define AUDIT_DETAIL_MAX 4096
+void audit_write(const struct audit *v, struct buf *out);
+enum err_code audit_read(const struct record *r, struct audit *ret, struct err *e) MUST_USE;
+
 /* Whether records of this type are events: recalled one by one, in their order, at every start. */
 bool log_type_is_event(unsigned type);
 /* MALFORMED unless the event's body is one. */

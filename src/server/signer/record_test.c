@@ -209,6 +209,35 @@ static void holds_event(enum log_type type, const struct buf *got, const struct 
 	assert_int_equal(event_check(&r, &e), ERR_MALFORMED);
 }
 
+static void audits_are_as_documented(void **state)
+{
+	CLEANUP(buf_free_p) struct buf got = buf_new(1024), want = buf_new(1024);
+	struct audit v = { .uid = 1001, .action = BYTES_LIT("backup"), .detail = BYTES_LIT("with keys") }, back;
+	struct err e = { 0 };
+
+	(void)state;
+	audit_write(&v, &got);
+	wire_put_u32(&want, 1001);
+	wire_put_bytes(&want, v.action);
+	wire_put_bytes(&want, v.detail);
+	assert_bytes(buf_bytes(&got), buf_bytes(&want));
+	struct record r = record_of(LOG_AUDIT, &got);
+	assert_false(log_type_is_event(LOG_AUDIT));
+	assert_int_equal(audit_read(&r, &back, &e), ERR_OK);
+	assert_int_equal(back.uid, 1001);
+	assert_bytes(back.action, v.action);
+	assert_bytes(back.detail, v.detail);
+	for (size_t n = 0; n < got.len; n++) {
+		r.body = bytes_slice(buf_bytes(&got), 0, n);
+		assert_int_equal(audit_read(&r, &back, &e), ERR_MALFORMED);
+	}
+	v.action = BYTES_LIT("");
+	buf_reset(&got);
+	audit_write(&v, &got);
+	r = record_of(LOG_AUDIT, &got);
+	assert_int_equal(audit_read(&r, &back, &e), ERR_MALFORMED);
+}
+
 static void revocations_are_as_documented(void **state)
 {
 	CLEANUP(buf_free_p) struct buf got = buf_new(1024), want = buf_new(1024);
@@ -352,6 +381,7 @@ int main(void)
 		cmocka_unit_test(record_is_as_documented),
 		cmocka_unit_test(a_record_must_follow),
 		cmocka_unit_test(bodies_are_read_as_written),
+		cmocka_unit_test(audits_are_as_documented),
 		cmocka_unit_test(revocations_are_as_documented),
 		cmocka_unit_test(account_events_are_as_documented),
 		cmocka_unit_test(lists_and_keys_are_as_documented),
