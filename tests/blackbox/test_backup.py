@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import threading
 
 import jsonschema
@@ -149,12 +150,12 @@ def check_owners(state, like):
 
 
 @pytest.fixture
-def elsewhere(ca, tmp_path_factory):
+def elsewhere(ca):
     """A machine that has nothing but a configuration."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    for parent in (folder, folder.parent):
-        parent.chmod(0o755)
-    return edited(ca, folder)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="chancery-test-"))
+    folder.chmod(0o755)
+    yield edited(ca, folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Moved:
@@ -164,13 +165,18 @@ class Moved:
         self.ca, self.config = ca, config
 
     def __enter__(self):
-        self.was, self.ca.config = self.ca.config, self.config
+        self.was = self.ca.config
         self.ca.stop()
-        self.ca.start()
+        self.ca.config = self.config
+        try:
+            self.ca.start()
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        self.ca.stop()
+        self.ca.stop(expect=None)
         self.ca.config = self.was
         self.ca.start()
 

@@ -9,10 +9,12 @@ import sqlite3
 import jsonschema
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from acme_raw import Client, Key, b64, certificates
-from harness import running_ca
+from dns_responder import Responder
+from harness import Ca, Web, running_ca
 
 SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / "docs/schema"
 SERIAL = "0102030405060708090a0b0c0d0e0f10"
@@ -143,6 +145,65 @@ def test_beside_the_running_server(world):
     assert refused.returncode == 2 and "stop the server first" in refused.stderr
     text = world.ca.run("reconcile", "--config", world.ca.config).stdout
     assert "Log and database agree." in text and "The server runs" in text
+
+
+def second_issuer(ca):
+    """An RSA issuer beside the first: RSA keys are certified by it."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Second Issuing CA")])
+    root_key = serialization.load_pem_private_key((ca.folder / "state/root/root.key").read_bytes(), None)
+    root = x509.load_pem_x509_certificate(ca.root.read_bytes())
+    main = ca.folder / "state/signer/issuers/main"
+    first = certificates((main / "issuer.pem").read_text())[0]
+    key = rsa.generate_private_key(65537, 3072)
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(root.subject).public_key(key.public_key())
+                   .serial_number(x509.random_serial_number()).not_valid_before(first.not_valid_before).not_valid_after(first.not_valid_after)
+                   .add_extension(x509.BasicConstraints(True, 0), True)
+                   .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)
+                   .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+                       root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value), False)
+                   .sign(root_key, hashes.SHA256()))
+    folder = main.with_name("second")
+    folder.mkdir(mode=0o700)
+    (folder / "issuer.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    shutil.copy(main / "root.pem", folder)
+    (folder / "key.pem").chmod(0o400)
+    owner = main.stat()
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    return certificate
+
+
+def test_each_certificate_gets_its_own_issuers_chain_back():
+    web, dns = Web(), Responder()
+    ca = Ca(http_port=web.port, dns_port=dns.port)
+    ca.web = web
+    try:
+        issuer = second_issuer(ca)
+        ca.start()
+        client = Client(ca)
+        client.register()
+        given = [client.issue("ecdsa.example")]
+        order = client.order("rsa.example")
+        for authz in order.json["authorizations"]:
+            assert client.solve(authz)["status"] == "valid"
+        final = client.finalize(order.json, client.csr("rsa.example", key=rsa.generate_private_key(65537, 2048)))
+        given.append(client.post(final.json["certificate"]).body.decode())
+        assert certificates(given[1])[1] == issuer and certificates(given[0])[1] != issuer
+        assert reconcile(ca)["agree"]
+        ca.stop()
+        for path in (ca.folder / "state/front").glob("store.db*"):
+            path.unlink()
+        assert reconcile(ca, "--repair")["agree"]
+        ca.start()
+        orders = client.post(client.kid + "/orders").json["orders"]
+        assert sorted(client.post(client.post(url).json["certificate"]).body.decode() for url in orders) == sorted(given)
+        ca.stop()
+    finally:
+        ca.close()
+        web.close()
+        dns.close()
 
 
 SERIAL_OF = "(SELECT serial FROM certificates ORDER BY serial LIMIT 1)"

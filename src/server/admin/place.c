@@ -14,17 +14,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* The setting user-NAME, so that a new process needs no line here. */
 static struct bytes user_of(const struct settings *s, enum process who)
 {
-	switch ((unsigned)who) {
-	case PROCESS_FRONT:
-		return s->user_front;
-	case PROCESS_VALIDATOR:
-		return s->user_validator;
-	case PROCESS_SIGNER:
-		return s->user_signer;
-	}
+	char option[64];
+
+	(void)snprintf(option, sizeof option, "user-%s", process_name(who));
+	for (size_t i = 0; i < settings_rows_n; i++)
+		if (settings_rows[i].kind == SETTINGS_STRING && strcmp(settings_rows[i].option, option) == 0)
+			return *(const struct bytes *)((const char *)s + settings_rows[i].offset);
 	return BYTES_NONE;
+}
+
+bool place_has_user(const struct settings *s, enum process who)
+{
+	return user_of(s, who).ptr != NULL;
 }
 
 enum err_code place_user(const struct settings *s, enum process who, uid_t *ret_uid, gid_t *ret_gid, struct err *e)
@@ -40,10 +44,12 @@ enum err_code place_open(const struct settings *s, enum process who, struct plac
 
 	if ((size_t)snprintf(p.path, sizeof p.path, "%.*s/%s", BYTES_FMT(s->state_folder), process_name(who)) >= sizeof p.path)
 		FAIL(e, CONFIG, "the state folder has too long a name");
-	TRY(place_user(s, who, &p.uid, &p.gid, e));
-	p.fd = open(p.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (p.fd < 0)
+	CLEANUP(close_p) int fd = open(p.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
 		FAIL(e, NOT_FOUND, "%s: %s", p.path, strerror(errno));
+	TRY(place_user(s, who, &p.uid, &p.gid, e));
+	p.fd = fd;
+	fd = -1;
 	*ret = p;
 	return ERR_OK;
 }

@@ -19,6 +19,8 @@ enum err_code place_open(const struct settings *s, enum process who, struct plac
 void place_close(struct place *p);
 /* Who it is to belong to, when there is no folder yet. */
 enum err_code place_user(const struct settings *s, enum process who, uid_t *ret_uid, gid_t *ret_gid, struct err *e) MUST_USE;
+/* Whether the settings name a user for it: a process without has no folder. */
+bool place_has_user(const struct settings *s, enum process who);
 /* Keeps servers away for as long as the place is open. CONFIG, with what to do, when one runs. */
 enum err_code place_lock(const struct place *p, struct err *e) MUST_USE;
 /* Whether a server works on it right now. */

@@ -281,7 +281,7 @@ static enum err_code move_up(const struct settings *s, int state, int draft, str
 		FAIL(e, IO, "%s: %s", ROOT, strerror(errno));
 	for (unsigned who = PROCESS_PARENT + 1; who < PROCESS__MAX; who++) {
 		const char *name = process_name((enum process)who);
-		if (who == PROCESS_SIGNER)
+		if (who == PROCESS_SIGNER || !place_has_user(s, (enum process)who))
 			continue;
 		TRY(make_empty(s, draft, (enum process)who, e));
 		if (renameat(draft, name, state, name) != 0)

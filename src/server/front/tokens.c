@@ -67,8 +67,11 @@ void tokens_refill(struct tokens *t)
 {
 	CLEANUP(buf_free_p) struct buf body = buf_new(4);
 
+	int64_t age_ms;
+
 	pthread_mutex_lock(&t->lock);
-	if (t->n > 0 && clock_wall_ms() - t->oldest_ms > FRESH_MS)
+	age_ms = clock_wall_ms() - t->oldest_ms;
+	if (age_ms > FRESH_MS || age_ms < 0) /* the validator takes none from the future either: the clock was set back */
 		t->n = 0;
 	bool ask = !t->asking && t->n < STOCK_LOW;
 	t->asking = t->asking || ask;

@@ -65,8 +65,10 @@ void entries_settle(struct entries *x)
 	struct revoked_entry aside[ENTRIES_TAIL + 1];
 	size_t left = x->sorted, tail = x->n - x->sorted, to = x->n;
 
+	if (tail == 0) /* and with none at all no array either, which qsort(3) may not be given */
+		return;
 	qsort(x->v + x->sorted, tail, sizeof *x->v, by_serial);
-	if (left > 0 && tail > 0 && by_serial(&x->v[left - 1], &x->v[left]) > 0) {
+	if (left > 0 && by_serial(&x->v[left - 1], &x->v[left]) > 0) {
 		memcpy(aside, x->v + x->sorted, tail * sizeof *aside);
 		while (tail > 0)
 			x->v[--to] = left > 0 && by_serial(&x->v[left - 1], &aside[tail - 1]) > 0 ? x->v[--left] : aside[--tail];

@@ -421,6 +421,12 @@ static void tokens_end_after_seven_days(void **state)
 	is(validate(f, (struct asked){ .name = "host.test", .token = token }), ERR_OK, "");
 	shift_ms = TOKEN_AGE_MAX_MS + 1000;
 	is(validate(f, (struct asked){ .name = "host.test", .token = token }), ERR_UNAUTHORIZED, "seven days");
+	/* a clock that is wrong by a year, either way */
+	shift_ms = INT64_C(365) * 86400 * 1000;
+	is(validate(f, (struct asked){ .name = "host.test", .token = token }), ERR_UNAUTHORIZED, "seven days");
+	shift_ms = -shift_ms;
+	is(validate(f, (struct asked){ .name = "host.test", .token = token }), ERR_UNAUTHORIZED, "");
+	assert_int_equal(stub_http_connections(f->http), 1); /* of the first alone */
 	seam = &seam_libc;
 }
 
