@@ -88,8 +88,8 @@ struct answer {
 };
 static const struct json_field answer_fields[] = { JSON_FIELD(struct answer, error, "error", JSON_STRING, false, 0) };
 
-/* Into the log of a server that runs, before anything is copied: no backup is made that it does not know of. */
-static enum err_code audit(const struct settings *s, const struct cli *c, struct err *e)
+/* NOT_FOUND: no server runs. */
+static enum err_code ask_for_record(const struct settings *s, const struct cli *c, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, ANSWER_MAX);
 	CLEANUP(buf_free_p) struct buf line = buf_new(16384), answer = buf_new(ANSWER_MAX);
@@ -102,20 +102,29 @@ static enum err_code audit(const struct settings *s, const struct cli *c, struct
 	json_put_member_str(&w, "detail", cli_flag(c, "with-keys") ? "with keys" : "without keys");
 	json_end_object(&w);
 	buf_add_u8(&line, '\n');
-	enum err_code rc = operators_ask(s, SOCKET_SIGNER, buf_bytes(&line), &answer, e);
-	if (rc == ERR_NOT_FOUND)
-		return ERR_OK;
-	TRY(rc);
+	TRY(operators_ask(s, SOCKET_SIGNER, buf_bytes(&line), &answer, e));
 	errno = 0;
 	if (!a || answer.len == 0)
 		FAIL(e, CLOSED, "the signer has not answered");
 	TRY(json_read(a, buf_bytes(&answer), "the signer's answer", answer_fields, 1, &v, e));
 	if (v.error.ptr)
-		FAIL(e, CONFIG, "the signer: %.*s", BYTES_FMT(bytes_slice(v.error, 0, 300)));
+		FAIL(e, BUSY, "%.*s", BYTES_FMT(bytes_slice(v.error, 0, 300)));
 	return ERR_OK;
 }
 
-static void tell_backup(const struct cli *c, const struct backup_report *r)
+/* Into the log of a server that runs, before anything is copied. A signer that cannot write now is the very time for a backup: then only
+ * the operator is told. */
+static bool record(const struct settings *s, const struct cli *c)
+{
+	struct err why = { 0 };
+
+	enum err_code rc = ask_for_record(s, c, &why);
+	if (rc != ERR_OK && rc != ERR_NOT_FOUND)
+		fprintf(stderr, "chancery-ca: note: the signer's log has no record of this backup: %s\n", why.detail);
+	return rc == ERR_OK;
+}
+
+static void tell_backup(const struct cli *c, const struct backup_report *r, bool recorded)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(16384);
 	struct json_out w = json_out_to(&out);
@@ -133,6 +142,7 @@ static void tell_backup(const struct cli *c, const struct backup_report *r)
 	json_put_member_uint(&w, "size", r->size);
 	json_put_member_bool(&w, "encrypted", r->sealed);
 	json_put_member_uint(&w, "segments", r->segments);
+	json_put_member_bool(&w, "recorded", recorded);
 	put_manifest(&w, &r->manifest);
 	finish(&w);
 }
@@ -153,9 +163,9 @@ static enum err_code run_backup(const struct cli *c, struct arena *a, struct err
 	if (q.keys && q.passphrase.len == 0)
 		FAIL(e, CONFIG, "--with-keys needs --passphrase-file FILE: keys leave this machine encrypted, or not at all");
 	q.settings = &s;
-	TRY(audit(&s, c, e));
+	bool recorded = record(&s, c);
 	TRY(backup(&q, r, e));
-	tell_backup(c, r);
+	tell_backup(c, r, recorded);
 	return ERR_OK;
 }
 

@@ -84,7 +84,7 @@ def test_every_error_gives_a_fresh_nonce(ca, client):
     assert len({a.headers["Replay-Nonce"] for a in answers}) == len(answers)
 
 
-EXPOSED = "Link, Location, Replay-Nonce, Retry-After"
+EXPOSED = "Link, Location, Replay-Nonce, Retry-After, X-Request-Id"
 
 
 def test_pages_of_all_origins(ca, client):

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -121,15 +122,26 @@ def test_with_keys_everything_is_encrypted(ca, tmp_path, passphrase):
 
 
 def test_the_log_of_a_running_ca_says_that_it_was_backed_up(ca, tmp_path, passphrase):
-    one = back_up(ca, tmp_path / "one")["records"]
-    two = back_up(ca, tmp_path / "two", "--with-keys", "--passphrase-file", passphrase)["records"]
-    assert two > one
+    one = back_up(ca, tmp_path / "one")
+    two = back_up(ca, tmp_path / "two", "--with-keys", "--passphrase-file", passphrase)
+    assert two["records"] > one["records"] and one["recorded"] and two["recorded"]
     audits = [e for e in Log(ca.folder / "state/signer/log", open_intents=True).events if isinstance(e, Audit)]
     assert audits[-2:] == [Audit(os.getuid(), b"backup", b"without keys"), Audit(os.getuid(), b"backup", b"with keys")]
     assert 'operator.action action=backup detail="with keys"' in ca.log_text()
     ca.stop()
-    back_up(ca, tmp_path / "three")  # and without a server too
+    assert not back_up(ca, tmp_path / "three")["recorded"], "there is no server"
     ca.start()
+
+
+def test_a_signer_that_is_down_hinders_no_backup(ca, tmp_path):
+    """It is then that one is wanted."""
+    pid = ca.pid_of("signer")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        result = ca.run("backup", tmp_path / "one", "--json", "--config", ca.config)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert not checked("backup", result.stdout)["recorded"] and "no record of this backup" in result.stderr
 
 
 def edited(ca, folder):

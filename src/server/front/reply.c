@@ -1,5 +1,6 @@
 /* Answers: what every ACME response carries, and problem documents. */
 #include "server/front/request.h"
+#include "server/front/terms.h"
 
 #include "base/codec.h"
 #include "base/event.h"
@@ -162,6 +163,12 @@ static struct bytes field_of(const struct http_response *res, const char *name)
 	return BYTES_LIT("");
 }
 
+/* The link to a page of terms is a secret between the account and us: who has it agrees in its name. */
+static struct bytes path_told(const struct http_request *http)
+{
+	return bytes_starts_with(http->path, BYTES_LIT(TERMS_PATH)) ? BYTES_LIT(TERMS_PATH "...") : http->path;
+}
+
 /* What a client has asked and what became of it: one line each. Reading the directory and taking nonces is not told. The event's request is
  * also the answer's X-Request-Id, so that a client's report can be found here. */
 static void log_answer(const struct front *f, const struct http_request *http, const struct http_response *res, const struct err *err)
@@ -176,10 +183,10 @@ static void log_answer(const struct front *f, const struct http_request *http, c
 	address_text(http->address, address);
 	(void)snprintf(status, sizeof status, "%d", res->status);
 	if (err)
-		event(EVENT_INFO, "request.refused", EVENT_STR("method", method), { "path", http->path }, EVENT_STR("status", status),
+		event(EVENT_INFO, "request.refused", EVENT_STR("method", method), { "path", path_told(http) }, EVENT_STR("status", status),
 		    EVENT_STR("problem", err_urn(err->code)), EVENT_STR("detail", err->detail), EVENT_STR("address", address));
 	else
-		event(EVENT_INFO, "request.done", EVENT_STR("method", method), { "path", http->path }, EVENT_STR("status", status),
+		event(EVENT_INFO, "request.done", EVENT_STR("method", method), { "path", path_told(http) }, EVENT_STR("status", status),
 		    { "location", field_of(res, "Location") }, EVENT_STR("address", address));
 	event_set_request(before);
 }

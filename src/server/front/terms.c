@@ -10,7 +10,6 @@
 #define KEY_SIZE   32
 #define MAC_SIZE   16
 #define TOKEN_SIZE (STORE_ACCOUNT_ID + MAC_SIZE)
-#define TERMS_PATH "/terms/"
 
 struct terms {
 	uint8_t key[KEY_SIZE];

@@ -5,6 +5,8 @@
 
 #include "server/front/request.h"
 
+#define TERMS_PATH "/terms/" /* what follows is a secret between the account and us */
+
 #define TERMS_KEY_FILE "terms.key" /* in the front's folder: links that were given out outlive a restart */
 
 struct terms;
