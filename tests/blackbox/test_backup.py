@@ -405,3 +405,34 @@ def test_a_full_disk_leaves_no_half_backup(ca, tmp_path):
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", "--lazy", small], check=True)
+
+
+def test_what_a_hostile_front_leaves_in_its_folder_does_no_harm(ca, tmp_path, passphrase):
+    """Links and pipes are not followed, nor waited for; and the copy of the database is made with the front's rights."""
+    front = ca.folder / "state/front"
+    secret = tmp_path / "secret"
+    secret.write_text("for root's eyes only")
+    secret.chmod(0o600)
+    os.symlink(secret, front / "link.pem")
+    os.symlink(tmp_path, front / "folder")
+    os.mkfifo(front / "pipe")
+    try:
+        back_up(ca, tmp_path / "all", "--with-keys", "--passphrase-file", passphrase)
+        plain = unseal((tmp_path / "all").read_bytes())
+        assert b"for root's eyes only" not in plain and b"front/tls.pem" in plain
+        for name in (b"front/link.pem", b"front/folder", b"front/pipe"):
+            assert name not in plain
+        if os.geteuid() == 0:
+            ca.stop()
+            database = front / "store.db"
+            database.rename(front / "aside")
+            os.symlink(secret, database)
+            result = ca.run("backup", tmp_path / "more", "--config", ca.config, check=False)
+            assert result.returncode == 2 and "the database cannot be copied" in result.stderr, result.stdout + result.stderr
+            assert not [p for p in tmp_path.iterdir() if p.name.startswith((".chancery", "more"))], "nothing is left behind"
+            database.unlink()
+            (front / "aside").rename(database)
+            ca.start()
+    finally:
+        for name in ("link.pem", "folder", "pipe"):
+            (front / name).unlink()

@@ -1,6 +1,8 @@
+#include "base/seam.h"
 #include "base/test_support.h"
 #include "server/admin/archive.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +187,78 @@ static void sizes_over_8_gib_have_a_form(void **state)
 	}
 }
 
+static unsigned countdown; /* to the operation that fails; 0: none does */
+
+static bool fails(void)
+{
+	if (countdown == 0 || --countdown > 0)
+		return false;
+	errno = EIO;
+	return true;
+}
+
+static ssize_t failing_write(int fd, const void *p, size_t n)
+{
+	return fails() ? -1 : write(fd, p, n < 60000 ? n : 60000); /* short ones too */
+}
+
+static ssize_t failing_pread(int fd, void *p, size_t n, off_t at)
+{
+	return fails() ? -1 : pread(fd, p, n < 60000 ? n : 60000, at);
+}
+
+static enum err_code write_all(int fd, struct bytes passphrase, struct err *e)
+{
+	CLEANUP(archive_out_free_p) struct archive_out *o = NULL;
+	struct tar_entry t = { .path = "a", .size = 100000, .mode = 0600, .owner = "signer" };
+	static uint8_t part[50000];
+	uint8_t digest[SHA256_SIZE];
+
+	TRY(archive_out_new(fd, passphrase, &o, e));
+	TRY(archive_begin(o, &t, e));
+	for (int i = 0; i < 2; i++)
+		TRY(archive_add(o, BYTES_ARRAY(part), e));
+	TRY(archive_end(o, digest, e));
+	return archive_finish(o, e);
+}
+
+/* Whichever operation fails, it is told, and no half archive passes for a whole one. */
+static void each_failing_operation_is_told(void **state)
+{
+	const struct bytes passphrases[] = { BYTES_LIT(""), PASS };
+	struct seam failing = seam_libc;
+	struct err e = { 0 };
+	size_t n;
+
+	(void)state;
+	failing.write = failing_write;
+	failing.pread = failing_pread;
+	seam = &failing;
+	for (size_t p = 0; p < 2; p++) {
+		CLEANUP(close_p) int whole = temporary();
+		enum err_code rc = ERR_IO;
+		for (unsigned nth = 1; rc != ERR_OK; nth++) {
+			CLEANUP(close_p) int fd = temporary();
+			countdown = nth;
+			rc = write_all(fd, passphrases[p], &e);
+			assert_true(rc == ERR_OK || rc == ERR_IO);
+			bool failed = countdown == 0;
+			countdown = 0;
+			assert_int_equal(rc == ERR_IO, failed);
+			if (failed)
+				assert_int_not_equal(read_all(fd, PASS, &n, NULL), ERR_NOT_FOUND);
+		}
+		assert_int_equal(write_all(whole, passphrases[p], &e), ERR_OK);
+		for (unsigned nth = 1; rc != ERR_NOT_FOUND; nth++) {
+			countdown = nth;
+			rc = read_all(whole, PASS, &n, &e);
+			assert_int_equal(rc, countdown == 0 ? ERR_IO : ERR_NOT_FOUND);
+		}
+		countdown = 0;
+	}
+	seam = &seam_libc;
+}
+
 static void a_passphrase_is_asked_for(void **state)
 {
 	uint8_t digests[FILES][SHA256_SIZE];
@@ -207,6 +281,7 @@ int main(void)
 		cmocka_unit_test(what_follows_the_end_is_refused),
 		cmocka_unit_test(names_that_lead_elsewhere_are_refused),
 		cmocka_unit_test(sizes_over_8_gib_have_a_form),
+		cmocka_unit_test(each_failing_operation_is_told),
 		cmocka_unit_test(a_passphrase_is_asked_for),
 	};
 

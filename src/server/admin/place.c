@@ -90,9 +90,9 @@ static bool keep_capability(unsigned capability)
 
 enum err_code place_become(const struct place *p, struct err *e)
 {
+	umask(077); /* whatever is made from here on is a process's own */
 	if (getuid() != 0)
 		return ERR_OK;
-	umask(077);
 	if (prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) != 0 || setgroups(0, NULL) != 0 || setresgid(p->gid, p->gid, p->gid) != 0 ||
 	    setresuid(p->uid, p->uid, p->uid) != 0)
 		FAIL(e, IO, "cannot become user %u: %s", (unsigned)p->uid, strerror(errno));

@@ -27,7 +27,7 @@ enum err_code place_lock(const struct place *p, struct err *e) MUST_USE;
 enum err_code place_busy(const struct place *p, bool *ret, struct err *e) MUST_USE;
 
 /* From root to the folder's user, for good, with the right to read everything and no other: what that user has put there, a symbolic link
- * for example, then does no more than he could do himself. Nothing when we are not root. */
+ * for example, then does no more than he could do himself. Nothing when we are not root, but for the umask. */
 enum err_code place_become(const struct place *p, struct err *e) MUST_USE;
 
 #endif
