@@ -18,7 +18,6 @@ struct reconcile_report {
 	bool running; /* a server was at work meanwhile: what it logged after the beginning was passed over */
 	bool made;    /* there was no database */
 	uint64_t records;
-	int64_t kept_s; /* what ended before then may be missing; 0: nothing may */
 	struct mirror_counts counts;
 	uint64_t found[DIFFERENCE__MAX];
 	uint64_t left[DIFFERENCE__MAX]; /* after repair; the same as found without */
