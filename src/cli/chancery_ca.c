@@ -3,6 +3,8 @@
 #include "cli/ca_config.h"
 #include "cli/cmd_backup.h"
 #include "cli/cmd_eab.h"
+#include "cli/cmd_issuer.h"
+#include "cli/cmd_root.h"
 #include "cli/cmd_reconcile.h"
 #include "cli/cmd_status.h"
 #include "crypto/digest.h"
@@ -33,6 +35,7 @@ static const struct cli_option init_options[] = {
 	    "Puts everything below DIR: DIR/chancery-ca.conf, DIR/state, DIR/run. Without it: " CONFIG_PATH ", " STATE_PATH ", " RUN_PATH
 	    "." },
 	{ "name", "NAME", false, "The CA's name in its certificates (default: Chancery)." },
+	{ "country", "CC", false, "Two letters of the CA's country for its certificates; public CAs must have it." },
 	{ "base-url", "URL", false, "Under which clients reach the CA (default: https://localhost:14000)." },
 	{ "listen", "ADDRESS:PORT", true, "Where to listen; may be given again (default: 127.0.0.1:14000)." },
 	{ "tls-name", "NAME", true, "A name of the CA's own TLS certificate (default: the base URL's host)." },
@@ -202,6 +205,7 @@ static enum err_code do_init(const struct cli *c, struct arena *a, struct err *e
 	CLEANUP(buf_free_p) struct buf text = buf_new(65536);
 	const char *type = cli_value(c, "key-type", "ecdsa-p256");
 
+	i.country = bytes_str(cli_value(c, "country", ""));
 	if (!key_type_from_name(bytes_str(type), &i.key_type) || i.key_type == KEY_ED25519)
 		FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384 and rsa are allowed", type);
 	TRY(init_paths(c, a, &i, e));
@@ -254,6 +258,12 @@ static const struct cli_command commands[] = {
 	{ "status", "",
 	    "Asks the running server how it is, and tells what is wrong and what to do. Exit code 2 when something is not served, or will not be within a week.",
 	    status_options, STATUS_OPTIONS, 0, 0, cmd_status },
+	{ "root", "create | sign | crl",
+	    "A root's ceremonies, on a machine of its own, away from every network: makes a root, has it sign an issuer's request, makes its revocation list.",
+	    root_options, ROOT_OPTIONS, 1, 1, cmd_root },
+	{ "issuer", "csr NAME | add NAME | root-crl NAME FILE | list",
+	    "The CA's issuers, with the server stopped (but for list): makes a key and the request for its certificate, puts an issuer in place, or a newer list of its root; lists them.",
+	    issuer_options, ISSUER_OPTIONS, 1, 3, cmd_issuer },
 	{ "eab", "add | list | expire KID | revoke KID",
 	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },

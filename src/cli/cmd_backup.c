@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "base/json.h"
 #include "cli/ca_config.h"
+#include "cli/passphrase.h"
 #include "crypto/seal.h"
 #include "os/file.h"
 #include "server/admin/backup.h"
@@ -18,11 +19,6 @@
 
 #define CONFIG_TEXT_MAX (1u << 20)
 #define ANSWER_MAX      65536
-#define PASSPHRASE_OPTION                                                                                             \
-	{                                                                                                             \
-		"passphrase-file", "FILE", false,                                                                     \
-		    "The file whose first line is the passphrase, of 12 characters or more; open to its owner alone." \
-	}
 
 const struct cli_option backup_options[BACKUP_OPTIONS] = {
 	CONFIG_OPTION,
@@ -37,29 +33,6 @@ const struct cli_option restore_options[RESTORE_OPTIONS] = {
 	{ "repair", NULL, false, "Makes the database right by the log, when it is older." },
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-
-/* The file's first line; nothing without the option. */
-static enum err_code read_passphrase(const struct cli *c, struct buf *text, struct bytes *ret, struct err *e)
-{
-	const char *path = cli_value(c, "passphrase-file", NULL);
-	struct bytes rest;
-	struct stat s;
-
-	*ret = BYTES_LIT("");
-	if (!path)
-		return ERR_OK;
-	if (stat(path, &s) != 0)
-		FAIL(e, CONFIG, "%s: %s", path, strerror(errno));
-	errno = 0;
-	if (s.st_mode & 077)
-		FAIL(e, CONFIG, "%s: others can read it (mode %04o): chmod 600", path, (unsigned)(s.st_mode & 07777));
-	TRY(file_read(AT_FDCWD, path, text->max, text, e));
-	if (!bytes_split(buf_bytes(text), '\n', ret, &rest))
-		*ret = buf_bytes(text);
-	if (ret->len < SEAL_PASS_MIN)
-		FAIL(e, CONFIG, "%s: the passphrase has %zu characters, at least %d are needed", path, ret->len, SEAL_PASS_MIN);
-	return ERR_OK;
-}
 
 static void put_manifest(struct json_out *w, const struct manifest *m)
 {
@@ -159,7 +132,7 @@ static enum err_code run_backup(const struct cli *c, struct arena *a, struct err
 	if (!r)
 		FAIL(e, NOMEM, "no memory");
 	TRY(ca_config_read(c, a, &s, e));
-	TRY(read_passphrase(c, &text, &q.passphrase, e));
+	TRY(passphrase_read(c, &text, &q.passphrase, e));
 	if (q.keys && q.passphrase.len == 0)
 		FAIL(e, CONFIG, "--with-keys needs --passphrase-file FILE: keys leave this machine encrypted, or not at all");
 	q.settings = &s;
@@ -248,7 +221,7 @@ static enum err_code run_restore(const struct cli *c, struct arena *a, struct er
 
 	if (!report)
 		FAIL(e, NOMEM, "no memory");
-	TRY(read_passphrase(c, &text, &r.passphrase, e));
+	TRY(passphrase_read(c, &text, &r.passphrase, e));
 	TRY(restore_check(&r, &m, &config, e));
 	TRY(settle_config(c, buf_bytes(&config), &config_made, e));
 	enum err_code rc = ca_config_read(c, a, &s, e);

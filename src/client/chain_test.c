@@ -54,8 +54,10 @@ static struct bytes make_ca(const char *cn, const char *issuer, const struct key
 		.path_len = -1 };
 
 	cert_key_id(key_spki(signer), id);
-	if (strcmp(cn, issuer) != 0)
+	if (strcmp(cn, issuer) != 0) {
 		r.authority_key_id = BYTES_ARRAY(id);
+		r.purposes = CERT_SERVER_AUTH;
+	}
 	cert_write_ca_tbs(&r, &tbs);
 	assert_int_equal(cert_sign(signer, buf_bytes(&tbs), &out, NULL), ERR_OK);
 	buf_free(&tbs);

@@ -70,6 +70,11 @@ void key_parts(const struct key *k, struct bytes *ret_first, struct bytes *ret_s
  * of a kind or size that is not allowed, or its two halves do not belong together (it signs once to find out). */
 enum err_code key_private_from_pem(struct bytes pem, struct key **ret, struct err *e) MUST_USE;
 enum err_code key_private_to_pem(const struct key *k, struct buf *out, struct err *e) MUST_USE;
+/* The same with "ENCRYPTED PRIVATE KEY" (PBES2: scrypt and AES-256, RFC 8018, RFC 7914). Reading takes both: with no passphrase
+ * (empty) plain ones alone. UNAUTHORIZED for a wrong passphrase, or for a key that needs one. */
+enum err_code key_private_from_pem_with(struct bytes pem, struct bytes passphrase, struct key **ret, struct err *e) MUST_USE;
+enum err_code key_private_to_pem_with(const struct key *k, struct bytes passphrase, struct buf *out, struct err *e) MUST_USE;
+#define KEY_PASSPHRASE_MAX 1024
 
 /* sig: room for KEY_SIG_SIZE_MAX. */
 enum err_code key_sign(

@@ -161,11 +161,34 @@ static void encrypted_keys_are_refused(void **state)
 			assert_int_equal(PEM_write_bio_PrivateKey_traditional(bio, pkey, EVP_aes_128_cbc(), NULL, 0, NULL, pass), 1);
 		else
 			assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, pkey, EVP_aes_128_cbc(), NULL, 0, NULL, pass), 1);
-		assert_int_equal(key_private_from_pem(text_of(bio), &k, NULL), ERR_MALFORMED);
+		assert_int_equal(key_private_from_pem(text_of(bio), &k, NULL), ERR_UNAUTHORIZED);
+		assert_int_equal(key_private_from_pem_with(text_of(bio), BYTES_LIT("pas"), &k, NULL), ERR_UNAUTHORIZED);
+		assert_null(k);
+		assert_int_equal(key_private_from_pem_with(text_of(bio), BYTES_LIT("pass"), &k, NULL), ERR_OK);
+		key_free(k);
+		k = NULL;
 		BIO_free(bio);
 	}
 	assert_null(k);
 	EVP_PKEY_free(pkey);
+}
+
+static void encrypted_keys_go_both_ways(void **state)
+{
+	static const enum key_type types[] = { KEY_EC_P256, KEY_RSA, KEY_ED25519 };
+	uint8_t long_one[KEY_PASSPHRASE_MAX + 1] = { 'x' };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct buf pem CLEANUP(buf_free_p) = buf_new_secret(8192);
+		struct key *k CLEANUP(key_free_p) = NULL, *again CLEANUP(key_free_p) = NULL;
+		assert_int_equal(key_generate(types[i], 2048, &k, NULL), ERR_OK);
+		assert_int_equal(key_private_to_pem_with(k, BYTES_LIT("open sesame"), &pem, NULL), ERR_OK);
+		assert_true(bytes_starts_with(buf_bytes(&pem), BYTES_LIT("-----BEGIN ENCRYPTED PRIVATE KEY-----")));
+		assert_int_equal(key_private_from_pem_with(buf_bytes(&pem), BYTES_LIT("open sesame"), &again, NULL), ERR_OK);
+		assert_true(bytes_eq(key_spki(again), key_spki(k)));
+		assert_int_equal(key_private_to_pem_with(k, BYTES_ARRAY(long_one), &pem, NULL), ERR_CONFIG);
+	}
 }
 
 static void what_is_no_private_key_is_refused(void **state)
@@ -216,6 +239,7 @@ int main(void)
 		cmocka_unit_test(explicit_curve_parameters_are_refused),
 		cmocka_unit_test(halves_of_two_keys_are_refused),
 		cmocka_unit_test(encrypted_keys_are_refused),
+		cmocka_unit_test(encrypted_keys_go_both_ways),
 		cmocka_unit_test(what_is_no_private_key_is_refused),
 		cmocka_unit_test(cut_text_is_refused),
 	};

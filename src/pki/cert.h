@@ -42,10 +42,23 @@ struct ca_request {
 	enum sig_alg alg;                    /* the signer's */
 	int64_t not_before_s, not_after_s;
 	int path_len;
+	/* Of an intermediate alone; a root has none of them (Baseline Requirements §7.1.2.1, §7.1.2.6). */
+	uint32_t purposes;                    /* CERT_ bits for extKeyUsage */
+	struct bytes crl_url, ca_issuers_url; /* http: where the signer's list and certificate are; empty: not named */
+	const struct name_constraint *permitted;
+	size_t
+	    n_permitted; /* 0: no nameConstraints. Else what is not permitted is excluded: names, addresses, and no other type can be certified */
+};
+/* A subtree (RFC 5280 §4.2.1.10): a dNSName, or an address and its mask. */
+struct name_constraint {
+	enum san_type type;
+	struct bytes value; /* "example.org"; 8 or 32 bytes */
 };
 void cert_write_ca_tbs(const struct ca_request *r, struct buf *out);
 /* A DER Name of O (may be empty) and CN, UTF8String. */
 void name_write_ca(struct bytes organization, struct bytes common_name, struct buf *out);
+/* The same behind C (two letters, PrintableString; may be empty), in the order of the Baseline Requirements §7.1.4.2. */
+void name_write_ca_of(struct bytes country, struct bytes organization, struct bytes common_name, struct buf *out);
 /* RFC 7093 §2 method 1: the left 160 bits of SHA-256 over the public key's BIT STRING content. */
 void cert_key_id(struct bytes spki, uint8_t out[20]);
 
@@ -79,6 +92,10 @@ enum err_code cert_parse(struct arena *a, struct bytes der, struct cert *ret, st
 enum err_code issuer_new(struct bytes certificate, struct key *key, struct issuer **ret, struct err *e) MUST_USE;
 void issuer_free(struct issuer *i);
 DEFINE_CLEANUP(struct issuer *, issuer_free);
+
+/* The same look as lint_leaf_tbs() at a root's or an intermediate's, against request, RFC 5280 and Baseline Requirements §7.1.2.1,
+ * §7.1.2.6. BUG with the rule that is broken. */
+enum err_code lint_ca_tbs(struct bytes tbs, const struct ca_request *r, struct err *e) MUST_USE;
 
 /* Reads the exact TBS bytes that are about to be signed, with no code shared with the writer but the DER reader, and holds them
  * against profile, request and RFC 5280 / Baseline Requirements §7.1.2.7. BUG with the rule that is broken: then nothing is

@@ -18,31 +18,17 @@ static void put_constant(struct buf *b, enum oid id, bool critical, const char *
 	extension_close(b, x);
 }
 
-/* A SEQUENCE of one OBJECT IDENTIFIER, `depth` times nested. */
-static void put_purpose(struct buf *b, enum oid id, enum oid purpose, unsigned depth)
+/* A SEQUENCE of one OBJECT IDENTIFIER in a SEQUENCE: exactly one reserved policy identifier, no qualifiers (Baseline
+ * Requirements §7.1.2.7.9, §7.1.2.10.5). */
+static void put_policy(struct buf *b, enum oid policy)
 {
-	struct extension x = extension_open(b, id, false);
-	struct der_mark outer = der_open(b, DER_SEQUENCE), inner = { 0 };
+	struct extension x = extension_open(b, OID_CERTIFICATE_POLICIES, false);
+	struct der_mark outer = der_open(b, DER_SEQUENCE), inner = der_open(b, DER_SEQUENCE);
 
-	if (depth > 1)
-		inner = der_open(b, DER_SEQUENCE);
-	der_put_oid(b, oid_hex(purpose));
-	if (depth > 1)
-		der_close(b, inner);
+	der_put_oid(b, oid_hex(policy));
+	der_close(b, inner);
 	der_close(b, outer);
 	extension_close(b, x);
-}
-
-/* The CA certificates' own. */
-static void put_ext_key_usage(struct buf *b)
-{
-	put_purpose(b, OID_EXTENDED_KEY_USAGE, OID_SERVER_AUTH, 1);
-}
-
-/* Exactly one reserved policy identifier, no qualifiers (Baseline Requirements §7.1.2.7.9). */
-static void put_policies(struct buf *b)
-{
-	put_purpose(b, OID_CERTIFICATE_POLICIES, OID_POLICY_DOMAIN_VALIDATED, 2);
 }
 
 /* What both kinds of TBSCertificate begin with (RFC 5280 §4.1.2). */
@@ -206,6 +192,76 @@ static void put_ca_constraints(struct buf *b, int path_len)
 	extension_close(b, x);
 }
 
+static void put_ca_purposes(struct buf *b, uint32_t purposes)
+{
+	struct extension x = extension_open(b, OID_EXTENDED_KEY_USAGE, false);
+	struct der_mark list = der_open(b, DER_SEQUENCE);
+
+	if (purposes & CERT_SERVER_AUTH)
+		der_put_oid(b, oid_hex(OID_SERVER_AUTH));
+	if (purposes & CERT_CLIENT_AUTH)
+		der_put_oid(b, oid_hex(OID_CLIENT_AUTH));
+	der_close(b, list);
+	extension_close(b, x);
+}
+
+static void put_subtree(struct buf *b, enum san_type type, struct bytes value)
+{
+	struct der_mark s = der_open(b, DER_SEQUENCE);
+
+	der_put(b, type == SAN_DNS ? DER_CONTEXT(2) : DER_CONTEXT(7), value);
+	der_close(b, s);
+}
+
+/* A type of which nothing is permitted is excluded as a whole (Baseline Requirements §7.1.5). */
+static void put_excluded(struct buf *b, const struct ca_request *r)
+{
+	static const uint8_t any_address[32];
+	bool dns = false, v4 = false, v6 = false;
+
+	for (size_t i = 0; i < r->n_permitted; i++) {
+		dns = dns || r->permitted[i].type == SAN_DNS;
+		v4 = v4 || (r->permitted[i].type == SAN_IP && r->permitted[i].value.len == 8);
+		v6 = v6 || (r->permitted[i].type == SAN_IP && r->permitted[i].value.len == 32);
+	}
+	if (dns && v4 && v6)
+		return;
+	struct der_mark excluded = der_open(b, DER_CONTEXT_CONSTRUCTED(1));
+	if (!dns)
+		put_subtree(b, SAN_DNS, BYTES_LIT(""));
+	if (!v4)
+		put_subtree(b, SAN_IP, (struct bytes){ any_address, 8 });
+	if (!v6)
+		put_subtree(b, SAN_IP, (struct bytes){ any_address, 32 });
+	der_close(b, excluded);
+}
+
+static void put_name_constraints(struct buf *b, const struct ca_request *r)
+{
+	struct extension x = extension_open(b, OID_NAME_CONSTRAINTS, true);
+	struct der_mark s = der_open(b, DER_SEQUENCE), permitted = der_open(b, DER_CONTEXT_CONSTRUCTED(0));
+
+	for (size_t i = 0; i < r->n_permitted; i++)
+		put_subtree(b, r->permitted[i].type, r->permitted[i].value);
+	der_close(b, permitted);
+	put_excluded(b, r);
+	der_close(b, s);
+	extension_close(b, x);
+}
+
+static void put_intermediate(struct buf *b, const struct ca_request *r)
+{
+	authority_key_id_write(r->authority_key_id, b);
+	put_ca_purposes(b, r->purposes);
+	put_policy(b, r->purposes == CERT_SERVER_AUTH ? OID_POLICY_DOMAIN_VALIDATED : OID_ANY_POLICY);
+	if (r->n_permitted > 0)
+		put_name_constraints(b, r);
+	if (r->ca_issuers_url.len > 0)
+		put_authority_info(b, BYTES_LIT(""), r->ca_issuers_url);
+	if (r->crl_url.len > 0)
+		put_crl_url(b, r->crl_url);
+}
+
 void cert_write_ca_tbs(const struct ca_request *r, struct buf *out)
 {
 	bool root = r->authority_key_id.len == 0;
@@ -229,34 +285,37 @@ void cert_write_ca_tbs(const struct ca_request *r, struct buf *out)
 	struct extension x = extension_open(out, OID_SUBJECT_KEY_ID, false);
 	der_put(out, DER_OCTET_STRING, BYTES_ARRAY(key_id));
 	extension_close(out, x);
-	/* Baseline Requirements §7.1.2.1, §7.1.2.6: a root carries no extKeyUsage and needs no policies, what it signs has both. */
-	if (!root) {
-		authority_key_id_write(r->authority_key_id, out);
-		put_ext_key_usage(out);
-		put_policies(out);
-	}
+	if (!root)
+		put_intermediate(out, r);
 	der_close(out, list);
 	der_close(out, explicit);
 	der_close(out, tbs);
 }
 
-static void put_rdn(struct buf *b, enum oid type, struct bytes value)
+static void put_rdn(struct buf *b, enum oid type, int tag, struct bytes value)
 {
 	struct der_mark set = der_open(b, DER_SET), pair = der_open(b, DER_SEQUENCE);
 
 	der_put_oid(b, oid_hex(type));
-	der_put(b, DER_UTF8_STRING, value);
+	der_put(b, tag, value);
 	der_close(b, pair);
 	der_close(b, set);
 }
 
 void name_write_ca(struct bytes organization, struct bytes common_name, struct buf *out)
 {
+	name_write_ca_of(BYTES_LIT(""), organization, common_name, out);
+}
+
+void name_write_ca_of(struct bytes country, struct bytes organization, struct bytes common_name, struct buf *out)
+{
 	struct der_mark name = der_open(out, DER_SEQUENCE);
 
+	if (country.len > 0)
+		put_rdn(out, OID_COUNTRY, DER_PRINTABLE_STRING, country);
 	if (organization.len > 0)
-		put_rdn(out, OID_ORGANIZATION, organization);
-	put_rdn(out, OID_COMMON_NAME, common_name);
+		put_rdn(out, OID_ORGANIZATION, DER_UTF8_STRING, organization);
+	put_rdn(out, OID_COMMON_NAME, DER_UTF8_STRING, common_name);
 	der_close(out, name);
 }
 

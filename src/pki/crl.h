@@ -5,11 +5,12 @@
 
 #include "pki/cert.h"
 
-#define CRL_SIZE_MAX     (256u << 20) /* five million entries and more; also the maximum of the buf that a list is written into */
-#define CRL_UPDATE_MAX_S (10 * 86400) /* from thisUpdate to nextUpdate (Baseline Requirements §7.2) */
-#define CRL_URL_SIZE_MAX 1024
-#define CRL_NUMBER_MAX   20 /* octets of a cRLNumber (RFC 5280 §5.2.3) */
-#define CRL_SERIAL_MAX   20 /* octets of a serial number (RFC 5280 §4.1.2.2) */
+#define CRL_SIZE_MAX          (256u << 20)  /* five million entries and more; also the maximum of the buf that a list is written into */
+#define CRL_UPDATE_MAX_S      (10 * 86400)  /* from thisUpdate to nextUpdate (Baseline Requirements §7.2) */
+#define CRL_ROOT_UPDATE_MAX_S (366 * 86400) /* the same of a list of CA certificates */
+#define CRL_URL_SIZE_MAX      1024
+#define CRL_NUMBER_MAX        20 /* octets of a cRLNumber (RFC 5280 §5.2.3) */
+#define CRL_SERIAL_MAX        20 /* octets of a serial number (RFC 5280 §4.1.2.2) */
 
 enum crl_reason {
 #define X(code, name, number, asked) CRL_##code = (number),
@@ -33,6 +34,7 @@ size_t crl_sort(struct crl_entry *v, size_t n);
 struct crl_request {
 	uint64_t number; /* never one that was used before, and always more (RFC 5280 §5.2.3) */
 	int64_t this_update_s, next_update_s;
+	bool of_root;     /* its entries are CA certificates' */
 	struct bytes url; /* http, the very one of the certificates' cRLDistributionPoints; empty: a list without issuingDistributionPoint */
 	/* Sorted (crl_sort). An entry stays until it has been in a list that was made after its certificate's end (RFC 5280 §3.3). */
 	const struct crl_entry *entries;

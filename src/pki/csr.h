@@ -31,6 +31,16 @@ enum err_code csr_verify(const struct csr *c, struct key **ret_key, struct err *
 /* A CSR for these names, empty subject, signed by the key (a private one). */
 enum err_code csr_write(const struct key *k, const struct san *names, size_t n_names, struct buf *out, struct err *e) MUST_USE;
 
+/* A CA's request: a subject and a key, and nothing else. */
+struct csr_ca {
+	struct bytes subject, spki; /* with their headers, views into the input */
+	char text[256];             /* the subject for people: "O=Example, CN=Example Issuing CA 2" */
+};
+enum err_code csr_write_ca(const struct key *k, struct bytes subject, struct buf *out, struct err *e) MUST_USE;
+/* BAD_CSR unless it has a subject of UTF8String or PrintableString with a common name, a key that is allowed, the signature of that key, and
+ * asks for nothing. */
+enum err_code csr_read_ca(struct arena *a, struct bytes der, struct csr_ca *ret, struct err *e) MUST_USE;
+
 /* The CertificationRequestInfo alone, for a key that signs elsewhere: cert_write_signed() puts the signature to it. */
 void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, struct buf *out);
 

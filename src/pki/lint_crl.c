@@ -40,9 +40,10 @@ static enum err_code check_head(struct der *tbs, const struct issuer *i, struct 
 	return ERR_OK;
 }
 
-/* RFC 5280 §5.1.2.4, §5.1.2.5; Baseline Requirements §7.2: nextUpdate at most ten days on. */
+/* RFC 5280 §5.1.2.4, §5.1.2.5; Baseline Requirements §7.2: nextUpdate at most ten days on, for a list of CA certificates twelve months. */
 static enum err_code check_times(struct der *tbs, const struct lint *l, struct err *e)
 {
+	int most_s = l->request->of_root ? CRL_ROOT_UPDATE_MAX_S : CRL_UPDATE_MAX_S;
 	int64_t this_update = der_get_time(tbs), next_update = der_get_time(tbs), now = clock_wall_ms() / 1000;
 
 	if (tbs->failed)
@@ -51,8 +52,8 @@ static enum err_code check_times(struct der *tbs, const struct lint *l, struct e
 		BROKEN(e, "thisUpdate, nextUpdate: they are not the request's");
 	if (this_update > now || this_update < now - THIS_UPDATE_MAX_S)
 		BROKEN(e, "thisUpdate: it is later than now, or more than 48 hours ago");
-	if (next_update <= this_update || next_update - this_update > CRL_UPDATE_MAX_S)
-		BROKEN(e, "nextUpdate: it is not within %d s after thisUpdate", CRL_UPDATE_MAX_S);
+	if (next_update <= this_update || next_update - this_update > most_s)
+		BROKEN(e, "nextUpdate: it is not within %d s after thisUpdate", most_s);
 	return ERR_OK;
 }
 

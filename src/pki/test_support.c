@@ -149,6 +149,7 @@ void chain_make(enum key_type root, enum key_type ca, struct chain *ret)
 	r.authority_key_id = BYTES_ARRAY(root_id);
 	r.not_after_s = test_now_s + (int64_t)1000 * DAY_S - 1;
 	r.path_len = 0;
+	r.purposes = CERT_SERVER_AUTH;
 	sign_ca(&r, root_key, &ret->intermediate);
 	ret->issuer = NULL;
 	if (issuer_new(buf_bytes(&ret->intermediate), ca_key, &ret->issuer, &e) != ERR_OK)

@@ -94,6 +94,8 @@ static enum err_code child_receive_start(struct child *c, struct err *e)
 			TRY(child_settings(c, &m, e));
 		else if (m.type == mine->folder)
 			c->folder = m.fd;
+		else if (m.type == MESSAGE_PASSPHRASE && c->passphrase < 0)
+			c->passphrase = m.fd;
 		else if (m.type == blocklist_message(c->self))
 			TRY(child_blocklist(c, &m, e));
 		else
@@ -106,7 +108,7 @@ enum err_code child_start(enum process self, struct child *ret, struct err *e)
 {
 	static struct event_lines lines = { .fd = STDERR_FILENO };
 
-	*ret = (struct child){ .self = self, .folder = -1, .lines = &lines };
+	*ret = (struct child){ .self = self, .folder = -1, .passphrase = -1, .lines = &lines };
 	lines.process = process_name(self);
 	event_set_sink(event_lines_sink, &lines, EVENT_INFO);
 	set_signals();
@@ -176,6 +178,8 @@ void child_free(struct child *c)
 	if (c->folder >= 0)
 		close(c->folder);
 	close_blocklists(c);
+	if (c->passphrase >= 0)
+		close(c->passphrase);
 	blocked_free(c->blocked);
-	*c = (struct child){ .folder = -1 };
+	*c = (struct child){ .folder = -1, .passphrase = -1 };
 }

@@ -55,6 +55,7 @@ struct publish {
 	pthread_mutex_t lock;
 	struct known_issuer *issuers[ISSUERS_KNOWN_MAX];
 	size_t n_issuers;
+	bool fetching;   /* a worker is at it */
 	int64_t told_ms; /* monotonic: when the signer said who it is */
 	struct known_certificate certificates[CERTIFICATES_MAX];
 	size_t n_certificates;
@@ -224,12 +225,6 @@ static enum http_handled handle(struct http_request *r)
 
 /* --- fetching --- */
 
-struct fetch_job {
-	struct publish *publish;
-	struct place *place;
-	struct crl_new wanted;
-};
-
 #define LIST_TYPE        "application/pkix-crl"  /* RFC 2585 §4.2 */
 #define CERTIFICATE_TYPE "application/pkix-cert" /* §4.1 */
 
@@ -245,57 +240,73 @@ static enum err_code make_list(struct buf *der, struct document **ret, struct er
 	return ERR_OK;
 }
 
-static void fetch(void *ctx)
+/* With the lock held: the next list to fetch, marked as being fetched; NULL: there is none. */
+static struct place *next_due(struct publish *p, int64_t now_ms)
 {
-	struct fetch_job *job = ctx;
-	struct publish *p = job->publish;
+	for (size_t i = 0; i < p->n_issuers; i++)
+		for (size_t k = 0; k < SHARDS_MAX; k++) {
+			struct place *at = &p->issuers[i]->places[k];
+			if (at->fetching || at->number >= at->newest.number || now_ms < at->not_before_ms)
+				continue;
+			at->fetching = true;
+			return at;
+		}
+	return NULL;
+}
+
+static void fetch_one(struct publish *p, struct place *at, const struct crl_new *wanted)
+{
 	CLEANUP(buf_free_p) struct buf der = buf_new(CRL_SIZE_MAX);
 	struct document *fresh = NULL;
 	uint64_t number = 0;
 	struct err e = { 0 };
 
-	enum err_code rc = crl_fetch(p->front->signer, &job->wanted, &der, &number, &e);
+	enum err_code rc = crl_fetch(p->front->signer, wanted, &der, &number, &e);
 	if (rc == ERR_OK)
 		rc = make_list(&der, &fresh, &e);
 	if (rc != ERR_OK)
 		event_error(EVENT_WARNING, "crl.not_fetched", &e);
 	pthread_mutex_lock(&p->lock);
 	if (rc == ERR_OK) {
-		drop(job->place->list);
-		job->place->list = fresh;
-		job->place->number = number;
+		drop(at->list);
+		at->list = fresh;
+		at->number = number;
 	}
-	job->place->fetching = false;
-	job->place->not_before_ms = rc == ERR_OK ? 0 : clock_monotonic_ms() + AGAIN_MS;
+	at->fetching = false;
+	at->not_before_ms = rc == ERR_OK ? 0 : clock_monotonic_ms() + AGAIN_MS;
 	pthread_mutex_unlock(&p->lock);
-	free(job);
 }
 
-static void begin_fetch(struct publish *p, struct place *place)
+/* All that are due, one after the other: a worker is held for no longer than one would be for each. */
+static void fetch_due(void *ctx)
 {
-	struct fetch_job *job = calloc(1, sizeof *job);
+	struct publish *p = ctx;
 
-	if (!job)
-		return; /* at the next tick */
-	*job = (struct fetch_job){ p, place, place->newest };
-	place->fetching = true;
-	if (http_server_run(p->front->http, fetch, job, NULL) == ERR_OK)
-		return;
-	place->fetching = false;
-	free(job);
+	for (;;) {
+		pthread_mutex_lock(&p->lock);
+		struct place *at = next_due(p, clock_monotonic_ms());
+		struct crl_new wanted = at ? at->newest : (struct crl_new){ 0 };
+		p->fetching = at != NULL;
+		pthread_mutex_unlock(&p->lock);
+		if (!at)
+			return;
+		fetch_one(p, at, &wanted);
+	}
 }
 
 void publish_tick(struct publish *p)
 {
-	int64_t now_ms = clock_monotonic_ms();
-
 	pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < p->n_issuers; i++)
-		for (size_t k = 0; k < SHARDS_MAX; k++) {
-			struct place *at = &p->issuers[i]->places[k];
-			if (!at->fetching && at->number < at->newest.number && now_ms >= at->not_before_ms)
-				begin_fetch(p, at);
-		}
+	struct place *at = p->fetching ? NULL : next_due(p, clock_monotonic_ms());
+	if (at) {
+		at->fetching = false; /* the worker finds it again */
+		p->fetching = true;
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (!at || http_server_run(p->front->http, fetch_due, p, NULL) == ERR_OK)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->fetching = false; /* no worker is free: at the next tick */
 	pthread_mutex_unlock(&p->lock);
 }
 

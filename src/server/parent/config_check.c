@@ -530,6 +530,7 @@ static const struct {
 	{ "profile", "ca-issuers", check_bool },
 	{ "profile", "issuers", check_issuer_name },
 	{ "profile", "ready", check_ready },
+	{ "signer", "passphrase-file", check_any },
 	{ "signer", "crl-shards", check_shards },
 	{ "signer", "crl-lifetime", check_crl_lifetime },
 	{ "signer", "crl-interval", check_crl_interval },

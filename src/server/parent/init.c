@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "crypto/digest.h"
 #include "os/file.h"
+#include "server/ca_make.h"
 #include "server/parent/config.h"
 #include "server/signer/signer.h"
 #include "server/tls_identity.h"
@@ -18,12 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ROOT_YEARS   20
-#define ISSUER_YEARS 5
-#define YEAR_S       (365 * 86400 + 21600) /* 365.25 days */
-#define RSA_BITS     3072
-#define NAME_MAX_LEN 200
-#define PEM_MAX      16384
+#define PEM_MAX 16384
 
 /* What init makes on its way; the secret buffers are wiped. */
 struct making {
@@ -32,8 +28,8 @@ struct making {
 	struct arena *arena;
 	struct identity identity;
 	struct key *root, *issuer;
-	struct buf root_cert, issuer_cert; /* DER */
-	int state;                         /* the state folder */
+	struct buf root_cert, issuer_cert, root_list; /* DER */
+	int state;                                    /* the state folder */
 };
 
 static enum err_code make_folder(int at, const char *path, uid_t uid, mode_t mode, int *ret, struct err *e)
@@ -66,52 +62,34 @@ static enum err_code refuse_existing(const struct init *i, struct err *e)
 	return ERR_OK;
 }
 
-static void make_serial(uint8_t serial[SERIAL_SIZE])
-{
-	random_bytes(serial, SERIAL_SIZE);
-	serial[0] = (uint8_t)((serial[0] & 0x3f) | 0x40); /* positive, and always 16 bytes */
-}
-
-/* One CA certificate of `subject`, signed by `by`. */
-static enum err_code make_ca(const struct key *subject_key, struct bytes subject, const struct key *by, struct bytes by_name, int path_len,
-    int64_t from_s, int64_t years, struct buf *out, struct err *e)
-{
-	CLEANUP(buf_free_p) struct buf tbs = buf_new(PEM_MAX);
-	uint8_t serial[SERIAL_SIZE], by_id[20];
-	bool self = subject_key == by;
-
-	make_serial(serial);
-	cert_key_id(key_spki(by), by_id);
-	struct ca_request r = { .serial = serial,
-		.subject = subject,
-		.issuer_name = by_name,
-		.spki = key_spki(subject_key),
-		.authority_key_id = self ? BYTES_LIT("") : BYTES_ARRAY(by_id),
-		.alg = key_sig_alg(by),
-		.not_before_s = from_s,
-		.not_after_s = from_s + years * YEAR_S - 1,
-		.path_len = path_len };
-	cert_write_ca_tbs(&r, &tbs);
-	if (!buf_ok(&tbs))
-		FAIL(e, NOMEM, "no memory for a certificate");
-	return cert_sign(by, buf_bytes(&tbs), out, e);
-}
-
 static enum err_code make_hierarchy(struct making *m, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf root_name = buf_new(1024), issuer_name = buf_new(1024);
-	char cn[NAME_MAX_LEN + 32];
+	CLEANUP(buf_free_p) struct buf issuer_name = buf_new(1024);
+	CLEANUP(issuer_free_p) struct issuer *root = NULL;
+	char cn[CA_NAME_MAX + 32];
 	struct bytes organization = bytes_str(m->init->name);
-	int64_t from_s = clock_wall_ms() / 1000 - 3600;
+	int64_t now_s = clock_wall_ms() / 1000;
 
-	TRY(key_generate(m->init->key_type, RSA_BITS, &m->root, e));
-	TRY(key_generate(m->init->key_type, RSA_BITS, &m->issuer, e));
+	TRY(key_generate(m->init->key_type, CA_RSA_BITS, &m->root, e));
+	TRY(key_generate(m->init->key_type, CA_RSA_BITS, &m->issuer, e));
 	(void)snprintf(cn, sizeof cn, "%s Root CA", m->init->name);
-	name_write_ca(organization, bytes_str(cn), &root_name);
+	struct ca_root_wish r = { .country = m->init->country,
+		.organization = organization,
+		.common_name = bytes_str(cn),
+		.not_before_s = now_s - CA_BACKDATE_S,
+		.years = ROOT_YEARS };
+	TRY(ca_make_root(m->root, &r, &m->root_cert, e));
+	TRY(issuer_new(buf_bytes(&m->root_cert), m->root, &root, e));
 	(void)snprintf(cn, sizeof cn, "%s Issuing CA 1", m->init->name);
-	name_write_ca(organization, bytes_str(cn), &issuer_name);
-	TRY(make_ca(m->root, buf_bytes(&root_name), m->root, buf_bytes(&root_name), -1, from_s, ROOT_YEARS, &m->root_cert, e));
-	return make_ca(m->issuer, buf_bytes(&issuer_name), m->root, buf_bytes(&root_name), 0, from_s, ISSUER_YEARS, &m->issuer_cert, e);
+	name_write_ca_of(m->init->country, organization, bytes_str(cn), &issuer_name);
+	struct ca_issuer_wish w = { .subject = buf_bytes(&issuer_name),
+		.spki = key_spki(m->issuer),
+		.purposes = CERT_SERVER_AUTH,
+		.not_before_s = now_s - CA_BACKDATE_S,
+		.not_after_s = now_s - CA_BACKDATE_S + ISSUER_YEARS * CA_YEAR_S - 1,
+		.publish_url = m->settings.publish_url };
+	TRY(ca_make_issuer(m->arena, root, &w, &m->issuer_cert, e));
+	return ca_make_root_list(root, 1, now_s, ROOT_LIST_DAYS, NULL, 0, &m->root_list, e);
 }
 
 /* The root's key lies in a folder that no process of the server may enter. */
@@ -126,6 +104,8 @@ static enum err_code write_root(struct making *m, struct init_result *result, st
 	TRY(file_create(folder, "root.key", 0400, buf_bytes(&pem), e));
 	pem_add(&cert, "CERTIFICATE", buf_bytes(&m->root_cert));
 	TRY(file_create(m->state, "root.pem", 0444, buf_bytes(&cert), e));
+	TRY(file_create(folder, "root.pem", 0444, buf_bytes(&cert), e)); /* so that it is a folder for `chancery-ca root` */
+	TRY(file_create(folder, "number", 0600, BYTES_LIT("1\n"), e));
 	sha256_one(buf_bytes(&m->root_cert), digest);
 	for (size_t i = 0; i < sizeof digest; i++)
 		(void)snprintf(result->fingerprint + i * 3, 4, "%02X%s", digest[i], i + 1 < sizeof digest ? ":" : "");
@@ -141,9 +121,11 @@ static enum err_code make_signer(struct making *m, int folder, struct err *e)
 	pem_add(&root, "CERTIFICATE", buf_bytes(&m->root_cert));
 	pem_add(&issuer, "CERTIFICATE", buf_bytes(&m->issuer_cert));
 	TRY(key_private_to_pem(m->issuer, &key, e));
-	struct signer_init s = {
-		.identity = &m->identity, .root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .issuer_key_pem = buf_bytes(&key)
-	};
+	struct signer_init s = { .identity = &m->identity,
+		.root_pem = buf_bytes(&root),
+		.issuer_pem = buf_bytes(&issuer),
+		.issuer_key_pem = buf_bytes(&key),
+		.root_list = buf_bytes(&m->root_list) };
 	return signer_create(folder, &s, &m->settings, e);
 }
 
@@ -279,11 +261,13 @@ static enum err_code make_all(struct making *m, struct init_result *result, stru
 
 enum err_code ca_init(const struct init *i, struct init_result *ret, struct err *e)
 {
-	struct making m = { .init = i, .state = -1, .root_cert = buf_new(PEM_MAX), .issuer_cert = buf_new(PEM_MAX) };
+	struct making m = {
+		.init = i, .state = -1, .root_cert = buf_new(PEM_MAX), .issuer_cert = buf_new(PEM_MAX), .root_list = buf_new(PEM_MAX)
+	};
 	struct init_result result = { 0 };
 
-	if (!*i->name || strlen(i->name) > 40)
-		FAIL(e, CONFIG, "a CA's name has 1 to 40 characters"); /* with what is added, 64 are allowed (RFC 5280, ub-common-name) */
+	if (!*i->name || strlen(i->name) > CA_NAME_MAX)
+		FAIL(e, CONFIG, "a CA's name has 1 to %d characters", CA_NAME_MAX);
 	TRY(refuse_existing(i, e));
 	m.arena = arena_new(65536, 4u << 20);
 	if (!m.arena)
@@ -296,6 +280,7 @@ enum err_code ca_init(const struct init *i, struct init_result *ret, struct err 
 		key_free(m.issuer);
 	buf_free(&m.root_cert);
 	buf_free(&m.issuer_cert);
+	buf_free(&m.root_list);
 	close_p(&m.state);
 	arena_free(m.arena);
 	if (rc == ERR_OK)

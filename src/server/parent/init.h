@@ -10,6 +10,7 @@ struct init {
 	const char *config; /* the file to write */
 	const char *state_folder, *run_folder;
 	const char *name;       /* of the CA: "Example Corp" gives "Example Corp Root CA", "... Issuing CA 1" */
+	struct bytes country;   /* two letters; may be empty */
 	enum key_type key_type; /* of root and intermediate */
 	struct bytes text;      /* the whole configuration file */
 };

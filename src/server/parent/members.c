@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BACKLOG          1024
@@ -143,6 +145,42 @@ static enum err_code send_blocklists(struct family *f, enum process who, struct 
 	return ERR_OK;
 }
 
+/* The file as configured, or a credential that systemd has laid down for this service (systemd.exec(5)). */
+static enum err_code passphrase_path(struct bytes name, char path[4096], struct err *e)
+{
+	struct bytes prefix = BYTES_LIT("credential:");
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!bytes_starts_with(name, prefix)) {
+		(void)snprintf(path, 4096, "%.*s", BYTES_FMT(name));
+		return ERR_OK;
+	}
+	struct bytes credential = bytes_slice(name, prefix.len, name.len);
+	if (!folder || credential.len == 0 || memchr(credential.ptr, '/', credential.len))
+		FAIL(e, CONFIG, "signer.passphrase-file: systemd gives this service no credential \"%.*s\" (LoadCredential=)",
+		    BYTES_FMT(credential));
+	(void)snprintf(path, 4096, "%s/%.*s", folder, BYTES_FMT(credential));
+	return ERR_OK;
+}
+
+/* Opened anew for each start of the signer, which reads it by the descriptor. */
+static enum err_code send_passphrase(struct family *f, struct err *e)
+{
+	char path[4096];
+	struct stat s;
+
+	if (f->settings->passphrase_file.len == 0)
+		return ERR_OK;
+	TRY(passphrase_path(f->settings->passphrase_file, path, e));
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &s) != 0)
+		FAIL(e, CONFIG, "signer.passphrase-file: %s: %s", path, strerror(errno));
+	if (s.st_mode & 077)
+		FAIL(e, CONFIG, "signer.passphrase-file: %s: others can read it (mode %04o): chmod 600", path,
+		    (unsigned)(s.st_mode & 07777));
+	return channel_send_fd(f->members[PROCESS_SIGNER].channel, MESSAGE_PASSPHRASE, 0, BYTES_NONE, fd, e);
+}
+
 enum err_code member_settings(struct family *f, enum process who, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf body = buf_new(CHANNEL_BODY_MAX);
@@ -190,6 +228,8 @@ static enum err_code give_everything(struct family *f, enum process who, struct 
 	struct member *m = &f->members[who];
 
 	TRY(channel_send_fd(m->channel, (uint16_t)process_rows[who].folder, 0, BYTES_NONE, m->folder, e));
+	if (who == PROCESS_SIGNER)
+		TRY(send_passphrase(f, e));
 	TRY(member_settings(f, who, e));
 	if (who == PROCESS_FRONT)
 		TRY(send_listeners(f, e));

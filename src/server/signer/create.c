@@ -98,6 +98,8 @@ static enum err_code create_issuer(int dir, const struct signer_init *i, struct 
 	TRY(create_folder(issuers, ISSUER_FIRST, &first, e));
 	TRY(file_create(first, FILE_ROOT, 0444, i->root_pem, e));
 	TRY(file_create(first, FILE_ISSUER, 0444, i->issuer_pem, e));
+	if (i->root_list.len > 0)
+		TRY(file_create(first, FILE_ROOT_LIST, 0444, i->root_list, e));
 	return file_create(first, FILE_ISSUER_KEY, 0400, i->issuer_key_pem, e);
 }
 

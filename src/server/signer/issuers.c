@@ -3,6 +3,7 @@
 
 #include "base/codec.h"
 #include "base/seam.h"
+#include "crypto/digest.h"
 #include "os/file.h"
 
 #include <dirent.h>
@@ -16,7 +17,6 @@
 
 #define PEM_MAX       65536
 #define KEY_PEM_MAX   8192
-#define ROOT_LIST_MAX (1u << 20)
 #define FOLDER_MOVING "issuers.moving"
 
 /* --- one issuer --- */
@@ -44,7 +44,7 @@ static enum err_code signed_by(const struct cert *c, const struct cert *by, stru
 	if (!bytes_eq(c->issuer_name, by->subject_name))
 		FAIL(e, CONFIG, "the issuer's chain is not in order: each certificate must be followed by its issuer's");
 	TRY(key_from_spki(by->spki, &k, e));
-	if (key_verify(k, SIG_FORM_X509, c->tbs, c->signature, NULL) != ERR_OK)
+	if (key_verify_x509(k, c->alg, c->tbs, c->signature, NULL) != ERR_OK)
 		FAIL(e, CONFIG, "a certificate of the issuer's chain is not signed by the one that follows");
 	return ERR_OK;
 }
@@ -94,7 +94,7 @@ enum err_code issuer_make(struct arena *a, const struct issuer_files *f, struct 
 	TRY(read_chain(a, f->issuer_pem, &root, own, &chain, &issuer_der, &issuer, e));
 	if (!buf_ok(&chain))
 		FAIL(e, CONFIG, "the issuer's chain is longer than %d bytes", CHAIN_SIZE_MAX);
-	TRY(key_private_from_pem(f->key_pem, &key, e));
+	TRY(key_private_from_pem_with(f->key_pem, f->passphrase, &key, e));
 	if (!bytes_eq(key_spki(key), issuer.spki))
 		FAIL(e, CONFIG, "%s is not the key of the certificate in %s", FILE_ISSUER_KEY, FILE_ISSUER);
 	if (issuer.subject_key_id.len != ISSUER_KEY_SIZE)
@@ -203,31 +203,43 @@ static enum err_code list_names(struct signer *s, int folder, struct err *e)
 }
 
 /* The root's own list, which says whether the issuer still stands: passed on as it is, after a look whether it is the root's. */
+enum err_code root_list_make(struct bytes root, struct bytes der, struct list *ret, struct err *e)
+{
+	CLEANUP(issuer_free_p) struct issuer *by = NULL;
+	struct list l = { .der = buf_new(ROOT_LIST_MAX) };
+	struct crl c;
+
+	TRY(issuer_new(root, NULL, &by, e));
+	TRY(crl_parse(der, &c, e));
+	errno = 0;
+	if (crl_verify(&c, by, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "%s is not a list of the root in %s", FILE_ROOT_LIST, FILE_ROOT);
+	if (c.number.len > 7 || c.number.len == 0)
+		FAIL(e, CONFIG, "%s has a number of %zu bytes: 1 to 7 are allowed", FILE_ROOT_LIST, c.number.len);
+	l.this_update_s = c.this_update_s;
+	l.next_update_s = c.next_update_s;
+	for (size_t k = 0; k < c.number.len; k++)
+		l.number = l.number << 8 | c.number.ptr[k];
+	buf_add(&l.der, der);
+	if (!buf_ok(&l.der)) {
+		buf_free(&l.der);
+		FAIL(e, TOO_LARGE, "%s has more than %u bytes", FILE_ROOT_LIST, ROOT_LIST_MAX);
+	}
+	*ret = l;
+	return ERR_OK;
+}
+
 static enum err_code load_root_list(int dir, struct ca_issuer *i, struct err *e)
 {
-	CLEANUP(issuer_free_p) struct issuer *root = NULL;
 	CLEANUP(buf_free_p) struct buf der = buf_new(ROOT_LIST_MAX);
-	struct crl c;
 
 	if (!is_there(dir, FILE_ROOT_LIST))
 		return ERR_OK;
 	TRY(file_read(dir, FILE_ROOT_LIST, ROOT_LIST_MAX, &der, e));
-	TRY(issuer_new(i->root, NULL, &root, e));
-	TRY(crl_parse(buf_bytes(&der), &c, e));
-	errno = 0;
-	if (crl_verify(&c, root, NULL) != ERR_OK)
-		FAIL(e, CONFIG, "%s is not a list of the root in %s", FILE_ROOT_LIST, FILE_ROOT);
-	if (c.number.len > 7 || c.number.len == 0)
-		FAIL(e, CONFIG, "%s has a number of %zu bytes: 1 to 7 are allowed", FILE_ROOT_LIST, c.number.len);
-	i->root_list = (struct list){ .this_update_s = c.this_update_s, .next_update_s = c.next_update_s };
-	for (size_t k = 0; k < c.number.len; k++)
-		i->root_list.number = i->root_list.number << 8 | c.number.ptr[k];
-	i->root_list.der = der;
-	der = buf_new(0);
-	return ERR_OK;
+	return root_list_make(i->root, buf_bytes(&der), &i->root_list, e);
 }
 
-static enum err_code load_issuer(struct signer *s, int folder, struct ca_issuer *i, struct err *e)
+static enum err_code load_issuer(struct signer *s, int folder, struct bytes passphrase, struct ca_issuer *i, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf root = buf_new(PEM_MAX), issuer = buf_new(PEM_MAX);
 	CLEANUP(buf_free_p) struct buf key = buf_new_secret(KEY_PEM_MAX);
@@ -237,7 +249,9 @@ static enum err_code load_issuer(struct signer *s, int folder, struct ca_issuer 
 	TRY(file_read(dir, FILE_ROOT, PEM_MAX, &root, e));
 	TRY(file_read(dir, FILE_ISSUER, PEM_MAX, &issuer, e));
 	TRY(signer_read_key_file(dir, FILE_ISSUER_KEY, &key, e));
-	struct issuer_files f = { .root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .key_pem = buf_bytes(&key) };
+	struct issuer_files f = {
+		.root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .key_pem = buf_bytes(&key), .passphrase = passphrase
+	};
 	TRY(issuer_make(s->arena, &f, &s->own, i, e));
 	i->shards = calloc(SHARDS_MAX, sizeof *i->shards);
 	if (!i->shards)
@@ -257,7 +271,7 @@ static enum err_code check_twins(const struct signer *s, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code issuers_load(struct signer *s, struct err *e)
+enum err_code issuers_load(struct signer *s, struct bytes passphrase, struct err *e)
 {
 	CLEANUP(close_p) int folder = -1;
 
@@ -269,12 +283,71 @@ enum err_code issuers_load(struct signer *s, struct err *e)
 		FAIL(e, CONFIG, "there is no issuer: %s is empty", FOLDER_ISSUERS);
 	for (size_t i = 0; i < s->n_issuers; i++) {
 		struct err why = { 0 };
-		enum err_code rc = load_issuer(s, folder, &s->issuers[i], &why);
+		enum err_code rc = load_issuer(s, folder, passphrase, &s->issuers[i], &why);
 		errno = 0;
 		if (rc != ERR_OK)
 			return err_set(e, rc, __FILE__, __LINE__, "issuer %s: %s", s->issuers[i].name, why.detail);
 	}
 	return check_twins(s, e);
+}
+
+/* --- whether the log knows them --- */
+
+enum err_code issuer_take(struct signer *s, const struct record *r, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	struct issuer_event v;
+	struct bytes der;
+
+	if (!a)
+		FAIL(e, NOMEM, "no memory for an issuer's record");
+	TRY(issuer_event_read(r, &v, e));
+	if (pem_next(a, &v.issuer_pem, "CERTIFICATE", &der, NULL) != ERR_OK)
+		FAIL(e, MALFORMED, "an issuer's record without a certificate");
+	if (s->logged.n == ISSUERS_LOGGED_MAX)
+		FAIL(e, CONFIG, "the log knows more than %d issuers", ISSUERS_LOGGED_MAX);
+	sha256_one(der, s->logged.certificate[s->logged.n++]);
+	return ERR_OK;
+}
+
+/* GENESIS names the first. */
+static enum err_code first_certificate(struct signer *s, struct arena *a, struct bytes *ret, struct err *e)
+{
+	struct record r;
+
+	TRY(log_read(s->log, a, 1, SEGMENT_HEAD_SIZE, &r, e));
+	struct wire w = wire_of(r.body);
+	(void)wire_fixed(&w, INSTANCE_SIZE);
+	(void)wire_u32(&w);
+	(void)wire_bytes(&w, PEM_MAX);
+	struct bytes pem = wire_bytes(&w, PEM_MAX);
+	errno = 0;
+	if (r.type != LOG_GENESIS || w.failed || pem_next(a, &pem, "CERTIFICATE", ret, NULL) != ERR_OK)
+		FAIL(e, IO, "the log's first record names no issuer");
+	return ERR_OK;
+}
+
+enum err_code issuers_check_known(struct signer *s, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
+	struct bytes first;
+
+	if (!a)
+		FAIL(e, NOMEM, "no memory for the log's first record");
+	TRY(first_certificate(s, a, &first, e));
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		struct bytes der = s->issuers[i].issuer->certificate;
+		bool known = bytes_eq(der, first);
+		uint8_t digest[SHA256_SIZE];
+		sha256_one(der, digest);
+		for (size_t k = 0; !known && k < s->logged.n; k++)
+			known = memcmp(s->logged.certificate[k], digest, sizeof digest) == 0;
+		if (!known)
+			FAIL(e, CONFIG,
+			    "issuer %s: the log does not know its certificate: an issuer is put in place by `chancery-ca issuer add`",
+			    s->issuers[i].name);
+	}
+	return ERR_OK;
 }
 
 void issuers_free(struct signer *s)

@@ -401,6 +401,31 @@ static enum err_code serve(struct server *v, struct err *e)
 	return make_checkpoint(v, e);
 }
 
+/* The first line of the passphrase's file; it is not kept. */
+static enum err_code open_signer(struct server *v, struct err *e)
+{
+	uint8_t text[KEY_PASSPHRASE_MAX] = { 0 };
+	struct bytes line = BYTES_LIT(""), rest;
+	ssize_t n = 0;
+
+	(void)mlock(text, sizeof text);
+	if (v->child.passphrase >= 0) {
+		n = read(v->child.passphrase, text, sizeof text);
+		if (n < 0)
+			FAIL(e, IO, "cannot read signer.passphrase-file");
+		close_p(&v->child.passphrase);
+		struct bytes all = { text, (size_t)n };
+		if (!bytes_split(all, '\n', &line, &rest))
+			line = all;
+		errno = 0;
+		if (line.len == 0)
+			FAIL(e, CONFIG, "signer.passphrase-file has no passphrase in its first line");
+	}
+	enum err_code rc = signer_open_with(v->child.folder, &v->child.settings, line, &v->signer, e);
+	crypto_wipe(text, sizeof text);
+	return rc;
+}
+
 /* Keys and log are opened before the jail; in it, only the folder is left (DESIGN §2). */
 static enum err_code start(struct server *v, struct err *e)
 {
@@ -409,7 +434,7 @@ static enum err_code start(struct server *v, struct err *e)
 	v->operators = operators_new();
 	if (!v->arena || !v->operators)
 		FAIL(e, NOMEM, "no memory to start");
-	TRY(signer_open(v->child.folder, &v->child.settings, &v->signer, e));
+	TRY(open_signer(v, e));
 	signer_block(v->signer, v->child.blocked);
 	v->checkpoint_records = signer_counts(v->signer).log_records;
 	(void)mlockall(MCL_CURRENT); /* keys stay out of swap where the limit allows it */

@@ -113,6 +113,11 @@ static enum err_code open_log(struct signer *s, struct err *e)
 
 enum err_code signer_open(int dir, const struct settings *settings, struct signer **ret, struct err *e)
 {
+	return signer_open_with(dir, settings, BYTES_LIT(""), ret, e);
+}
+
+enum err_code signer_open_with(int dir, const struct settings *settings, struct bytes passphrase, struct signer **ret, struct err *e)
+{
 	CLEANUP(signer_close_p) struct signer *s = calloc(1, sizeof *s);
 
 	if (!s)
@@ -130,11 +135,12 @@ enum err_code signer_open(int dir, const struct settings *settings, struct signe
 	if (s->dir < 0)
 		FAIL(e, IO, "no descriptor for the signer's folder");
 	TRY(signer_settings(s, settings, e));
-	TRY(issuers_load(s, e));
+	TRY(issuers_load(s, passphrase, e));
 	TRY(issuers_check_profiles(s, &s->settings, e));
 	TRY(signer_load(s, e));
 	TRY(eab_keys_load(s->dir, s->identity.instance, &s->eab, e));
 	TRY(open_log(s, e));
+	TRY(issuers_check_known(s, e));
 	*ret = TAKE(s);
 	return ERR_OK;
 }

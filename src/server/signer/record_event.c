@@ -150,9 +150,31 @@ enum err_code audit_read(const struct record *r, struct audit *ret, struct err *
 }
 
 /* A VOID is one too: its serial stands revoked. */
+void issuer_event_write(const struct issuer_event *v, struct buf *out)
+{
+	wire_put_bytes(out, v->name);
+	wire_put_bytes(out, v->issuer_pem);
+	wire_put_bytes(out, v->root_pem);
+	wire_put_u32(out, v->uid);
+}
+
+enum err_code issuer_event_read(const struct record *r, struct issuer_event *ret, struct err *e)
+{
+	struct wire w = wire_of(r->body);
+	struct issuer_event v = { 0 };
+
+	v.name = wire_bytes(&w, ISSUER_NAME_MAX);
+	v.issuer_pem = wire_bytes(&w, ISSUER_PEM_MAX);
+	v.root_pem = wire_bytes(&w, ISSUER_PEM_MAX);
+	v.uid = wire_u32(&w);
+	TRY(wire_end(&w, "an issuer's record", e));
+	*ret = v;
+	return ERR_OK;
+}
+
 bool log_type_is_event(unsigned type)
 {
-	return type == LOG_VOID || (type >= LOG_REVOKE && type <= LOG_EAB);
+	return type == LOG_VOID || (type >= LOG_REVOKE && type <= LOG_ISSUER);
 }
 
 enum err_code event_check(const struct record *r, struct err *e)
@@ -161,6 +183,7 @@ enum err_code event_check(const struct record *r, struct err *e)
 	struct revocation revocation;
 	struct crl_made crl;
 	struct eab_event eab;
+	struct issuer_event issuer;
 	struct voided voided;
 
 	switch (r->type) {
@@ -176,6 +199,8 @@ enum err_code event_check(const struct record *r, struct err *e)
 		return crl_made_read(r, &crl, e);
 	case LOG_EAB:
 		return eab_event_read(r, &eab, e);
+	case LOG_ISSUER:
+		return issuer_event_read(r, &issuer, e);
 	}
 	FAIL(e, MALFORMED, "record %llu is no event", (unsigned long long)r->sequence);
 }

@@ -67,6 +67,15 @@ struct audit {
 void audit_write(const struct audit *v, struct buf *out);
 enum err_code audit_read(const struct record *r, struct audit *ret, struct err *e) MUST_USE;
 
+/* ISSUER */
+struct issuer_event {
+	struct bytes name, issuer_pem, root_pem;
+	uint32_t uid; /* of the operator */
+};
+#define ISSUER_PEM_MAX 65536
+void issuer_event_write(const struct issuer_event *v, struct buf *out);
+enum err_code issuer_event_read(const struct record *r, struct issuer_event *ret, struct err *e) MUST_USE;
+
 /* Whether records of this type are events: recalled one by one, in their order, at every start. */
 bool log_type_is_event(unsigned type);
 /* MALFORMED unless the event's body is one. */

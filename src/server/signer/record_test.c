@@ -339,6 +339,28 @@ static void lists_and_keys_are_as_documented(void **state)
 	assert_true(bytes_eq(eab_back.detail, eab.detail));
 }
 
+static void issuers_are_as_documented(void **state)
+{
+	CLEANUP(buf_free_p) struct buf got = buf_new(1024), want = buf_new(1024);
+	struct issuer_event v = { .name = BYTES_LIT("second"),
+		.issuer_pem = BYTES_LIT("chain"),
+		.root_pem = BYTES_LIT("root"),
+		.uid = 1000 },
+			    back;
+	struct err e = { 0 };
+
+	(void)state;
+	issuer_event_write(&v, &got);
+	wire_put_bytes(&want, BYTES_LIT("second"));
+	wire_put_bytes(&want, BYTES_LIT("chain"));
+	wire_put_bytes(&want, BYTES_LIT("root"));
+	wire_put_u32(&want, 1000);
+	holds_event(LOG_ISSUER, &got, &want, 0);
+	struct record r = record_of(LOG_ISSUER, &got);
+	assert_int_equal(issuer_event_read(&r, &back, &e), ERR_OK);
+	assert_true(bytes_eq_str(back.name, "second") && bytes_eq_str(back.root_pem, "root") && back.uid == 1000);
+}
+
 static void serials_carry_their_time(void **state)
 {
 	uint8_t a[SERIAL_SIZE], b[SERIAL_SIZE];
@@ -363,7 +385,8 @@ static void types_have_names(void **state)
 	assert_string_equal(log_type_name(LOG_NOTE), "note");
 	assert_null(log_type_name(0));
 	assert_string_equal(log_type_name(LOG_EAB), "eab");
-	assert_null(log_type_name(13));
+	assert_string_equal(log_type_name(LOG_ISSUER), "issuer");
+	assert_null(log_type_name(15));
 }
 
 static int init(void **state)
@@ -385,6 +408,7 @@ int main(void)
 		cmocka_unit_test(revocations_are_as_documented),
 		cmocka_unit_test(account_events_are_as_documented),
 		cmocka_unit_test(lists_and_keys_are_as_documented),
+		cmocka_unit_test(issuers_are_as_documented),
 		cmocka_unit_test(serials_carry_their_time),
 		cmocka_unit_test(types_have_names),
 	};

@@ -16,6 +16,7 @@ struct signer;
 struct signer_init {
 	const struct identity *identity;
 	struct bytes root_pem, issuer_pem, issuer_key_pem;
+	struct bytes root_list; /* DER; empty: none */
 };
 enum err_code signer_create(int dir, const struct signer_init *i, const struct settings *s, struct err *e) MUST_USE;
 
@@ -23,6 +24,22 @@ enum err_code signer_create(int dir, const struct signer_init *i, const struct s
  * a reason: clock before the log's last entry, a changed byte, a log shorter than its checkpoint file. The settings must outlive
  * it or be replaced by signer_settings(). */
 enum err_code signer_open(int dir, const struct settings *s, struct signer **ret, struct err *e) MUST_USE;
+/* The same where issuers' keys are encrypted; the passphrase is not kept. UNAUTHORIZED for a wrong one. */
+enum err_code signer_open_with(int dir, const struct settings *s, struct bytes passphrase, struct signer **ret, struct err *e) MUST_USE;
+
+/* Ceremonies, with no signer open (ceremony.c). What an issuer's folder is to have. */
+struct signer_issuer_files {
+	struct bytes name, root_pem, issuer_pem, key_pem;
+	struct bytes root_list; /* DER; empty: none */
+	struct bytes passphrase;
+};
+/* CONFIG, naming the file, unless they belong together and to no issuer that is in place already, and last. */
+enum err_code signer_check_issuer(int dir, const struct settings *s, const struct signer_issuer_files *f, struct err *e) MUST_USE;
+/* The log's record of it: without one a start refuses the folder. Durable when it returns. */
+enum err_code signer_log_issuer(
+    int dir, const struct settings *s, const struct signer_issuer_files *f, uint32_t uid, struct err *e) MUST_USE;
+/* Whether this list (DER) is the root's in an issuer's folder, and newer than the one there. */
+enum err_code signer_check_root_list(int issuer_dir, struct bytes der, struct err *e) MUST_USE;
 void signer_close(struct signer *s);
 DEFINE_CLEANUP(struct signer *, signer_close);
 enum err_code signer_settings(struct signer *s, const struct settings *settings, struct err *e) MUST_USE;

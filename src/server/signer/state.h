@@ -26,8 +26,9 @@
 #define FILE_ISSUER_KEY "key.pem"
 #define FILE_ROOT_LIST  "root.crl" /* DER; may be absent */
 
-#define OWN_KEYS_MAX   64   /* of all chains, roots, and the log's */
-#define KEY_CACHE_SIZE 1024 /* account keys kept ready: parsing one costs 7 us and a point decompression's worth of checks */
+#define ISSUERS_LOGGED_MAX 256  /* ever */
+#define OWN_KEYS_MAX       64   /* of all chains, roots, and the log's */
+#define KEY_CACHE_SIZE     1024 /* account keys kept ready: parsing one costs 7 us and a point decompression's worth of checks */
 
 #define ORDER_LIFETIME_MAX_S (8 * 3600)
 #define ORDER_SLACK_MS       (5 * 60 * INT64_C(1000)) /* for a finalize that was under way when its order ended */
@@ -100,6 +101,10 @@ struct signer {
 	struct arena *arena; /* what lives as long as the signer: certificates, keys of this CA */
 	struct ca_issuer issuers[ISSUERS_MAX];
 	size_t n_issuers; /* at least one, sorted by name */
+	struct {
+		uint8_t certificate[ISSUERS_LOGGED_MAX][SHA256_SIZE]; /* digests of their certificates */
+		size_t n;
+	} logged; /* those that the log knows, but for the first */
 	struct key *log_key;
 	struct own_keys own;
 	struct arena *settings_arena;
@@ -129,16 +134,23 @@ enum err_code signer_load(struct signer *s, struct err *e) MUST_USE;
 enum err_code signer_read_key_file(int dir, const char *name, struct buf *out, struct err *e) MUST_USE;
 
 /* issuers.c: every issuer of the folder. An older folder, which has its one issuer's files beside the log, becomes one with `issuers`. */
-enum err_code issuers_load(struct signer *s, struct err *e) MUST_USE;
+enum err_code issuers_load(struct signer *s, struct bytes passphrase, struct err *e) MUST_USE;
+/* CONFIG for one that no record of the log knows: it was put there by nobody's ceremony. */
+enum err_code issuers_check_known(struct signer *s, struct err *e) MUST_USE;
+/* events.c: ISSUER. */
+enum err_code issuer_take(struct signer *s, const struct record *r, struct err *e) MUST_USE;
 void issuers_free(struct signer *s);
 /* What an issuer's folder holds, read and held against each other: CONFIG, naming the file, when it cannot be. The public keys of its
  * certificates are added to *own, views into the arena. ret's name stays. */
 struct issuer_files {
-	struct bytes root_pem, issuer_pem, key_pem;
+	struct bytes root_pem, issuer_pem, key_pem, passphrase;
 };
 enum err_code issuer_make(
     struct arena *a, const struct issuer_files *f, struct own_keys *own, struct ca_issuer *ret, struct err *e) MUST_USE;
 void ca_issuer_free(struct ca_issuer *i);
+/* A root's own list, after a look whether it is that root's (DER, both). */
+#define ROOT_LIST_MAX (1u << 20)
+enum err_code root_list_make(struct bytes root, struct bytes der, struct list *ret, struct err *e) MUST_USE;
 /* By its subjectKeyIdentifier, as a certificate's authorityKeyIdentifier has it; NULL: none of ours. */
 struct ca_issuer *issuers_find(struct signer *s, struct bytes key_id);
 /* Of a record: by its subjectKeyIdentifier, or the first one where that is zero. NULL: it is not in the folder any more. */

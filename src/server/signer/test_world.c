@@ -62,6 +62,7 @@ static void make_ca(struct world *w)
 	r.spki = key_spki(w->issuer);
 	r.authority_key_id = BYTES_ARRAY(root_id);
 	r.path_len = 0;
+	r.purposes = CERT_SERVER_AUTH;
 	r.not_after_s = test_seam.wall_ms / 1000 + 365 * 86400;
 	cert_write_ca_tbs(&r, &tbs);
 	need(cert_sign(w->root, buf_bytes(&tbs), &der, &e), &e);

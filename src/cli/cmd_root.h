@@ -1,0 +1,11 @@
+/* chancery-ca root create | sign | crl: a root's ceremonies, on a machine of its own. */
+#ifndef CHANCERY_CLI_CMD_ROOT_H
+#define CHANCERY_CLI_CMD_ROOT_H
+
+#include "cli/options.h"
+
+#define ROOT_OPTIONS 16
+extern const struct cli_option root_options[ROOT_OPTIONS];
+int cmd_root(struct cli *c);
+
+#endif

@@ -1,0 +1,203 @@
+#include "server/admin/issuers.h"
+
+#include "base/codec.h"
+#include "os/file.h"
+#include "pki/cert.h"
+#include "pki/csr.h"
+#include "server/admin/place.h"
+#include "server/ca_make.h"
+#include "server/signer/signer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PEM_MAX     65536
+#define KEY_PEM_MAX 8192
+#define NEW         "issuers.new"
+#define IN_PLACE    "issuers"
+
+static enum err_code check_name(const char *name, struct err *e)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	errno = 0;
+	if (n == 0 || n > ISSUER_NAME_MAX || name[n])
+		FAIL(e, CONFIG, "an issuer's name has 1 to %d lower-case letters, digits and hyphens, not \"%s\"", ISSUER_NAME_MAX, name);
+	return ERR_OK;
+}
+
+/* The signer's folder, with no server at work on it; from here on we are its user, and what we make is his. */
+static enum err_code take_place(const struct settings *s, struct place *p, struct err *e)
+{
+	TRY(place_open(s, PROCESS_SIGNER, p, e));
+	TRY(place_lock(p, e));
+	return place_become(p, e);
+}
+
+/* A folder, which is made where it is missing and should be there. */
+static enum err_code open_below(int at, const char *name, bool make, int *ret, struct err *e)
+{
+	if (make && mkdirat(at, name, 0700) != 0 && errno != EEXIST)
+		FAIL(e, IO, "cannot make the signer's folder \"%s\": %s", name, strerror(errno));
+	*ret = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (*ret < 0)
+		FAIL(e, NOT_FOUND, "the signer's folder has no \"%s\"", name);
+	return ERR_OK;
+}
+
+static bool is_there(int dir, const char *folder, const char *name)
+{
+	char path[ISSUER_NAME_MAX + 64];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
+	return fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum err_code request(const struct place *p, const struct issuer_request *r, struct buf *csr, struct err *e)
+{
+	CLEANUP(close_p) int folder = -1, mine = -1;
+	CLEANUP(key_free_p) struct key *k = NULL;
+	CLEANUP(buf_free_p) struct buf pem = buf_new_secret(KEY_PEM_MAX), name = buf_new(1024);
+
+	errno = 0;
+	if (is_there(p->fd, IN_PLACE, r->name) || is_there(p->fd, NEW, r->name))
+		FAIL(e, CONFIG, "there is an issuer %s already, or a key that waits for its certificate: take another name", r->name);
+	TRY(key_generate(r->key_type, 3072, &k, e));
+	TRY(key_private_to_pem_with(k, r->passphrase, &pem, e));
+	name_write_ca_of(r->country, r->organization, r->common_name, &name);
+	TRY(csr_write_ca(k, buf_bytes(&name), csr, e));
+	TRY(open_below(p->fd, NEW, true, &folder, e));
+	TRY(open_below(folder, r->name, true, &mine, e));
+	TRY(file_write(mine, "key.pem", 0400, buf_bytes(&pem), e));
+	TRY(file_sync_dir(folder, e));
+	return file_sync_dir(p->fd, e);
+}
+
+enum err_code issuer_request(const struct settings *s, const struct issuer_request *r, struct buf *csr, struct err *e)
+{
+	struct place p = { .fd = -1 };
+
+	TRY(check_name(r->name, e));
+	if (r->common_name.len == 0 || r->common_name.len > 64 || r->organization.len > 64)
+		FAIL(e, CONFIG, "a common name has 1 to 64 characters, an organization at most as many");
+	TRY(ca_check_country(r->country, e));
+	enum err_code rc = take_place(s, &p, e);
+	if (rc == ERR_OK)
+		rc = request(&p, r, csr, e);
+	place_close(&p);
+	return rc;
+}
+
+static enum err_code add(const struct settings *s, const struct place *p, const struct issuer_add *r, struct err *e)
+{
+	CLEANUP(close_p) int folder = -1, mine = -1, issuers = -1;
+	CLEANUP(buf_free_p) struct buf key = buf_new_secret(KEY_PEM_MAX);
+	struct signer_issuer_files f = { .name = bytes_str(r->name),
+		.root_pem = r->root_pem,
+		.issuer_pem = r->issuer_pem,
+		.key_pem = r->key_pem,
+		.root_list = r->root_list,
+		.passphrase = r->passphrase };
+
+	errno = 0;
+	if (is_there(p->fd, IN_PLACE, r->name))
+		FAIL(e, CONFIG, "there is an issuer %s already", r->name);
+	TRY(open_below(p->fd, NEW, true, &folder, e));
+	TRY(open_below(folder, r->name, true, &mine, e));
+	if (r->key_pem.len == 0) {
+		enum err_code rc = file_read(mine, "key.pem", KEY_PEM_MAX, &key, e);
+		if (rc == ERR_NOT_FOUND)
+			FAIL(e, CONFIG, "there is no key for %s: `chancery-ca issuer csr %s` makes one, --key FILE brings one", r->name,
+			    r->name);
+		TRY(rc);
+		f.key_pem = buf_bytes(&key);
+	} else {
+		TRY(file_write(mine, "key.pem", 0400, r->key_pem, e));
+	}
+	TRY(signer_check_issuer(p->fd, s, &f, e));
+	TRY(file_write(mine, "root.pem", 0444, r->root_pem, e));
+	TRY(file_write(mine, "issuer.pem", 0444, r->issuer_pem, e));
+	if (r->root_list.len > 0)
+		TRY(file_write(mine, "root.crl", 0444, r->root_list, e));
+	TRY(file_sync_dir(mine, e));
+	TRY(signer_log_issuer(p->fd, s, &f, r->uid, e));
+	TRY(open_below(p->fd, IN_PLACE, false, &issuers, e));
+	if (renameat(folder, r->name, issuers, r->name) != 0)
+		FAIL(e, IO, "cannot put %s in place: %s", r->name, strerror(errno));
+	return file_sync_dir(issuers, e);
+}
+
+enum err_code issuer_add(const struct settings *s, const struct issuer_add *r, struct err *e)
+{
+	struct place p = { .fd = -1 };
+
+	TRY(check_name(r->name, e));
+	enum err_code rc = take_place(s, &p, e);
+	if (rc == ERR_OK)
+		rc = add(s, &p, r, e);
+	place_close(&p);
+	return rc;
+}
+
+enum err_code issuer_root_list(const struct settings *s, const char *name, struct bytes der, uint32_t uid, struct err *e)
+{
+	CLEANUP(close_p) int issuers = -1, mine = -1;
+	struct place p = { .fd = -1 };
+
+	(void)uid;
+	TRY(check_name(name, e));
+	TRY(take_place(s, &p, e));
+	enum err_code rc = open_below(p.fd, IN_PLACE, false, &issuers, e);
+	if (rc == ERR_OK)
+		rc = open_below(issuers, name, false, &mine, e);
+	if (rc == ERR_OK)
+		rc = signer_check_root_list(mine, der, e);
+	if (rc == ERR_OK)
+		rc = file_write(mine, "root.crl", 0444, der, e);
+	place_close(&p);
+	return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct issuer_seen *)a)->name, ((const struct issuer_seen *)b)->name);
+}
+
+static enum err_code see(int issuers, const char *name, struct arena *a, struct issuer_seen *ret, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf pem = buf_new(PEM_MAX);
+	char path[ISSUER_NAME_MAX + 32];
+
+	(void)snprintf(ret->name, sizeof ret->name, "%s", name);
+	(void)snprintf(path, sizeof path, "%s/issuer.pem", ret->name);
+	TRY(file_read(issuers, path, PEM_MAX, &pem, e));
+	struct bytes text = buf_bytes(&pem);
+	return pem_next(a, &text, "CERTIFICATE", &ret->certificate, e);
+}
+
+enum err_code issuers_seen(const struct settings *s, struct arena *a, struct issuer_seen v[ISSUERS_MAX], size_t *ret_n, struct err *e)
+{
+	struct place p = { .fd = -1 };
+	enum err_code rc = place_open(s, PROCESS_SIGNER, &p, e);
+	int issuers = rc == ERR_OK ? openat(p.fd, IN_PLACE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	DIR *d = issuers >= 0 ? fdopendir(issuers) : NULL;
+
+	*ret_n = 0;
+	if (rc == ERR_OK && !d)
+		rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%s/" IN_PLACE ": %s", p.path, strerror(errno));
+	for (struct dirent *entry; rc == ERR_OK && (entry = readdir(d));)
+		if (entry->d_name[0] != '.' && *ret_n < ISSUERS_MAX && strlen(entry->d_name) <= ISSUER_NAME_MAX)
+			rc = see(issuers, entry->d_name, a, &v[(*ret_n)++], e);
+	if (d)
+		closedir(d);
+	place_close(&p);
+	qsort(v, *ret_n, sizeof *v, by_name);
+	return rc;
+}
