@@ -3,7 +3,8 @@
 static const uint8_t serial[SERIAL_SIZE] = { 0x40, 1, 2, 3 }, authority[20] = { 9, 8, 7 };
 static const uint8_t range4[8] = { 10, 0, 0, 0, 255, 0, 0, 0 };
 static const uint8_t range6[32] = { 0x20, 1, [16] = 0xff, 0xff };
-static struct name_constraint permits[3] = { { SAN_DNS, { (const uint8_t *)"example.org", 11 } }, { SAN_IP, { range4, 8 } }, { SAN_IP, { range6, 32 } } };
+static struct name_constraint permits[3] = { { SAN_DNS, { (const uint8_t *)"example.org", 11 } }, { SAN_IP, { range4, 8 } },
+	{ SAN_IP, { range6, 32 } } };
 static struct buf root_name, issuer_name;
 
 static int setup(void **state)
@@ -103,13 +104,13 @@ static void what_a_ca_may_not_be_is_refused(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-#define REFUSED(from, change, words)                                                    \
-	do {                                                                            \
-		r = from();                                                             \
-		change;                                                                 \
-		assert_int_equal(lint(&r, &r, &e), ERR_BUG);                            \
-		if (!strstr(e.detail, words))                                           \
-			fail_msg("\"%s\" does not say \"%s\"", e.detail, words);        \
+#define REFUSED(from, change, words)                                             \
+	do {                                                                     \
+		r = from();                                                      \
+		change;                                                          \
+		assert_int_equal(lint(&r, &r, &e), ERR_BUG);                     \
+		if (!strstr(e.detail, words))                                    \
+			fail_msg("\"%s\" does not say \"%s\"", e.detail, words); \
 	} while (0)
 	REFUSED(issuer, r.subject = r.issuer_name, "its own issuer");
 	REFUSED(root, r.subject = buf_bytes(&issuer_name), "its own issuer");
@@ -127,12 +128,12 @@ static void another_request_is_seen(void **state)
 	struct ca_request r = issuer(), j;
 
 	(void)state;
-#define DIFFERS(change)                                            \
-	do {                                                       \
-		j = r;                                             \
-		change;                                            \
-		assert_int_equal(lint(&r, &j, NULL), ERR_BUG);     \
-		assert_int_equal(lint(&j, &r, NULL), ERR_BUG);     \
+#define DIFFERS(change)                                        \
+	do {                                                   \
+		j = r;                                         \
+		change;                                        \
+		assert_int_equal(lint(&r, &j, NULL), ERR_BUG); \
+		assert_int_equal(lint(&j, &r, NULL), ERR_BUG); \
 	} while (0)
 	DIFFERS(j.path_len = 1);
 	DIFFERS(j.path_len = -1);
@@ -150,8 +151,9 @@ static void another_request_is_seen(void **state)
 /* As OpenSSL reads it. */
 static void openssl_reads_it(void **state)
 {
-	static const char *const says[] = { "CA:TRUE, pathlen:0", "TLS Web Server Authentication", "Policy: 2.23.140.1.2.1", "DNS:example.org", "IP:10.0.0.0/255.0.0.0",
-		"CA Issuers - URI:http://ca.example.org/ca/00.cer", "URI:http://ca.example.org/crl/00.crl", "IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0" };
+	static const char *const says[] = { "CA:TRUE, pathlen:0", "TLS Web Server Authentication", "Policy: 2.23.140.1.2.1",
+		"DNS:example.org", "IP:10.0.0.0/255.0.0.0", "CA Issuers - URI:http://ca.example.org/ca/00.cer",
+		"URI:http://ca.example.org/crl/00.crl", "IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0" };
 	struct ca_request r = issuer();
 	CLEANUP(buf_free_p) struct buf b = buf_new(CERT_SIZE_MAX), der = buf_new(CERT_SIZE_MAX);
 
@@ -185,7 +187,8 @@ static void requests_of_cas_are_read_strictly(void **state)
 	/* OpenSSL's is read too, and whatever asks for something is not. */
 	assert_int_equal(csr_read_ca(a, test_openssl_csr("-newkey rsa:2048 -subj '/C=DE/O=Example/CN=Sub'"), &c, &e), ERR_OK);
 	assert_string_equal(c.text, "C=DE, O=Example, CN=Sub");
-	assert_int_equal(csr_read_ca(a, test_openssl_csr("-newkey rsa:2048 -subj /CN=Sub -addext basicConstraints=CA:true"), &c, &e), ERR_BAD_CSR);
+	assert_int_equal(
+	    csr_read_ca(a, test_openssl_csr("-newkey rsa:2048 -subj /CN=Sub -addext basicConstraints=CA:true"), &c, &e), ERR_BAD_CSR);
 	assert_int_equal(csr_read_ca(a, test_openssl_csr("-newkey rsa:2048 -subj /O=Sub"), &c, &e), ERR_BAD_CSR);
 	assert_int_equal(csr_read_ca(a, test_openssl_csr("-newkey rsa:2048 -subj /OU=x/CN=Sub"), &c, &e), ERR_BAD_CSR);
 }

@@ -214,6 +214,14 @@ static enum err_code take_genesis(struct reading *w, const struct record *r, str
 	return f.failed ? ERR_OK : ca_chains_add(w->facts->chains, chain, e);
 }
 
+static enum err_code take_issuer(struct reading *w, const struct record *r, struct err *e)
+{
+	struct issuer_event v;
+
+	TRY(issuer_event_read(r, &v, e));
+	return ca_chains_add(w->facts->chains, v.issuer_pem, e);
+}
+
 typedef enum err_code take(struct reading *w, const struct record *r, struct err *e);
 /* Types without an entry say nothing that the database has. */
 static take *const takes[256] = {
@@ -226,6 +234,7 @@ static take *const takes[256] = {
 	[LOG_ROLLOVER] = take_account,
 	[LOG_DEACTIVATE] = take_account,
 	[LOG_BIND] = take_account,
+	[LOG_ISSUER] = take_issuer,
 };
 
 static enum err_code visit(void *ctx, unsigned type, uint64_t sequence, int64_t time_ms, struct bytes body, struct err *e)
