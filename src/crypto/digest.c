@@ -23,6 +23,11 @@ void sha1(const struct bytes *parts, size_t n, uint8_t out[SHA1_SIZE])
 	digest(crypto_methods()->sha1, parts, n, out);
 }
 
+void sha1_for_look_up(struct bytes in, uint8_t out[SHA1_SIZE])
+{
+	sha1(&in, 1, out);
+}
+
 void sha256(const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE])
 {
 	digest(crypto_methods()->sha256, parts, n, out);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 
 #define SHA256_SIZE  32
+#define SHA1_SIZE    20
 #define MAC_SIZE_MAX 64
 
 enum mac_alg {
@@ -17,6 +18,8 @@ enum mac_alg {
 /* SHA-256 over the concatenation of n parts. Does not fail (libcrypto's one-shot on a fetched, cached method). */
 void sha256(const struct bytes *parts, size_t n, uint8_t out[SHA256_SIZE]);
 void sha256_one(struct bytes in, uint8_t out[SHA256_SIZE]);
+/* SHA-1 for names of issuers and keys that others gave (RFC 6960 §4.1.1, §4.2.1): a look-up, never anything that is signed or trusted. */
+void sha1_for_look_up(struct bytes in, uint8_t out[SHA1_SIZE]);
 /* The same of what comes piece by piece. */
 struct sha256_run;
 struct sha256_run *sha256_run_new(void) MUST_USE; /* NULL: no memory */

@@ -21,7 +21,6 @@ struct crypto_methods {
 const struct crypto_methods *crypto_methods(void);
 
 /* For lists that others made with it, never for trust; digest.c. */
-#define SHA1_SIZE 20
 void sha1(const struct bytes *parts, size_t n, uint8_t out[SHA1_SIZE]);
 /* For ES384; digest.c. */
 #define SHA384_SIZE 48

@@ -55,6 +55,17 @@ struct name_constraint {
 	struct bytes value; /* "example.org"; 8 or 32 bytes */
 };
 void cert_write_ca_tbs(const struct ca_request *r, struct buf *out);
+/* The TBSCertificate of a key that signs OCSP answers in an issuer's name (RFC 6960 §4.2.2.2; Baseline Requirements §7.1.2.8): nobody asks
+ * whether it is revoked (id-pkix-ocsp-nocheck), so it lives shortly. */
+#define RESPONDER_LIFETIME_MAX_S (31 * 86400)
+struct responder_request {
+	const uint8_t *serial;
+	struct bytes spki;
+	int64_t not_before_s, not_after_s; /* inclusive */
+};
+void cert_write_responder_tbs(const struct issuer *i, const struct responder_request *r, struct buf *out);
+/* As lint_leaf_tbs(), by a reader of its own. */
+enum err_code lint_responder_tbs(struct bytes tbs, const struct issuer *i, const struct responder_request *r, struct err *e) MUST_USE;
 /* A DER Name of O (may be empty) and CN, UTF8String. */
 void name_write_ca(struct bytes organization, struct bytes common_name, struct buf *out);
 /* The same behind C (two letters, PrintableString; may be empty), in the order of the Baseline Requirements §7.1.4.2. */

@@ -9,6 +9,7 @@
 #define KEY_USAGE_SIGN_AND_KT "030205a0" /* digitalSignature, keyEncipherment */
 #define KEY_USAGE_KT          "03020520" /* keyEncipherment */
 #define KEY_USAGE_CA          "03020106" /* keyCertSign, cRLSign */
+#define RESPONDER_NAME        "OCSP responder"
 
 static void put_constant(struct buf *b, enum oid id, bool critical, const char *value_hex)
 {
@@ -289,6 +290,44 @@ void cert_write_ca_tbs(const struct ca_request *r, struct buf *out)
 		put_intermediate(out, r);
 	der_close(out, list);
 	der_close(out, explicit);
+	der_close(out, tbs);
+}
+
+static void put_responder_extensions(struct buf *b, const struct issuer *i, const struct responder_request *r)
+{
+	struct der_mark explicit = der_open(b, DER_CONTEXT_CONSTRUCTED(3)), list = der_open(b, DER_SEQUENCE);
+	uint8_t key_id[20];
+
+	cert_key_id(r->spki, key_id);
+	authority_key_id_write(i->key_id, b);
+	put_constant(b, OID_KEY_USAGE, true, KEY_USAGE_SIGN);
+	put_constant(b, OID_EXTENDED_KEY_USAGE, false, "300a06082b06010505070309"); /* OCSPSigning */
+	put_constant(b, OID_OCSP_NO_CHECK, false, "0500");
+	struct extension x = extension_open(b, OID_SUBJECT_KEY_ID, false);
+	der_put(b, DER_OCTET_STRING, BYTES_ARRAY(key_id));
+	extension_close(b, x);
+	der_close(b, list);
+	der_close(b, explicit);
+}
+
+void cert_write_responder_tbs(const struct issuer *i, const struct responder_request *r, struct buf *out)
+{
+	uint8_t room[64];
+	struct buf name = { .ptr = room, .cap = sizeof room, .max = sizeof room };
+
+	name_write_ca(BYTES_LIT(""), BYTES_LIT(RESPONDER_NAME), &name);
+	struct head h = {
+		.serial = r->serial,
+		.alg = key_sig_alg(i->key),
+		.issuer_name = i->subject,
+		.subject = buf_bytes(&name),
+		.spki = r->spki,
+		.not_before_s = r->not_before_s,
+		.not_after_s = r->not_after_s,
+	};
+	struct der_mark tbs = der_open(out, DER_SEQUENCE);
+	put_head(out, &h);
+	put_responder_extensions(out, i, r);
 	der_close(out, tbs);
 }
 
