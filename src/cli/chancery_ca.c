@@ -4,8 +4,10 @@
 #include "cli/cmd_backup.h"
 #include "cli/cmd_eab.h"
 #include "cli/cmd_issuer.h"
+#include "cli/cmd_log.h"
 #include "cli/cmd_root.h"
 #include "cli/cmd_reconcile.h"
+#include "cli/cmd_show.h"
 #include "cli/cmd_status.h"
 #include "crypto/digest.h"
 #include "server/parent/config.h"
@@ -267,6 +269,14 @@ static const struct cli_command commands[] = {
 	{ "eab", "add | list | expire KID | revoke KID",
 	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
+	{ "show", "SERIAL|FILE",
+	    "A certificate by its serial number, or the one in FILE, from the signer's log; with --evidence all that it rests on, verified. As root or the files' "
+	    "owner; also while the server runs.",
+	    show_options, SHOW_OPTIONS, 1, 1, cmd_show },
+	{ "log", "verify | list",
+	    "The signer's log: checks every record, link and certificate and the checkpoint (verify), or tells what its records say (list). As root or the files' "
+	    "owner; also while the server runs.",
+	    log_options, LOG_OPTIONS, 1, 1, cmd_log },
 	{ "backup", "FILE|DIR",
 	    "Puts everything that this CA is made of into one file, also while the server runs: database, log, certificates, configuration, and with "
 	    "--with-keys all secrets. As root or the files' owner.",

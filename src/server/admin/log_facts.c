@@ -237,26 +237,26 @@ static take *const takes[256] = {
 	[LOG_ISSUER] = take_issuer,
 };
 
-static enum err_code visit(void *ctx, unsigned type, uint64_t sequence, int64_t time_ms, struct bytes body, struct err *e)
+static enum err_code visit(void *ctx, const struct record *r, struct err *e)
 {
-	struct record r = { .sequence = sequence, .time_ms = time_ms, .type = (uint8_t)type, .body = body };
 	struct reading *w = ctx;
 	struct err why = { 0 };
 
-	w->facts->records = sequence;
+	w->facts->records = r->sequence;
 	arena_reset(w->arena);
 	if (w->facts->put && ++w->in_transaction > COMMIT_EACH) {
 		TRY(mirror_commit(w->facts->mirror, e));
 		TRY(mirror_begin(w->facts->mirror, e));
 		w->in_transaction = 0;
 	}
-	if (!takes[r.type])
+	if (!takes[r->type])
 		return ERR_OK;
-	enum err_code rc = takes[r.type](w, &r, &why);
+	enum err_code rc = takes[r->type](w, r, &why);
 	if (rc == ERR_OK)
 		return rc;
 	errno = why.sys;
-	return err_set(e, rc, __FILE__, __LINE__, "record %" PRIu64 " of the log (%s): %s", sequence, log_type_name(type), why.detail);
+	return err_set(
+	    e, rc, __FILE__, __LINE__, "record %" PRIu64 " of the log (%s): %s", r->sequence, log_type_name(r->type), why.detail);
 }
 
 enum err_code log_facts_tell(int signer_folder, struct log_facts *f, struct err *e)
@@ -273,7 +273,7 @@ enum err_code log_facts_tell(int signer_folder, struct log_facts *f, struct err 
 	w->arena = a;
 	for (size_t i = 0; i < OPEN_INTENTS_MAX; i++)
 		w->waiting[i].body = buf_new(RECORD_SIZE_MAX);
-	enum err_code rc = signer_log_walk(signer_folder, visit, w, e);
+	enum err_code rc = signer_log_walk(signer_folder, visit, w, NULL, e);
 	for (size_t i = 0; i < OPEN_INTENTS_MAX; i++)
 		buf_free(&w->waiting[i].body);
 	free(w);

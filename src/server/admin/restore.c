@@ -255,7 +255,7 @@ static enum err_code check_log(int draft, struct err *e)
 
 	if (signer < 0)
 		FAIL(e, MALFORMED, "the backup has no signer's folder");
-	enum err_code rc = signer_log_walk(signer, NULL, NULL, &why);
+	enum err_code rc = signer_log_walk(signer, NULL, NULL, NULL, &why);
 	if (rc != ERR_OK)
 		return err_set(e, rc, __FILE__, __LINE__, "the backup's log is not whole: %s", why.detail);
 	return ERR_OK;

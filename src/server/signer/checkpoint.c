@@ -1,5 +1,7 @@
 /* Checkpoints: where the log stood, signed with log.key. They lie in the folder, in the front's store and in backups; a log that
  * does not reach the newest one has lost certificates, and the start must stop (DESIGN §2). */
+#include "server/signer/checkpoint.h"
+
 #include "server/signer/state.h"
 
 #include "base/clock.h"
@@ -12,14 +14,7 @@
 
 #define CHECKPOINT_LABEL   "chancery checkpoint"
 #define CHECKPOINT_VERSION 1
-#define CHECKPOINT_MAX     512
 #define SIGNATURE_SIZE     64
-
-struct checkpoint {
-	uint8_t instance[INSTANCE_SIZE];
-	struct log_position at;
-	int64_t made_ms;
-};
 
 static void put_body(const struct checkpoint *c, struct buf *out)
 {
@@ -34,20 +29,20 @@ static void put_body(const struct checkpoint *c, struct buf *out)
 	wire_put_u64(out, (uint64_t)c->made_ms);
 }
 
-/* MALFORMED: not one of ours. */
-static enum err_code read_checkpoint(const struct signer *s, struct bytes in, struct checkpoint *ret, struct err *e)
+enum err_code checkpoint_read(
+    const struct key *log_key, const uint8_t instance[INSTANCE_SIZE], struct bytes in, struct checkpoint *ret, struct err *e)
 {
 	struct checkpoint c = { 0 };
 	size_t body_len = in.len > SIGNATURE_SIZE ? in.len - SIGNATURE_SIZE : 0;
 	struct bytes body = bytes_slice(in, 0, body_len);
 
 	errno = 0;
-	if (key_verify(s->log_key, SIG_FORM_X509, body, bytes_slice(in, body_len, in.len), NULL) != ERR_OK)
+	if (key_verify(log_key, SIG_FORM_X509, body, bytes_slice(in, body_len, in.len), NULL) != ERR_OK)
 		FAIL(e, MALFORMED, "a checkpoint that this signer has not signed");
 	struct wire w = wire_of(body);
 	bool label = bytes_eq_str(wire_bytes(&w, sizeof CHECKPOINT_LABEL), CHECKPOINT_LABEL);
 	uint8_t version = wire_u8(&w);
-	struct bytes instance = wire_fixed(&w, INSTANCE_SIZE);
+	struct bytes of = wire_fixed(&w, INSTANCE_SIZE);
 	c.at.segment = wire_u32(&w);
 	c.at.offset = wire_u64(&w);
 	c.at.chain.sequence = wire_u64(&w);
@@ -55,8 +50,9 @@ static enum err_code read_checkpoint(const struct signer *s, struct bytes in, st
 	c.at.chain.time_ms = (int64_t)wire_u64(&w);
 	c.made_ms = (int64_t)wire_u64(&w);
 	TRY(wire_end(&w, "a checkpoint", e));
-	if (!label || version != CHECKPOINT_VERSION || !bytes_eq(instance, BYTES_ARRAY(s->identity.instance)))
+	if (!label || version != CHECKPOINT_VERSION || !bytes_eq(of, (struct bytes){ instance, INSTANCE_SIZE }))
 		FAIL(e, MALFORMED, "a checkpoint of another CA or version");
+	memcpy(c.instance, instance, INSTANCE_SIZE);
 	memcpy(c.at.chain.value, chain.ptr, SHA256_SIZE);
 	*ret = c;
 	return ERR_OK;
@@ -98,7 +94,7 @@ enum err_code signer_compare(struct signer *s, struct bytes checkpoint, struct e
 
 	if (checkpoint.len == 0)
 		return ERR_OK;
-	if (read_checkpoint(s, checkpoint, &c, NULL) != ERR_OK) {
+	if (checkpoint_read(s->log_key, s->identity.instance, checkpoint, &c, NULL) != ERR_OK) {
 		s->counts.checkpoints_ignored++;
 		event_limited(&s->ignored_events, EVENT_WARNING, "checkpoint.ignored", EVENT_STR("why", "this signer has not signed it"));
 		return ERR_OK;
@@ -116,7 +112,7 @@ enum err_code checkpoint_check_file(struct signer *s, struct err *e)
 		return ERR_OK;
 	TRY(rc);
 	errno = 0;
-	if (read_checkpoint(s, buf_bytes(&in), &c, NULL) != ERR_OK)
+	if (checkpoint_read(s->log_key, s->identity.instance, buf_bytes(&in), &c, NULL) != ERR_OK)
 		FAIL(e, IO, "the signer's file \"%s\" is damaged: find out why before you remove it", FILE_CHECKPOINT);
 	return compare_fresh(s, &c, e);
 }

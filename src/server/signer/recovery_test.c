@@ -190,7 +190,7 @@ static void refuses_a_changed_byte(void **state)
 			put_file(w, SEGMENT_1, (struct bytes){ copy, whole.len });
 			assert_code(world_reopen(w, &e), ERR_IO, &e);
 			assert_damage_named(&e, 1, p.at[k]);
-			assert_code(signer_log_walk(w->dir, NULL, NULL, &e), ERR_IO, &e);
+			assert_code(signer_log_walk(w->dir, NULL, NULL, NULL, &e), ERR_IO, &e);
 			assert_damage_named(&e, 1, p.at[k]);
 		}
 	for (uint64_t at = 0; at < SEGMENT_HEAD_SIZE; at++) {
@@ -308,7 +308,7 @@ static void names_damage_in_a_closed_segment(void **state)
 	bad[SEGMENT_HEAD_SIZE + RECORD_HEAD_SIZE + 10] ^= 1;
 	put_file(w, "log/00000002.seg", (struct bytes){ bad, good.len });
 	/* With its index a closed segment is not read at the start; whoever reads it sees the damage. */
-	assert_code(signer_log_walk(w->dir, NULL, NULL, &e), ERR_IO, &e);
+	assert_code(signer_log_walk(w->dir, NULL, NULL, NULL, &e), ERR_IO, &e);
 	assert_damage_named(&e, 2, SEGMENT_HEAD_SIZE);
 	assert_int_equal(unlink(world_path(w, "log/00000002.idx")), 0);
 	assert_code(world_reopen(w, &e), ERR_IO, &e);

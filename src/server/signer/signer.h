@@ -116,8 +116,16 @@ size_t signer_crl_list(const struct signer *s, struct crl_new *v, size_t max);
 /* CRL_GET's body -> CRL_PART's, from memory: of the newest list or of the one before. */
 enum err_code signer_crl_part(struct signer *s, struct bytes body, struct buf *out, struct err *e) MUST_USE;
 
-/* Goes through the whole log: each record's checksum and chain, each intent and result. For tests and operators. */
-typedef enum err_code signer_log_visit(void *ctx, unsigned type, uint64_t sequence, int64_t time_ms, struct bytes body, struct err *e);
-enum err_code signer_log_walk(int dir, signer_log_visit *visit, void *ctx, struct err *e) MUST_USE;
+/* Goes through the whole log: each record's checksum and chain, each intent and result. For tests and operators. IO where it is damaged, naming
+ * segment, offset and record. ret: NULL, or where it ended. */
+struct record;
+typedef enum err_code signer_log_visit(void *ctx, const struct record *r, struct err *e);
+struct log_walked {
+	uint8_t instance[INSTANCE_SIZE];
+	uint32_t segments;
+	uint64_t bytes; /* of all records and heads */
+	uint64_t torn;  /* bytes behind the last record that never became durable, or are being written */
+};
+enum err_code signer_log_walk(int dir, signer_log_visit *visit, void *ctx, struct log_walked *ret, struct err *e) MUST_USE;
 
 #endif

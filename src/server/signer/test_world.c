@@ -503,21 +503,20 @@ struct issued must_issue(struct world *w, struct recipe *r)
 	return i;
 }
 
-static enum err_code count_record(void *ctx, unsigned type, uint64_t sequence, int64_t time_ms, struct bytes body, struct err *e)
+static enum err_code count_record(void *ctx, const struct record *r, struct err *e)
 {
 	struct census *c = ctx;
-	struct record r = { .type = (uint8_t)type, .sequence = sequence, .time_ms = time_ms, .body = body };
 	struct intent i;
 	struct result v;
 
 	c->all++;
-	c->n[type]++;
-	if (type == LOG_INTENT) {
-		TRY(intent_read(&r, &i, e));
+	c->n[r->type]++;
+	if (r->type == LOG_INTENT) {
+		TRY(intent_read(r, &i, e));
 		if (memcmp(i.order, c->order, sizeof i.order) == 0)
 			memcpy(c->serial, i.serial, sizeof i.serial);
-	} else if (type == LOG_RESULT) {
-		TRY(result_read(&r, &v, e));
+	} else if (r->type == LOG_RESULT) {
+		TRY(result_read(r, &v, e));
 		if (memcmp(v.serial, c->serial, sizeof v.serial) == 0) {
 			c->certificates_of_order++;
 			c->certificate = arena_copy(c->w->a, v.certificate);
@@ -533,6 +532,6 @@ struct census log_census(struct world *w, const uint8_t *order)
 
 	if (order)
 		memcpy(c.order, order, sizeof c.order);
-	need(signer_log_walk(w->dir, count_record, &c, &e), &e);
+	need(signer_log_walk(w->dir, count_record, &c, NULL, &e), &e);
 	return c;
 }
