@@ -8,6 +8,7 @@ import struct
 import sys
 
 GENESIS, INTENT, RESULT, VOID, TLS_INTENT, NOTE = 1, 2, 3, 4, 5, 6
+OCSP_INTENT = 16
 REVOKE, ROLLOVER, DEACTIVATE, BIND, CRL, EAB = 7, 8, 9, 10, 11, 12
 AUDIT = 14
 HEAD, RECORD_HEAD = 104, 59
@@ -121,7 +122,7 @@ def meaning(record):
     f = Fields(record.body)
     if record.type == INTENT:
         value = Intent(False, f.fixed(30), f.fixed(16), f.fixed(32), f.fixed(32), f.bytes(), f.fixed(32), f.bytes(), f.later(20))
-    elif record.type == TLS_INTENT:
+    elif record.type in (TLS_INTENT, OCSP_INTENT):
         value = Intent(True, bytes(30), f.fixed(16), f.fixed(32), bytes(32), f.bytes(), f.fixed(32), f.bytes(), f.later(20))
     elif record.type == RESULT:
         value = Result(f.fixed(16), f.bytes())

@@ -228,6 +228,7 @@ static take *const takes[256] = {
 	[LOG_GENESIS] = take_genesis,
 	[LOG_INTENT] = take_intent,
 	[LOG_TLS_INTENT] = take_intent,
+	[LOG_OCSP_INTENT] = take_intent,
 	[LOG_RESULT] = take_result,
 	[LOG_VOID] = take_void,
 	[LOG_REVOKE] = take_revocation,

@@ -476,9 +476,9 @@ static void end(struct control *c)
 		end_http(c);
 	c->f.http = NULL;
 	admin_free(c->f.admin);
-	publish_free(c->f.publish);
 	peer_free(c->f.validator);
-	peer_free(c->f.signer);
+	peer_free(c->f.signer); /* ends the questions that others still ask it */
+	publish_free(c->f.publish);
 	if (c->f.store) {
 		if (c->started)
 			limits_state_save(&c->f);

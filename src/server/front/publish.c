@@ -6,7 +6,9 @@
 #include "crypto/digest.h"
 #include "http/response.h"
 #include "pki/crl.h"
+#include "pki/ocsp.h"
 #include "server/front/crl_fetch.h"
+#include "server/front/ocsp.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -52,6 +54,7 @@ struct known_certificate {
 struct publish {
 	struct front *front;
 	struct http_server *http;
+	struct ocsp *ocsp;
 	pthread_mutex_t lock;
 	struct known_issuer *issuers[ISSUERS_KNOWN_MAX];
 	size_t n_issuers;
@@ -199,13 +202,20 @@ static enum http_handled get_certificate(struct publish *p, struct http_request 
 	return HTTP_ANSWERED;
 }
 
+static enum http_handled ask_ocsp(struct publish *p, struct http_request *r)
+{
+	return ocsp_handle(p->ocsp, r);
+}
+
 /* What is served: by the path's beginning. */
 static const struct route {
 	const char *prefix;
+	bool post; /* may be sent to as well */
 	enum http_handled (*get)(struct publish *p, struct http_request *r);
 } routes[] = {
-	{ CRL_PATH, get_list },
-	{ CA_PATH, get_certificate },
+	{ CRL_PATH, false, get_list },
+	{ CA_PATH, false, get_certificate },
+	{ OCSP_PATH, true, ask_ocsp },
 };
 
 static enum http_handled handle(struct http_request *r)
@@ -214,12 +224,12 @@ static enum http_handled handle(struct http_request *r)
 
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
 		if (bytes_starts_with(r->path, bytes_str(routes[i].prefix))) {
-			if (r->method == HTTP_GET || r->method == HTTP_HEAD)
+			if (r->method == HTTP_GET || r->method == HTTP_HEAD || (r->method == HTTP_POST && routes[i].post))
 				return routes[i].get(p, r);
-			answer_text(r, 405, "GET and HEAD are possible here\n");
+			answer_text(r, 405, routes[i].post ? "GET, HEAD and POST are possible here\n" : "GET and HEAD are possible here\n");
 			return HTTP_ANSWERED;
 		}
-	answer_text(r, 404, "there are revocation lists (/crl/) and CA certificates (/ca/)\n");
+	answer_text(r, 404, "there are revocation lists (/crl/), CA certificates (/ca/) and OCSP (/ocsp)\n");
 	return HTTP_ANSWERED;
 }
 
@@ -327,6 +337,7 @@ void publish_lists_are_new(struct publish *p, const struct crl_new *v, size_t n)
 	pthread_mutex_lock(&p->lock);
 	for (size_t k = 0; k < n; k++) {
 		struct known_issuer *i = find_issuer(p, v[k].issuer);
+		ocsp_forget(p->ocsp, v[k].issuer, v[k].shard);
 		i = i ? i : add_issuer(p, v[k].issuer);
 		struct place *at = i ? &i->places[v[k].shard] : NULL;
 		if (!at || v[k].number <= at->newest.number)
@@ -421,8 +432,10 @@ enum err_code publish_new(struct front *f, struct publish **ret, struct err *e)
 	limits.workers = WORKERS;
 	limits.connections_max = (unsigned)f->settings->connections_max;
 	limits.connections_per_address = (unsigned)f->settings->connections_per_address;
-	limits.body_bytes = 1024; /* nobody has to send any */
-	enum err_code rc = http_server_new(&limits, handle, problem, p, &p->http, e);
+	limits.body_bytes = OCSP_REQUEST_SIZE_MAX;
+	enum err_code rc = ocsp_new(f, &p->ocsp, e);
+	if (rc == ERR_OK)
+		rc = http_server_new(&limits, handle, problem, p, &p->http, e);
 	if (rc != ERR_OK) {
 		publish_free(p);
 		return rc;
@@ -462,5 +475,6 @@ void publish_free(struct publish *p)
 	for (size_t i = 0; i < p->n_certificates; i++)
 		drop(p->certificates[i].certificate);
 	pthread_mutex_destroy(&p->lock);
+	ocsp_free(p->ocsp);
 	free(p);
 }

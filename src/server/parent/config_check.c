@@ -5,6 +5,7 @@
 #include "acme/policy.h"
 #include "crypto/key.h"
 #include "pki/crl.h"
+#include "pki/ocsp.h"
 #include "server/messages.h"
 #include "server/parent/config_profile.h"
 
@@ -236,6 +237,16 @@ static enum err_code check_crl_lifetime(const char *value, struct err *e)
 	TRY(config_seconds(value, &s, e));
 	if (s < 3600 || s > CRL_UPDATE_MAX_S)
 		FAIL(e, CONFIG, "one hour to ten days is allowed (Baseline Requirements 7.2)");
+	return ERR_OK;
+}
+
+static enum err_code check_ocsp_lifetime(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s < OCSP_LIFETIME_MIN_S || s > OCSP_LIFETIME_MAX_S)
+		FAIL(e, CONFIG, "eight hours to ten days is allowed (Baseline Requirements 4.9.10)");
 	return ERR_OK;
 }
 
@@ -533,6 +544,7 @@ static const struct {
 	{ "signer", "passphrase-file", check_any },
 	{ "signer", "crl-shards", check_shards },
 	{ "signer", "crl-lifetime", check_crl_lifetime },
+	{ "signer", "ocsp-lifetime", check_ocsp_lifetime },
 	{ "signer", "crl-interval", check_crl_interval },
 };
 

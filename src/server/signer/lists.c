@@ -26,6 +26,7 @@ void lists_free(struct ca_issuer *i)
 	}
 	free(i->shards);
 	buf_free(&i->root_list.der);
+	responder_free(&i->responder);
 }
 
 struct bytes signer_crl_url(const struct signer *s, struct arena *a, const struct ca_issuer *i, uint8_t shard)

@@ -16,6 +16,7 @@
 #define ENTRIES_MAX      (1u << 22) /* of one segment; also of its events */
 #define KIND_ORDER       1
 #define KIND_TLS         2
+#define KIND_OCSP        3
 
 void log_index_init(struct log_index *x, uint32_t segment)
 {
@@ -103,6 +104,7 @@ static enum err_code take_intent(struct log_index *x, uint64_t at, const struct 
 		FAIL(e, IO, "record %llu: more than %d intents without result", (unsigned long long)r->sequence, OPEN_INTENTS_MAX);
 	struct open_intent *o = &x->open[x->n_open++];
 	o->tls = i.tls;
+	o->ocsp = i.ocsp;
 	o->offset = at;
 	memcpy(o->order, i.order, sizeof o->order);
 	memcpy(o->serial, i.serial, sizeof o->serial);
@@ -133,7 +135,9 @@ static enum err_code take_result(struct log_index *x, uint64_t at, const struct 
 
 	TRY(result_read(r, &v, e));
 	TRY(close_intent(x, v.serial, r->sequence, &o, e));
-	struct log_entry n = { .tls = o.tls, .time_ms = r->time_ms, .segment = x->segment, .offset = at, .intent = o.offset };
+	struct log_entry n = {
+		.tls = o.tls, .ocsp = o.ocsp, .time_ms = r->time_ms, .segment = x->segment, .offset = at, .intent = o.offset
+	};
 	memcpy(n.order, o.order, sizeof n.order);
 	memcpy(n.serial, o.serial, sizeof n.serial);
 	memcpy(n.csr_digest, o.csr_digest, sizeof n.csr_digest);
@@ -150,6 +154,7 @@ enum err_code log_index_take(struct log_index *x, uint64_t at, const struct reco
 	switch ((enum log_type)r->type) {
 	case LOG_INTENT:
 	case LOG_TLS_INTENT:
+	case LOG_OCSP_INTENT:
 		return take_intent(x, at, r, e);
 	case LOG_RESULT:
 		TRY(take_result(x, at, r, e));
@@ -200,7 +205,7 @@ static void put_event(const struct log_event *v, struct buf *out)
 
 static void put_entry(const struct log_entry *n, struct buf *out)
 {
-	wire_put_u8(out, n->tls ? KIND_TLS : KIND_ORDER);
+	wire_put_u8(out, n->ocsp ? KIND_OCSP : n->tls ? KIND_TLS : KIND_ORDER);
 	wire_put_fixed(out, BYTES_ARRAY(n->order));
 	wire_put_fixed(out, BYTES_ARRAY(n->serial));
 	wire_put_fixed(out, BYTES_ARRAY(n->csr_digest));
@@ -376,7 +381,8 @@ static enum err_code get_events(const struct index_file *f, struct log_index *x,
 
 static struct log_entry get_entry(struct wire *w, uint32_t segment)
 {
-	struct log_entry v = { .segment = segment, .tls = wire_u8(w) == KIND_TLS };
+	uint8_t kind = wire_u8(w);
+	struct log_entry v = { .segment = segment, .tls = kind != KIND_ORDER, .ocsp = kind == KIND_OCSP };
 
 	get_fixed(w, v.order, sizeof v.order);
 	get_fixed(w, v.serial, sizeof v.serial);

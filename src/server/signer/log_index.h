@@ -10,7 +10,7 @@
 
 /* One certificate. */
 struct log_entry {
-	bool tls;
+	bool tls, ocsp;               /* as struct intent's */
 	uint8_t order[ORDER_ID_SIZE]; /* zero with tls */
 	uint8_t serial[SERIAL_SIZE];
 	uint8_t csr_digest[SHA256_SIZE];
@@ -32,7 +32,7 @@ struct log_event {
 
 /* An intent whose result is not there yet. */
 struct open_intent {
-	bool tls;
+	bool tls, ocsp;
 	uint8_t order[ORDER_ID_SIZE];
 	uint8_t serial[SERIAL_SIZE];
 	uint8_t csr_digest[SHA256_SIZE];

@@ -22,6 +22,8 @@
 #define CHECKPOINT_RECORDS 1000
 #define CHECKPOINT_MS      60000
 #define FIRST_LISTS_MS     500
+#define OCSP_WAITING_MAX   32 /* the credits of OCSP */
+#define OCSP_A_TURN        8  /* then certificates have their turn */
 #define LISTS_MAX          (ISSUERS_MAX * (SHARDS_MAX + 1))
 
 struct server {
@@ -36,10 +38,22 @@ struct server {
 	struct signer_request batch[SIGNER_BATCH_MAX];
 	uint32_t ids[SIGNER_BATCH_MAX];
 	size_t n;
+	struct bytes questions[OCSP_WAITING_MAX]; /* OCSP, in order; in memory of their own */
+	uint32_t question_ids[OCSP_WAITING_MAX];
+	size_t n_questions;
 	uint64_t refused_turn;       /* requests before HELLO */
 	uint64_t checkpoint_records; /* in the log at the last checkpoint */
 	int64_t checkpoint_due_ms;   /* monotonic; 0: nothing new since */
 };
+
+static void drop_questions(struct server *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free((void *)(uintptr_t)v->questions[i].ptr);
+	v->n_questions -= n;
+	memmove(v->questions, v->questions + n, v->n_questions * sizeof *v->questions);
+	memmove(v->question_ids, v->question_ids + n, v->n_questions * sizeof *v->question_ids);
+}
 
 static void drop_front(struct server *v)
 {
@@ -47,6 +61,7 @@ static void drop_front(struct server *v)
 		channel_free(v->front);
 	v->front = NULL;
 	v->hello = false;
+	drop_questions(v, v->n_questions); /* whoever asked is gone */
 }
 
 /* A front that does not take its answers has only itself to blame: it is gone, or its queue is full. */
@@ -198,6 +213,46 @@ static void enqueue(struct server *v, const struct message *m, enum request_kind
 	v->ids[v->n++] = m->id;
 }
 
+/* Certificates come first: answers are given after the round. */
+static void enqueue_question(struct server *v, const struct message *m)
+{
+	uint8_t *copy = v->n_questions < OCSP_WAITING_MAX ? malloc(m->body.len + 1) : NULL;
+
+	if (!copy) {
+		send_refused(v, m->id, ERR_BUSY, "too many questions wait");
+		return;
+	}
+	memcpy(copy, m->body.ptr, m->body.len);
+	v->questions[v->n_questions] = (struct bytes){ copy, m->body.len };
+	v->question_ids[v->n_questions++] = m->id;
+}
+
+static enum err_code answer_question(struct server *v, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
+	struct err why = { 0 };
+	uint32_t id = v->question_ids[0];
+
+	enum err_code rc = signer_ocsp(v->signer, v->questions[0], &out, &why, e);
+	drop_questions(v, 1);
+	TRY(rc);
+	if (why.code == ERR_OK) {
+		send_front(v, MESSAGE_OCSP_OK, id, buf_bytes(&out));
+		return ERR_OK;
+	}
+	if (why.code != ERR_UNAUTHORIZED)
+		event_error(EVENT_WARNING, "ocsp.refused", &why);
+	send_refused(v, id, why.code, why.detail);
+	return ERR_OK;
+}
+
+static enum err_code answer_questions(struct server *v, struct err *e)
+{
+	for (size_t i = 0; i < OCSP_A_TURN && v->n_questions > 0; i++)
+		TRY(answer_question(v, e));
+	return ERR_OK;
+}
+
 static enum err_code on_front_message(struct server *v, const struct message *m, struct err *e)
 {
 	enum request_kind kind;
@@ -209,6 +264,8 @@ static enum err_code on_front_message(struct server *v, const struct message *m,
 		send_refused(v, m->id, ERR_UNAUTHORIZED, "HELLO must be the first message on a channel");
 	} else if (m->type == MESSAGE_CRL_GET) {
 		send_part(v, m);
+	} else if (m->type == MESSAGE_OCSP) {
+		enqueue_question(v, m);
 	} else if (signer_request_kind(m->type, &kind)) {
 		enqueue(v, m, kind);
 	}
@@ -259,6 +316,7 @@ static void put_counts(struct server *v, struct json_out *w)
 	json_put_member_uint(w, "repeated", c.repeated);
 	json_put_member_uint(w, "tls", c.tls);
 	json_put_member_uint(w, "voided", c.voided);
+	json_put_member_uint(w, "ocsp", c.ocsp);
 	json_put_member_uint(w, "rollovers", c.rollovers);
 	json_put_member_uint(w, "deactivated", c.deactivated);
 	json_put_member_uint(w, "bound", c.bound);
@@ -365,7 +423,7 @@ static int poll_timeout(const struct server *v)
 		left = checkpoint;
 	if (operators_ms >= 0 && operators_ms < left)
 		left = operators_ms;
-	return left < 0 ? 0 : (int)left;
+	return left < 0 || v->n_questions > 0 ? 0 : (int)left;
 }
 
 static short wanted(const struct channel *c)
@@ -393,6 +451,7 @@ static enum err_code serve(struct server *v, struct err *e)
 			FAIL(e, IO, "cannot wait for messages");
 		TRY(flush(v, e));
 		TRY(serve_front(v, e));
+		TRY(answer_questions(v, e));
 		TRY(serve_parent(v, e));
 		TRY(operators_serve(v->operators, v->signer, e));
 		TRY(make_lists(v, e));

@@ -235,7 +235,7 @@ static void copy_if_there(struct wire *w, uint8_t *out, size_t n)
 enum err_code intent_read(const struct record *r, struct intent *ret, struct err *e)
 {
 	struct wire w = wire_of(r->body);
-	struct intent i = { .tls = r->type == LOG_TLS_INTENT };
+	struct intent i = { .tls = r->type != LOG_INTENT, .ocsp = r->type == LOG_OCSP_INTENT };
 
 	if (!i.tls)
 		copy_fixed(&w, i.order, sizeof i.order);

@@ -71,9 +71,10 @@ void serial_make(int64_t now_ms, uint8_t shard, uint8_t out[SERIAL_SIZE]);
 uint8_t serial_shard(const uint8_t serial[SERIAL_SIZE]);
 int64_t serial_time_ms(const uint8_t serial[SERIAL_SIZE]);
 
-/* INTENT and TLS_INTENT. */
+/* INTENT, TLS_INTENT and OCSP_INTENT. */
 struct intent {
-	bool tls;
+	bool tls;                     /* not of a client: by a fixed template, without an order */
+	bool ocsp;                    /* with tls: a responder's; evidence is its SubjectPublicKeyInfo, csr_digest the digest of that */
 	uint8_t order[ORDER_ID_SIZE]; /* zero with tls */
 	uint8_t serial[SERIAL_SIZE];
 	uint8_t csr_digest[SHA256_SIZE]; /* of the CSR's DER */

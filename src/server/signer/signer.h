@@ -91,6 +91,7 @@ enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, 
 struct signer_counts {
 	uint64_t rollovers, deactivated, bound; /* accounts, of the whole log */
 	uint64_t issued, repeated, tls, voided;
+	uint64_t ocsp;                                 /* answers signed */
 	uint64_t refused[ERR__MAX];                    /* by code */
 	uint64_t checkpoints_ignored;                  /* not signed by us */
 	uint64_t log_records, log_bytes, log_segments; /* of the whole log */
@@ -115,6 +116,10 @@ int64_t signer_crl_wait_ms(const struct signer *s);
 size_t signer_crl_list(const struct signer *s, struct crl_new *v, size_t max);
 /* CRL_GET's body -> CRL_PART's, from memory: of the newest list or of the one before. */
 enum err_code signer_crl_part(struct signer *s, struct bytes body, struct buf *out, struct err *e) MUST_USE;
+
+/* OCSP's body -> OCSP_OK's: good, revoked or unknown as the log says. Fails only as signer_round() does; ret_why->code: a refusal. UNAUTHORIZED:
+ * not of one issuer of ours. The key that signs it is made when it is first asked for, and certified through the log. */
+enum err_code signer_ocsp(struct signer *s, struct bytes body, struct buf *out, struct err *ret_why, struct err *e) MUST_USE;
 
 /* Goes through the whole log: each record's checksum and chain, each intent and result. For tests and operators. IO where it is damaged, naming
  * segment, offset and record. ret: NULL, or where it ended. */

@@ -84,6 +84,16 @@ struct own_keys {
 	size_t n;
 };
 
+/* Who signs OCSP answers in an issuer's name; key NULL: nobody yet. */
+struct responder {
+	struct key *key; /* made by this process, and gone with it */
+	struct buf certificate;
+	int64_t not_before_s, not_after_s;
+	int64_t again_ms; /* monotonic: no other one is made before then */
+};
+/* ocsp.c */
+void responder_free(struct responder *r);
+
 /* One of the CA's keys that sign certificates. */
 struct ca_issuer {
 	char name[ISSUER_NAME_MAX + 1];
@@ -93,6 +103,7 @@ struct ca_issuer {
 	struct bytes root_key_id;
 	struct list root_list; /* the root's own, made by ceremony; number 0: there is none */
 	struct shard *shards;  /* SHARDS_MAX */
+	struct responder responder;
 };
 
 struct signer {

@@ -82,6 +82,7 @@ static void make_settings(struct world *w)
 		.order_lifetime = 7 * 3600,
 		.crl_shards = 1,
 		.crl_lifetime = 7 * 86400,
+		.ocsp_lifetime = 4 * 86400,
 		.crl_interval = 86400,
 		.segment_size = 1u << 20,
 		.reserve = 0,
