@@ -64,7 +64,7 @@ def post(ca, der):
 
 
 def get_path(der):
-    return "/ocsp/" + urllib.parse.quote(base64.b64encode(der).decode(), safe="")
+    return "/ocsp/" + urllib.parse.quote(base64.b64encode(der).decode(), safe="/")
 
 
 def verify(answer, issuer):

@@ -41,6 +41,7 @@ static enum err_code read_serial(const struct record *r, uint8_t out[SERIAL_SIZE
 	switch (r->type) {
 	case LOG_INTENT:
 	case LOG_TLS_INTENT:
+	case LOG_OCSP_INTENT:
 		TRY(intent_read(r, &v.intent, e));
 		memcpy(out, v.intent.serial, SERIAL_SIZE);
 		break;
@@ -64,6 +65,7 @@ static struct record *place_of(struct gathering *g, unsigned type)
 	switch (type) {
 	case LOG_INTENT:
 	case LOG_TLS_INTENT:
+	case LOG_OCSP_INTENT:
 		return &g->intent;
 	case LOG_RESULT:
 		return &g->result;
@@ -129,6 +131,7 @@ static enum err_code visit(void *ctx, const struct record *r, struct err *e)
 		return take_rollover(g, r, e);
 	case LOG_INTENT:
 	case LOG_TLS_INTENT:
+	case LOG_OCSP_INTENT:
 	case LOG_RESULT:
 	case LOG_VOID:
 	case LOG_REVOKE:

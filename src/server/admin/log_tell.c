@@ -155,6 +155,7 @@ static const struct {
 } tellers[256] = {
 	[LOG_INTENT] = { tell_intent, false },
 	[LOG_TLS_INTENT] = { tell_intent, false },
+	[LOG_OCSP_INTENT] = { tell_intent, false },
 	[LOG_RESULT] = { tell_result, false },
 	[LOG_VOID] = { tell_void, false },
 	[LOG_REVOKE] = { tell_revoke, false },
