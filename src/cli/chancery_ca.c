@@ -2,11 +2,13 @@
 #include "base/codec.h"
 #include "cli/ca_config.h"
 #include "cli/cmd_backup.h"
+#include "cli/cmd_block.h"
 #include "cli/cmd_eab.h"
 #include "cli/cmd_issuer.h"
 #include "cli/cmd_log.h"
 #include "cli/cmd_root.h"
 #include "cli/cmd_reconcile.h"
+#include "cli/cmd_revoke.h"
 #include "cli/cmd_show.h"
 #include "cli/cmd_status.h"
 #include "crypto/digest.h"
@@ -269,6 +271,20 @@ static const struct cli_command commands[] = {
 	{ "eab", "add | list | expire KID | revoke KID",
 	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
+	{ "revoke", "[SERIAL|FILE...]",
+	    "Revokes certificates: those that are named, or all that the options tell, which are looked for in the signer's log (as root or the files' owner). What "
+	    "several options say must all be true. More than one is asked about first. The server must run.",
+	    revoke_options, REVOKE_OPTIONS, 0, 64, cmd_revoke },
+	{ "block", "key FILE|DIGEST | name RULE | account ID|URL | method TYPE | list",
+	    "Nothing more is issued for this key, name or account, or on the word of this challenge type, from now on; or lists what is blocked. The server must "
+	    "run.",
+	    block_options, BLOCK_OPTIONS, 1, 2, cmd_block },
+	{ "unblock", "key FILE|DIGEST | name RULE | account ID|URL | method TYPE", "Takes back what block did. The server must run.",
+	    block_options, BLOCK_OPTIONS, 2, 2, cmd_unblock },
+	{ "limits", "reset LIMIT WHAT",
+	    "Counts a rate limit anew. WHAT it counts for: an address, an account's id, a domain, names with commas between, or \"ACCOUNT NAME\" for "
+	    "failed-validations. The server must run.",
+	    limits_options, LIMITS_OPTIONS, 3, 3, cmd_limits },
 	{ "show", "SERIAL|FILE",
 	    "A certificate by its serial number, or the one in FILE, from the signer's log; with --evidence all that it rests on, verified. As root or the files' "
 	    "owner; also while the server runs.",

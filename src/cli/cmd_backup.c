@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "base/json.h"
+#include "cli/ask_signer.h"
 #include "cli/ca_config.h"
 #include "cli/passphrase.h"
 #include "crypto/seal.h"
@@ -9,7 +10,6 @@
 #include "server/admin/backup.h"
 #include "server/admin/reconcile.h"
 #include "server/admin/restore.h"
-#include "server/parent/operators.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define CONFIG_TEXT_MAX (1u << 20)
-#define ANSWER_MAX      65536
 
 const struct cli_option backup_options[BACKUP_OPTIONS] = {
 	CONFIG_OPTION,
@@ -56,33 +55,21 @@ static void finish(struct json_out *w)
 
 /* --- backup --- */
 
-struct answer {
-	struct bytes error;
-};
-static const struct json_field answer_fields[] = { JSON_FIELD(struct answer, error, "error", JSON_STRING, false, 0) };
-
 /* NOT_FOUND: no server runs. */
 static enum err_code ask_for_record(const struct settings *s, const struct cli *c, struct err *e)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, ANSWER_MAX);
-	CLEANUP(buf_free_p) struct buf line = buf_new(16384), answer = buf_new(ANSWER_MAX);
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, SIGNER_ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf line = buf_new(SIGNER_LINE_MAX), answer = buf_new(SIGNER_ANSWER_MAX);
 	struct json_out w = json_out_to(&line);
-	struct answer v = { BYTES_NONE };
 
+	if (!a)
+		FAIL(e, NOMEM, "no memory");
 	json_put_object(&w);
 	json_put_member_str(&w, "command", "audit");
 	json_put_member_str(&w, "action", "backup");
 	json_put_member_str(&w, "detail", cli_flag(c, "with-keys") ? "with keys" : "without keys");
 	json_end_object(&w);
-	buf_add_u8(&line, '\n');
-	TRY(operators_ask(s, SOCKET_SIGNER, buf_bytes(&line), &answer, e));
-	errno = 0;
-	if (!a || answer.len == 0)
-		FAIL(e, CLOSED, "the signer has not answered");
-	TRY(json_read(a, buf_bytes(&answer), "the signer's answer", answer_fields, 1, &v, e));
-	if (v.error.ptr)
-		FAIL(e, BUSY, "%.*s", BYTES_FMT(bytes_slice(v.error, 0, 300)));
-	return ERR_OK;
+	return ask_signer(s, a, &line, &answer, e);
 }
 
 /* Into the log of a server that runs, before anything is copied. A signer that cannot write now is the very time for a backup: then only

@@ -2,17 +2,16 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/ask_signer.h"
 #include "cli/ca_config.h"
 #include "server/parent/config_check.h"
-#include "server/parent/operators.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MAX (1u << 20)
-#define PAGE_MAX   256
-#define PAGES_MAX  64
+#define PAGE_MAX  256
+#define PAGES_MAX 64
 
 const struct cli_option eab_options[EAB_OPTIONS] = {
 	CONFIG_OPTION,
@@ -55,29 +54,7 @@ static const struct json_field list_fields[] = {
 	JSON_FIELD(struct list, keys, "keys", JSON_ARRAY, true, 0),
 	JSON_FIELD(struct list, more, "more", JSON_BOOL, true, 0),
 };
-struct failure {
-	struct bytes error;
-};
-static const struct json_field failure_fields[] = { JSON_FIELD(struct failure, error, "error", JSON_STRING, false, 0) };
 #define FIELDS(f) (f), sizeof(f) / sizeof *(f)
-
-/* Sends the request that w has made, and takes the answer unless it is an error. The buffer is a secret one, as a new key is in it. */
-static enum err_code ask(const struct settings *s, struct arena *a, struct buf *request, struct buf *answer, struct err *e)
-{
-	struct failure f = { BYTES_NONE };
-
-	buf_add_u8(request, '\n');
-	if (!buf_ok(request))
-		FAIL(e, TOO_LARGE, "the request is larger than %zu bytes", request->max);
-	TRY(operators_ask(s, SOCKET_SIGNER, buf_bytes(request), answer, e));
-	errno = 0;
-	if (answer->len == 0)
-		FAIL(e, CLOSED, "the signer has closed the connection without an answer");
-	TRY(json_read(a, buf_bytes(answer), "the signer's answer", FIELDS(failure_fields), &f, e));
-	if (f.error.ptr)
-		FAIL(e, CONFIG, "%.*s", BYTES_FMT(bytes_slice(f.error, 0, 300)));
-	return ERR_OK;
-}
 
 static enum err_code read_key(struct arena *a, struct bytes json, struct key *ret, struct err *e)
 {
@@ -165,12 +142,12 @@ static void print_new(const struct settings *s, const struct key *k)
 
 static enum err_code run_add(const struct cli *c, const struct settings *s, struct arena *a, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new_secret(ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new_secret(SIGNER_ANSWER_MAX);
 	struct json_out w = json_out_to(&request);
 	struct key k;
 
 	TRY(put_add(c, &w, e));
-	TRY(ask(s, a, &request, &answer, e));
+	TRY(ask_signer(s, a, &request, &answer, e));
 	tell_off(s);
 	if (cli_flag(c, "json")) {
 		printf("%.*s", BYTES_FMT(buf_bytes(&answer)));
@@ -236,7 +213,7 @@ static enum err_code print_page(struct arena *a, struct bytes keys, bool json, b
 /* One page of the list: the keys behind the last one that was shown. */
 static enum err_code ask_page(const struct settings *s, struct arena *a, struct bytes after, struct list *ret, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(SIGNER_ANSWER_MAX);
 	struct json_out w = json_out_to(&request);
 
 	json_put_object(&w);
@@ -244,7 +221,7 @@ static enum err_code ask_page(const struct settings *s, struct arena *a, struct 
 	if (after.ptr)
 		json_put_member(&w, "after", after);
 	json_end_object(&w);
-	TRY(ask(s, a, &request, &answer, e));
+	TRY(ask_signer(s, a, &request, &answer, e));
 	struct bytes text = arena_copy(a, buf_bytes(&answer));
 	if (!text.ptr)
 		FAIL(e, NOMEM, "no memory for the list");
@@ -276,7 +253,7 @@ static enum err_code run_list(const struct cli *c, const struct settings *s, str
 static enum err_code end_key(
     const struct cli *c, const struct settings *s, struct arena *a, const char *command, const char *sentence, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(SIGNER_ANSWER_MAX);
 	struct json_out w = json_out_to(&request);
 	struct key k;
 
@@ -284,7 +261,7 @@ static enum err_code end_key(
 	json_put_member_str(&w, "command", command);
 	json_put_member_str(&w, "kid", c->arguments[1]);
 	json_end_object(&w);
-	TRY(ask(s, a, &request, &answer, e));
+	TRY(ask_signer(s, a, &request, &answer, e));
 	if (cli_flag(c, "json")) {
 		printf("%.*s", BYTES_FMT(buf_bytes(&answer)));
 		return ERR_OK;

@@ -334,6 +334,56 @@ static void read_issuer(struct wire *w, uint8_t out[ISSUER_KEY_SIZE])
 		memcpy(out, id.ptr, ISSUER_KEY_SIZE);
 }
 
+void limits_reset_write(const struct limits_reset *v, struct buf *out)
+{
+	wire_put_bytes(out, bytes_str(v->limit));
+	wire_put_bytes(out, bytes_str(v->key));
+}
+
+enum err_code limits_reset_read(struct bytes body, struct limits_reset *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct bytes limit = wire_bytes(&w, LIMIT_NAME_MAX), key = wire_bytes(&w, LIMIT_KEY_MAX);
+
+	TRY(wire_end(&w, "LIMITS_RESET", e));
+	if (memchr(limit.ptr, 0, limit.len) || memchr(key.ptr, 0, key.len))
+		FAIL(e, MALFORMED, "LIMITS_RESET with a NUL");
+	*ret = (struct limits_reset){ .limit = "" };
+	memcpy(ret->limit, limit.ptr, limit.len);
+	memcpy(ret->key, key.ptr, key.len);
+	return ERR_OK;
+}
+
+void revoked_new_write(const struct revoked_new *v, size_t n, struct buf *out)
+{
+	wire_put_u16(out, (uint16_t)n);
+	for (size_t i = 0; i < n; i++) {
+		wire_put_fixed(out, BYTES_ARRAY(v[i].serial));
+		wire_put_u64(out, (uint64_t)v[i].time_s);
+		wire_put_u8(out, v[i].reason);
+	}
+}
+
+enum err_code revoked_new_read(struct bytes body, struct revoked_new *v, size_t *ret_n, struct err *e)
+{
+	struct wire w = wire_of(body);
+	size_t n = wire_u16(&w);
+
+	if (n > REVOKED_NEW_MAX)
+		FAIL(e, MALFORMED, "REVOKED_NEW names %zu certificates, at most %d are allowed", n, REVOKED_NEW_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct bytes serial = wire_fixed(&w, sizeof v[i].serial);
+		if (w.failed)
+			break;
+		memcpy(v[i].serial, serial.ptr, sizeof v[i].serial);
+		v[i].time_s = (int64_t)wire_u64(&w);
+		v[i].reason = wire_u8(&w);
+	}
+	TRY(wire_end(&w, "REVOKED_NEW", e));
+	*ret_n = n;
+	return ERR_OK;
+}
+
 void crl_new_write(const struct crl_new *v, size_t n, struct buf *out)
 {
 	wire_put_u16(out, (uint16_t)n);

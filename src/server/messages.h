@@ -104,6 +104,27 @@ struct revoked {
 void revoked_write(const struct revoked *r, struct buf *out);
 enum err_code revoked_read(struct bytes body, struct revoked *ret, struct err *e) MUST_USE;
 
+/* REVOKED_NEW: what operators have revoked, so that the store knows: the newest again behind HELLO_OK. u16 count, and of each fixed[16] serial,
+ * u64 time (s), u8 reason. */
+#define REVOKED_NEW_MAX 2048 /* in one message */
+struct revoked_new {
+	uint8_t serial[16];
+	int64_t time_s;
+	uint8_t reason;
+};
+void revoked_new_write(const struct revoked_new *v, size_t n, struct buf *out);
+/* Into an array of REVOKED_NEW_MAX. */
+enum err_code revoked_new_read(struct bytes body, struct revoked_new *v, size_t *ret_n, struct err *e) MUST_USE;
+
+/* LIMITS_RESET: bytes limit, bytes key: what an operator wants counted anew. */
+#define LIMIT_NAME_MAX 64
+#define LIMIT_KEY_MAX  255
+struct limits_reset {
+	char limit[LIMIT_NAME_MAX + 1], key[LIMIT_KEY_MAX + 1];
+};
+void limits_reset_write(const struct limits_reset *v, struct buf *out);
+enum err_code limits_reset_read(struct bytes body, struct limits_reset *ret, struct err *e) MUST_USE;
+
 /* HELLO_OK: the CA's instance, and each issuer's name, chain (wire: DER certificates, its own first, without the root) and root (DER). */
 #define ISSUERS_MAX     8
 #define ISSUER_NAME_MAX 40

@@ -1,4 +1,5 @@
 /* Every body that one of our processes reads from another, which may be in an attacker's hands. */
+#include "server/blocks.h"
 #include "server/messages.h"
 #include "server/receipt.h"
 #include "server/settings.h"
@@ -18,8 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct settings settings;
 	struct bytes detail;
 	static struct crl_new lists[CRL_NEW_MAX];
+	static struct revoked_new revoked_new[REVOKED_NEW_MAX];
 	size_t n;
 	enum err_code code;
+	struct blocks *blocks = blocks_new();
 
 	MAY_FAIL(validate_read(in, &validate, NULL));
 	MAY_FAIL(validated_read(in, &validated, NULL));
@@ -30,6 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MAY_FAIL(account_evidence_read(in, &(struct account_evidence){ 0 }, NULL));
 	MAY_FAIL(revoke_read(a, in, &(struct revoke){ 0 }, NULL));
 	MAY_FAIL(revoked_read(in, &(struct revoked){ 0 }, NULL));
+	MAY_FAIL(blocks_read(blocks, in, NULL));
+	blocks_free(blocks);
+	MAY_FAIL(limits_reset_read(in, &(struct limits_reset){ .limit = "" }, NULL));
+	MAY_FAIL(revoked_new_read(in, revoked_new, &n, NULL));
 	MAY_FAIL(crl_new_read(in, lists, &n, NULL));
 	MAY_FAIL(crl_get_read(in, &(struct crl_get){ 0 }, NULL));
 	MAY_FAIL(crl_part_read(in, &(struct crl_part){ 0 }, NULL));

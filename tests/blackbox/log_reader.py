@@ -10,7 +10,7 @@ import sys
 GENESIS, INTENT, RESULT, VOID, TLS_INTENT, NOTE = 1, 2, 3, 4, 5, 6
 OCSP_INTENT = 16
 REVOKE, ROLLOVER, DEACTIVATE, BIND, CRL, EAB = 7, 8, 9, 10, 11, 12
-AUDIT = 14
+AUDIT, BLOCK = 14, 15
 HEAD, RECORD_HEAD = 104, 59
 
 TABLE = []
@@ -32,6 +32,7 @@ Bind = collections.namedtuple("Bind", "account kid evidence")
 Crl = collections.namedtuple("Crl", "issuer number this_update next_update digest shard")
 Eab = collections.namedtuple("Eab", "kid action uid detail")
 Audit = collections.namedtuple("Audit", "uid action detail")
+Block = collections.namedtuple("Block", "on kind value reason uid")
 
 
 def crc32c(data):
@@ -142,6 +143,8 @@ def meaning(record):
         value = Eab(f.bytes(), f.number(1), f.number(4), f.bytes())
     elif record.type == AUDIT:
         value = Audit(f.number(4), f.bytes(), f.bytes())
+    elif record.type == BLOCK:
+        value = Block({1: True, 2: False}[f.number(1)], ("key", "name", "account", "method")[f.number(1) - 1], f.bytes(), f.bytes(), f.number(4))
     else:
         return None
     f.end()
@@ -200,7 +203,7 @@ class Log:
             elif isinstance(value, Crl):
                 check(value.number == record.sequence, f"record {record.sequence}: a list of number {value.number}")
                 self.lists.append(value)
-            elif isinstance(value, (Rollover, Deactivate, Bind, Eab, Audit)):
+            elif isinstance(value, (Rollover, Deactivate, Bind, Eab, Audit, Block)):
                 self.events.append(value)
             elif value:
                 check(value.serial in self.intents, f"record {record.sequence} without an intent")

@@ -88,6 +88,8 @@ static enum err_code tell_revoke(struct telling *t, struct err *e)
 	put_hex(t, "serial", BYTES_ARRAY(v.serial));
 	put(t, "reason", reason ? bytes_str(reason) : BYTES_LIT("unspecified"));
 	put(t, "by", bytes_str(revokers[v.by]));
+	if (v.by == REVOKED_BY_OPERATOR)
+		put(t, "detail", v.evidence); /* {"uid":0,"detail":"..."} */
 	return ERR_OK;
 }
 
@@ -149,6 +151,19 @@ static enum err_code tell_audit(struct telling *t, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code tell_block(struct telling *t, struct err *e)
+{
+	struct block_event v;
+
+	TRY(block_event_read(t->r, &v, e));
+	put(t, "action", v.on ? BYTES_LIT("block") : BYTES_LIT("unblock"));
+	put(t, "what", bytes_str(block_kind_name(v.block.kind)));
+	put(t, "value", v.block.value);
+	put(t, "reason", v.block.reason);
+	put_uint(t, "uid", v.block.uid);
+	return ERR_OK;
+}
+
 static const struct {
 	enum err_code (*tell)(struct telling *t, struct err *e);
 	bool by_operator;
@@ -165,6 +180,7 @@ static const struct {
 	[LOG_CRL] = { tell_crl, false },
 	[LOG_EAB] = { tell_eab, true },
 	[LOG_ISSUER] = { tell_issuer, true },
+	[LOG_BLOCK] = { tell_block, true },
 	[LOG_AUDIT] = { tell_audit, true },
 };
 

@@ -29,6 +29,9 @@ enum err_code post_challenge(struct acme_request *r, struct reply *ret, struct e
 		reply_challenge(r->front, r->http->arena, &authz, c, ret);
 		return ERR_OK;
 	}
+	if (blocks_methods(r->front->blocks) >> c->type & 1)
+		FAIL(e, UNAUTHORIZED, "this CA's operator has switched %s off: answer another challenge, or make a new order",
+		    challenge_type_name(c->type));
 	enum err_code rc = validations_begin(r->front->validations, r->http, &authz, c->type, e);
 	if (rc == ERR_CONFLICT) { /* another request of this moment began it */
 		TRY(load_authz(r, &authz, e));

@@ -1,5 +1,9 @@
 #include "server/front/charges.h"
 
+#include "acme/ip_range.h"
+#include "base/clock.h"
+#include "base/codec.h"
+
 #include <string.h>
 
 #define ACCOUNT_SHOWN "this account"
@@ -76,12 +80,12 @@ static void add_domain(struct charges *c, struct bytes domain, enum limit_mode m
 }
 
 /* All names, in their order: orders have them sorted. */
-static enum err_code names_key(struct arena *a, const struct store_order *order, struct bytes *ret, struct err *e)
+static enum err_code names_key(struct arena *a, const struct identifier *ids, size_t n, struct bytes *ret, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf key = buf_new(STORE_NAMES_MAX * (DNS_NAME_MAX + 8));
 
-	for (size_t i = 0; i < order->n_identifiers; i++)
-		buf_add_fmt(&key, "%s%.*s\n", order->identifiers[i].wildcard ? "*." : "", BYTES_FMT(order->identifiers[i].value));
+	for (size_t i = 0; i < n; i++)
+		buf_add_fmt(&key, "%s%.*s\n", ids[i].wildcard ? "*." : "", BYTES_FMT(ids[i].value));
 	*ret = arena_copy(a, buf_bytes(&key));
 	if (!buf_ok(&key) || !ret->ptr)
 		FAIL(e, NOMEM, "no memory for rate limits");
@@ -103,7 +107,7 @@ static enum err_code add_certificate(
 	}
 	if (s->limit_names.count == 0)
 		return ERR_OK;
-	TRY(names_key(a, order, &names.key, e));
+	TRY(names_key(a, order->identifiers, order->n_identifiers, &names.key, e));
 	add(c, &names);
 	return ERR_OK;
 }
@@ -195,4 +199,117 @@ void charge_failed_validation(struct front *f, const uint8_t account[STORE_ACCOU
 	struct limit_charge one = failures_of(account, id, LIMIT_RECORD, key);
 
 	MAY_FAIL(limits_spend(f->limits, f->settings, &one, 1, now_ms, NULL)); /* what is recorded is never refused */
+}
+
+/* --- forgetting --- */
+
+/* The host or the range of an address. */
+static enum err_code address_key(struct arena *a, struct bytes text, bool range, struct bytes *ret, struct err *e)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	char key[LIMIT_ADDRESS_SIZE];
+	uint8_t raw[16];
+
+	switch (ip_bytes(text, raw)) {
+	case 0:
+		FAIL(e, CONFIG, "it is counted for an address, like 192.0.2.1");
+	case 4:
+		memcpy(raw + 12, raw, 4);
+		memcpy(raw, mapped, sizeof mapped);
+	}
+	*ret = arena_copy(a, bytes_str(limit_address_key(raw, range, key)));
+	return ERR_OK;
+}
+
+static enum err_code name_of(struct arena *a, struct bytes text, struct identifier *ret, struct err *e)
+{
+	uint8_t raw[16];
+
+	return identifier_parse(a, ip_bytes(text, raw) ? BYTES_LIT("ip") : BYTES_LIT("dns"), text, ret, e);
+}
+
+static enum err_code domain_key(struct front *f, struct arena *a, struct bytes text, struct bytes *ret, struct err *e)
+{
+	struct identifier id;
+
+	TRY(name_of(a, text, &id, e));
+	*ret = domain_of(f, a, &id);
+	return ERR_OK;
+}
+
+static enum err_code account_id(struct bytes text, uint8_t ret[STORE_ACCOUNT_ID], struct err *e)
+{
+	if (base64url_decode_fixed(text, ret, STORE_ACCOUNT_ID, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "it is counted for an account: the last part of its URL");
+	return ERR_OK;
+}
+
+/* "ACCOUNT NAME" */
+static enum err_code failures_key(struct arena *a, struct bytes text, struct bytes *ret, struct err *e)
+{
+	uint8_t account[STORE_ACCOUNT_ID], key[NAME_KEY_MAX];
+	struct bytes of = text, name = BYTES_LIT("");
+	struct identifier id;
+
+	(void)bytes_split(text, ' ', &of, &name);
+	TRY(account_id(of, account, e));
+	TRY(name_of(a, name, &id, e));
+	*ret = arena_copy(a, failures_of(account, &id, LIMIT_CHECK, key).key);
+	return ERR_OK;
+}
+
+/* "one.example,two.example" */
+static enum err_code names_of(struct arena *a, struct bytes text, struct bytes *ret, struct err *e)
+{
+	struct identifier ids[STORE_NAMES_MAX];
+	struct bytes name, rest = text;
+	size_t n = 0;
+
+	for (bool more = true; more; n++) {
+		if (n == STORE_NAMES_MAX)
+			FAIL(e, CONFIG, "at most %d names", STORE_NAMES_MAX);
+		more = bytes_split(rest, ',', &name, &rest);
+		TRY(name_of(a, more ? name : rest, &ids[n], e));
+	}
+	return names_key(a, ids, identifier_sort(ids, n), ret, e);
+}
+
+static enum err_code key_of(struct front *f, struct arena *a, enum limit l, struct bytes text, struct bytes *ret, struct err *e)
+{
+	uint8_t account[STORE_ACCOUNT_ID];
+
+	switch (l) {
+	case LIMIT_ACCOUNTS_ADDRESS:
+	case LIMIT_ACCOUNTS_RANGE:
+		return address_key(a, text, l == LIMIT_ACCOUNTS_RANGE, ret, e);
+	case LIMIT_ORDERS:
+		TRY(account_id(text, account, e));
+		*ret = arena_copy(a, BYTES_ARRAY(account));
+		return ERR_OK;
+	case LIMIT_DOMAIN:
+		return domain_key(f, a, text, ret, e);
+	case LIMIT_NAMES:
+		return names_of(a, text, ret, e);
+	case LIMIT_FAILURES:
+		return failures_key(a, text, ret, e);
+	case LIMIT__MAX:
+		break;
+	}
+	FAIL(e, CONFIG, "there is no such limit");
+}
+
+enum err_code charges_forget(struct front *f, struct bytes limit, struct bytes text, bool *ret, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 1u << 20);
+	enum limit l = LIMIT__MAX;
+	struct bytes key = BYTES_NONE;
+
+	if (!a)
+		FAIL(e, NOMEM, "no memory for rate limits");
+	(void)limit_from_name(limit, &l);
+	TRY(key_of(f, a, l, text, &key, e));
+	if (!key.ptr)
+		FAIL(e, NOMEM, "no memory for rate limits");
+	*ret = limits_forget(f->limits, l, key, clock_wall_ms());
+	return ERR_OK;
 }

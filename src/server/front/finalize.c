@@ -63,6 +63,8 @@ static enum err_code check_key(struct acme_request *r, const struct store_order 
 	TRY(csr_key(csr, &k, e));
 	if (profile_find(r->front->settings, order->profile, &p, NULL) == ERR_OK) /* else it is the signer's to say what it lacks */
 		TRY(profile_allows_key(p, k, e));
+	if (blocks_has_key(r->front->blocks, k))
+		FAIL(e, BAD_CSR, "this CA's operator has blocked the CSR's key: make a new one");
 	return check_no_account_key(r->front, r->http->arena, k, e);
 }
 

@@ -5,6 +5,7 @@
 
 #include "http/server.h"
 #include "names/judge.h"
+#include "server/blocks.h"
 #include "server/child.h"
 #include "server/front/keys.h"
 #include "server/front/limits.h"
@@ -20,6 +21,7 @@ struct front {
 	_Atomic(struct settings *) settings; /* the ones in force; the control loop changes them */
 	struct suffixes *suffixes;
 	_Atomic(const struct names_policy *) names; /* of the settings in force */
+	struct blocks *blocks;                      /* what operators have blocked, as the signer says */
 	struct limits *limits;
 	atomic_bool limits_saving;
 	struct store *store;

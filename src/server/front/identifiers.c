@@ -12,7 +12,7 @@ static const struct json_field identifier_fields[] = {
 };
 
 /* Whether the profile certifies such an identifier at all, and has a way to show control of it. */
-static enum err_code check_profile(const struct profile *p, const struct identifier *id, struct err *e)
+static enum err_code check_profile(const struct profile *p, uint32_t off, const struct identifier *id, struct err *e)
 {
 	if (id->type == IDENTIFIER_IP && !(p->identifiers & PROFILE_IP))
 		FAIL(e, UNSUPPORTED_IDENTIFIER, "the profile \"%.*s\" has no IP addresses: identifiers of type \"dns\" are allowed",
@@ -23,9 +23,10 @@ static enum err_code check_profile(const struct profile *p, const struct identif
 						: "wildcards");
 	if (id->wildcard && !(p->identifiers & PROFILE_WILDCARD))
 		FAIL(e, REJECTED_IDENTIFIER, "the profile \"%.*s\" has no wildcards: ask for each name by itself", BYTES_FMT(p->name));
-	if (challenges_offered(p, id) == 0)
-		FAIL(e, REJECTED_IDENTIFIER, "the profile \"%.*s\" allows no challenge that could show control of %s", BYTES_FMT(p->name),
-		    id->wildcard ? "a wildcard: it takes dns-01" : "it");
+	if (challenges_offered(p, off, id) == 0)
+		FAIL(e, REJECTED_IDENTIFIER, "the profile \"%.*s\" allows no challenge that could show control of %s%s", BYTES_FMT(p->name),
+		    id->wildcard ? "a wildcard: it takes dns-01" : "it",
+		    p->challenges & off ? "; this CA's operator has switched one off" : "");
 	return ERR_OK;
 }
 
@@ -38,9 +39,11 @@ enum err_code identifier_read(
 	TRY(json_read(r->http->arena, text, "an identifier", identifier_fields, 2, &body, e));
 	enum err_code rc = identifier_parse(r->http->arena, body.type, body.value, &id, e);
 	if (rc == ERR_OK)
-		rc = check_profile(p, &id, e);
+		rc = check_profile(p, blocks_methods(r->front->blocks), &id, e);
 	if (rc == ERR_OK)
 		rc = names_judge(r->front->names, &id, e);
+	if (rc == ERR_OK)
+		rc = blocks_judge_name(r->front->blocks, &id, e);
 	if (rc != ERR_OK) {
 		*sub = (struct err_sub){ rc, body.type, body.value, arena_copy(r->http->arena, bytes_str(e->detail)) };
 		return rc;

@@ -85,5 +85,7 @@ enum err_code account_key_check(struct front *f, const struct key *key, struct e
 		FAIL(e, BAD_PUBLIC_KEY, "this is a key of the CA itself: make one of your own");
 	if (blocked_has(f->child.blocked, key))
 		FAIL(e, BAD_PUBLIC_KEY, "this key is on the CA's list of blocked keys, as others may have it: make another");
+	if (blocks_has_key(f->blocks, key))
+		FAIL(e, BAD_PUBLIC_KEY, "this CA's operator has blocked the key: make another");
 	return key_check_weak(key, e);
 }

@@ -348,6 +348,33 @@ void limits_refund(struct limits *l, const struct settings *s, const struct limi
 	pthread_mutex_unlock(&l->lock);
 }
 
+bool limits_forget(struct limits *l, enum limit limit, struct bytes key, int64_t now_ms)
+{
+	const struct limit_charge c = { .limit = limit, .key = key };
+	uint8_t id[ID_SIZE];
+
+	pthread_mutex_lock(&l->lock);
+	make_id(l, &c, id);
+	struct slot *s = find(l, id);
+	bool counted = s && s->empty_ns > ns_of(now_ms);
+	if (counted) {
+		s->empty_ns = 0;
+		mark(l, s);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return counted;
+}
+
+bool limit_from_name(struct bytes name, enum limit *ret)
+{
+	for (unsigned i = 0; i < LIMIT__MAX; i++)
+		if (bytes_eq_str(name, rows[i].option)) {
+			*ret = (enum limit)i;
+			return true;
+		}
+	return false;
+}
+
 struct limits_counts limits_counts(struct limits *l, int64_t now_ms)
 {
 	struct limits_counts c = { 0 };

@@ -47,6 +47,10 @@ enum err_code limits_spend(
 /* Gives back what was charged (CHECK charges are passed over). */
 void limits_refund(struct limits *l, const struct settings *s, const struct limit_charge *charges, size_t n, int64_t now_ms);
 
+/* Forgets what is counted for this key (as in a charge); false: nothing was. */
+bool limits_forget(struct limits *l, enum limit limit, struct bytes key, int64_t now_ms);
+bool limit_from_name(struct bytes name, enum limit *ret);
+
 /* Storing: what has changed since the last time, in numbered parts of at most LIMITS_PART_MAX bytes, to be kept under their number in place
  * of what was there; an empty one is to be deleted. A part that could not be kept comes again. One thread at a time. */
 #define LIMITS_PART_MAX 32768

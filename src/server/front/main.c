@@ -9,6 +9,7 @@
 #include "server/front/finalize.h"
 #include "server/front/key_rules.h"
 #include "server/front/limits_state.h"
+#include "server/front/notices.h"
 #include "server/front/publish.h"
 #include "server/front/request.h"
 #include "server/front/terms.h"
@@ -129,6 +130,8 @@ static void signer_notice(void *ctx, const struct message *m)
 		new_lists(c, m);
 		return;
 	}
+	if (notice_take(&c->f, m))
+		return;
 	struct checkpoint_job *job = m->type == MESSAGE_CHECKPOINT ? calloc(1, sizeof *job) : NULL;
 
 	if (!job)
@@ -377,6 +380,9 @@ static enum err_code prepare(struct control *c, struct err *e)
 	TRY(suffixes_open(&f->suffixes, e));
 	TRY(make_names(f, f->child.arena, s, &names, e));
 	f->names = names;
+	f->blocks = blocks_new();
+	if (!f->blocks)
+		FAIL(e, NOMEM, "no memory for what is blocked");
 	TRY(limits_new(LIMITS_ENTRIES_MAX, &f->limits, e));
 	TRY(nonces_new(&f->nonces, e));
 	TRY(keys_new(&f->keys, e));
@@ -485,6 +491,7 @@ static void end(struct control *c)
 		store_close(c->f.store);
 	}
 	limits_free(c->f.limits);
+	blocks_free(c->f.blocks);
 	suffixes_free(c->f.suffixes);
 	tokens_free(c->f.tokens);
 	validations_free(c->f.validations);

@@ -44,7 +44,7 @@ static enum err_code find_valid(
 	const struct store_reuse reuse = { .account = order->account,
 		.until_s = order->expires_s,
 		.validated_s = order->expires_s + REUSE_MARGIN_S - p->authz_lifetime_s,
-		.challenges = p->challenges };
+		.challenges = p->challenges & ~blocks_methods(r->front->blocks) };
 
 	if (!r->front->settings->authz_reuse) {
 		memset(found, 0, order->n_identifiers * sizeof *found);

@@ -21,22 +21,22 @@ enum err_code profile_find(const struct settings *s, struct bytes name, const st
 	    s->n_profiles > 1 ? "are" : "is");
 }
 
-uint32_t challenges_offered(const struct profile *p, const struct identifier *id)
+uint32_t challenges_offered(const struct profile *p, uint32_t off, const struct identifier *id)
 {
 	uint32_t types = 0;
 
 	for (unsigned t = 0; t < CHALLENGE_TYPE__MAX; t++)
 		if (challenge_type_covers((enum challenge_type)t, id->type, id->wildcard))
-			types |= p->challenges & 1u << t;
+			types |= p->challenges & ~off & 1u << t;
 	return types;
 }
 
-static size_t count_challenges(const struct profile *p, const struct identifier *ids, size_t n)
+static size_t count_challenges(const struct profile *p, uint32_t off, const struct identifier *ids, size_t n)
 {
 	size_t sum = 0;
 
 	for (size_t i = 0; i < n; i++)
-		sum += (size_t)__builtin_popcount(challenges_offered(p, &ids[i]));
+		sum += (size_t)__builtin_popcount(challenges_offered(p, off, &ids[i]));
 	return sum;
 }
 
@@ -58,7 +58,8 @@ enum err_code authzs_make(struct acme_request *r, const struct profile *p, const
     size_t n, struct store_authz *out, struct err *e)
 {
 	/* RFC 8555 §8: a token "uniquely identifies the challenge", so each has its own. */
-	size_t n_tokens = count_challenges(p, ids, n);
+	uint32_t off = blocks_methods(r->front->blocks);
+	size_t n_tokens = count_challenges(p, off, ids, n);
 	struct bytes *tokens = arena_array(r->http->arena, n_tokens, sizeof *tokens);
 	const struct bytes *next = tokens;
 
@@ -70,7 +71,7 @@ enum err_code authzs_make(struct acme_request *r, const struct profile *p, const
 	for (size_t i = 0; i < n; i++) {
 		out[i] = *as;
 		out[i].identifier = ids[i];
-		fill_authz(r->now_ms, challenges_offered(p, &ids[i]), &next, &out[i]);
+		fill_authz(r->now_ms, challenges_offered(p, off, &ids[i]), &next, &out[i]);
 	}
 	return ERR_OK;
 }

@@ -7,8 +7,8 @@
 /* The profile of this name, without a name the first; INVALID_PROFILE with those that there are. */
 enum err_code profile_find(const struct settings *s, struct bytes name, const struct profile **ret, struct err *e) MUST_USE;
 
-/* The challenge types that cover the identifier and that the profile allows, a bit each (1u << type). */
-uint32_t challenges_offered(const struct profile *p, const struct identifier *id);
+/* The challenge types that cover the identifier, that the profile allows and that are not off, a bit each (1u << type). */
+uint32_t challenges_offered(const struct profile *p, uint32_t off, const struct identifier *id);
 
 /* Fills pending authorizations for the n identifiers: ids, challenges, tokens. Account, order and expires_s are like *as. BUSY when
  * there are no tokens in stock. */

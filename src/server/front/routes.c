@@ -111,6 +111,16 @@ enum err_code account_check(enum account_state state, struct err *e)
 	return ERR_OK;
 }
 
+/* The signer would say the same at the end. */
+static enum err_code check_blocked(const struct acme_request *r, struct err *e)
+{
+	if (blocks_has_account(r->front->blocks, r->account))
+		FAIL(e, UNAUTHORIZED, "this CA's operator has blocked the account");
+	if (blocks_has_key(r->front->blocks, r->key))
+		FAIL(e, BAD_PUBLIC_KEY, "this CA's operator has blocked the key: make another");
+	return ERR_OK;
+}
+
 /* From the cheap to the dear: the media type, the form (bounded), the URL, the nonce; then a key that a stranger brings is looked at (its size
  * before any arithmetic), and its signature verified. Whether an account may do anything is told to nobody but its key. */
 static enum err_code authenticate(struct acme_request *r, const struct route *route, struct err *e)
@@ -135,6 +145,7 @@ static enum err_code authenticate(struct acme_request *r, const struct route *ro
 	}
 	TRY(jws_verify(&r->jws, r->key, e));
 	TRY(account_check(account.state, e));
+	TRY(check_blocked(r, e));
 	if (route->payload == PAYLOAD_EMPTY && r->jws.payload.len > 0)
 		FAIL(e, MALFORMED, "this resource is only read: the payload of a POST-as-GET is empty (RFC 8555 section 6.3)");
 	if (route->payload == PAYLOAD_OBJECT && r->jws.payload.len == 0)

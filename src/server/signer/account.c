@@ -53,6 +53,8 @@ static enum err_code check_new_key(const struct signer *s, const struct key *k, 
 			FAIL(e, BAD_PUBLIC_KEY, "the key is one of this CA's own");
 	if (blocked_has(s->blocked, k))
 		FAIL(e, BAD_PUBLIC_KEY, "the key is on this CA's list of blocked keys: make a new one");
+	if (blocks_has_key(s->blocks, k))
+		FAIL(e, BAD_PUBLIC_KEY, "this CA's operator has blocked the key: make a new one");
 	return key_check_weak(k, e);
 }
 

@@ -24,6 +24,8 @@ static enum err_code check_key(const struct signer *s, const struct key *k, cons
 		TRY(profile_allows_key(profile, k, e));
 	if (blocked_has(s->blocked, k))
 		FAIL(e, BAD_CSR, "the CSR's key is on this CA's list of blocked keys: make a new one");
+	if (blocks_has_key(s->blocks, k))
+		FAIL(e, BAD_CSR, "this CA's operator has blocked the CSR's key: make a new one");
 	jwk_thumbprint(k, thumbprint);
 	if (accounts_of_key(s->accounts, thumbprint))
 		FAIL(e, BAD_CSR, "the CSR's key is, or was, an account's: make a key of its own for the certificate");

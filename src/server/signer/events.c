@@ -20,6 +20,7 @@ static event_take *const takes[UINT8_MAX + 1] = {
 	[LOG_BIND] = account_take,
 	[LOG_EAB] = eab_take,
 	[LOG_ISSUER] = issuer_take,
+	[LOG_BLOCK] = block_take,
 };
 
 const struct request_row request_rows[REQUEST__MAX] = {

@@ -83,6 +83,10 @@ enum err_code account_speaks(struct signer *s, const struct account_evidence_key
 	TRY(accounts_speaking(s->accounts, k->thumbprint, id, e));
 	if (blocked_has(s->blocked, k->key))
 		FAIL(e, BAD_PUBLIC_KEY, "the account's key is on this CA's list of blocked keys");
+	if (blocks_has_key(s->blocks, k->key))
+		FAIL(e, BAD_PUBLIC_KEY, "this CA's operator has blocked the account's key: make a new account");
+	if (blocks_has_account(s->blocks, k->id))
+		FAIL(e, UNAUTHORIZED, "this CA's operator has blocked the account");
 	return ERR_OK;
 }
 

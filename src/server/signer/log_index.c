@@ -171,6 +171,7 @@ enum err_code log_index_take(struct log_index *x, uint64_t at, const struct reco
 	case LOG_CRL:
 	case LOG_EAB:
 	case LOG_ISSUER:
+	case LOG_BLOCK:
 		return take_event(x, at, r, e);
 	case LOG_AUDIT:
 		return audit_read(r, &audit, e);

@@ -32,6 +32,7 @@ struct server {
 	struct operators *operators;
 	struct channel *front; /* NULL: there is none now */
 	struct crl_new lists[LISTS_MAX];
+	struct signer_news news;
 	bool hello; /* the front has said HELLO on this channel */
 	bool stop;
 	struct arena *arena; /* of a round */
@@ -120,6 +121,31 @@ static void send_part(struct server *v, const struct message *m)
 		send_refused(v, m->id, e.code, e.detail);
 }
 
+/* What operators did. All of it for a front that is new; a front that is away hears it then. */
+static void tell_news(struct server *v, bool all)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
+
+	if (!v->hello)
+		return;
+	signer_news(v->signer, all, &v->news);
+	for (size_t at = 0; v->news.blocks && signer_blocks_part(v->signer, &at, &out);) {
+		send_front(v, MESSAGE_BLOCKS, 0, buf_bytes(&out));
+		buf_reset(&out);
+		if (at == 0)
+			break; /* the list is empty */
+	}
+	if (v->news.n_revoked) {
+		revoked_new_write(v->news.revoked, v->news.n_revoked, &out);
+		send_front(v, MESSAGE_REVOKED_NEW, 0, buf_bytes(&out));
+	}
+	for (size_t i = 0; i < v->news.n_resets; i++) {
+		buf_reset(&out);
+		limits_reset_write(&v->news.resets[i], &out);
+		send_front(v, MESSAGE_LIMITS_RESET, 0, buf_bytes(&out));
+	}
+}
+
 static enum err_code make_lists(struct server *v, struct err *e)
 {
 	struct crl_new made[SIGNER_LISTS_A_TURN];
@@ -197,6 +223,7 @@ static enum err_code on_hello(struct server *v, const struct message *m, struct 
 	hello_ok_write(&h, &out);
 	send_front(v, MESSAGE_HELLO_OK, m->id, buf_bytes(&out));
 	tell_lists(v, v->lists, signer_crl_list(v->signer, v->lists, LISTS_MAX));
+	tell_news(v, true);
 	return ERR_OK;
 }
 
@@ -454,6 +481,7 @@ static enum err_code serve(struct server *v, struct err *e)
 		TRY(answer_questions(v, e));
 		TRY(serve_parent(v, e));
 		TRY(operators_serve(v->operators, v->signer, e));
+		tell_news(v, false);
 		TRY(make_lists(v, e));
 		TRY(checkpoint_if_due(v, e));
 	}

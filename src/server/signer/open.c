@@ -133,8 +133,9 @@ enum err_code signer_open_with(int dir, const struct settings *settings, struct 
 	s->arena = arena_new(16384, SETTINGS_MAX);
 	s->orders = orders_new();
 	s->accounts = accounts_new();
+	s->blocks = blocks_new();
 	s->compromised = set_new(SHA256_SIZE, SHA256_SIZE, REVOKED_MAX);
-	if (!s->arena || !s->orders || !s->accounts || !s->compromised)
+	if (!s->arena || !s->orders || !s->accounts || !s->blocks || !s->compromised)
 		FAIL(e, NOMEM, "no memory for the signer");
 	s->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	if (s->dir < 0)
@@ -163,6 +164,7 @@ void signer_close(struct signer *s)
 	key_free(s->log_key);
 	orders_free(s->orders);
 	accounts_free(s->accounts);
+	blocks_free(s->blocks);
 	eab_keys_free(s->eab);
 	set_free(s->compromised);
 	issuers_free(s);

@@ -1,241 +1,114 @@
-/* What operators ask of the running signer: external account keys. A line of JSON in, one out; docs/protocol/operators.md. */
-#include "server/signer/state.h"
-
-#include "base/clock.h"
-#include "base/codec.h"
-#include "base/json.h"
+/* What operators ask of the running signer. A line of JSON in, one out; docs/protocol/operators.md. */
+#include "server/signer/operate.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define PAGE 256 /* keys of one list */
-
-struct request {
-	struct bytes command, label, alg, kid, after, action, detail;
-	struct json_uint lifetime, uses;
-	struct json_strings names, profiles;
-};
+#define FIELD(member, name, kind, required, max) JSON_FIELD(struct operator_request, member, name, kind, required, max)
 static const struct json_field request_fields[] = {
-	JSON_FIELD(struct request, command, "command", JSON_STRING, true, 32),
-	JSON_FIELD(struct request, label, "label", JSON_STRING, false, EAB_LABEL_MAX),
-	JSON_FIELD(struct request, alg, "alg", JSON_STRING, false, 16),
-	JSON_FIELD(struct request, lifetime, "lifetime", JSON_UINT, false, 0),
-	JSON_FIELD(struct request, uses, "uses", JSON_UINT, false, 0),
-	JSON_FIELD(struct request, names, "names", JSON_STRINGS, false, EAB_NAMES_MAX),
-	JSON_FIELD(struct request, profiles, "profiles", JSON_STRINGS, false, EAB_PROFILES_MAX),
-	JSON_FIELD(struct request, kid, "kid", JSON_STRING, false, 64),
-	JSON_FIELD(struct request, after, "after", JSON_STRING, false, 64),
-	JSON_FIELD(struct request, action, "action", JSON_STRING, false, AUDIT_ACTION_MAX),
-	JSON_FIELD(struct request, detail, "detail", JSON_STRING, false, AUDIT_DETAIL_MAX),
+	FIELD(command, "command", JSON_STRING, true, 32),
+	FIELD(label, "label", JSON_STRING, false, EAB_LABEL_MAX),
+	FIELD(alg, "alg", JSON_STRING, false, 16),
+	FIELD(lifetime, "lifetime", JSON_UINT, false, 0),
+	FIELD(uses, "uses", JSON_UINT, false, 0),
+	FIELD(names, "names", JSON_STRINGS, false, EAB_NAMES_MAX),
+	FIELD(profiles, "profiles", JSON_STRINGS, false, EAB_PROFILES_MAX),
+	FIELD(kid, "kid", JSON_STRING, false, 64),
+	FIELD(after, "after", JSON_STRING, false, 64),
+	FIELD(action, "action", JSON_STRING, false, AUDIT_ACTION_MAX),
+	FIELD(detail, "detail", JSON_STRING, false, AUDIT_DETAIL_MAX),
+	FIELD(what, "what", JSON_STRING, false, LIMIT_NAME_MAX),
+	FIELD(value, "value", JSON_STRING, false, BLOCK_VALUE_MAX),
+	FIELD(reason, "reason", JSON_STRING, false, BLOCK_REASON_MAX),
+	FIELD(serials, "serials", JSON_STRINGS, false, REVOKE_AT_ONCE),
 };
+static const struct {
+	const char *name;
+	operator_command *run;
+} commands[] = {
+	{ "eab-add", operate_eab_add },
+	{ "eab-list", operate_eab_list },
+	{ "eab-expire", operate_eab_expire },
+	{ "eab-revoke", operate_eab_revoke },
+	{ "revoke", operate_revoke },
+	{ "block", operate_block },
+	{ "unblock", operate_unblock },
+	{ "block-list", operate_block_list },
+	{ "limits-reset", operate_limits_reset },
+	{ "audit", operate_audit },
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
 
-static const char *state_of(const struct eab_key *k, int64_t now_ms)
-{
-	if (k->revoked_ms)
-		return "revoked";
-	if (k->expires_ms && now_ms >= k->expires_ms)
-		return "expired";
-	return k->uses_max && k->uses >= k->uses_max ? "used up" : "active";
-}
-
-static void put_time(struct json_out *w, const char *name, int64_t time_ms)
-{
-	if (time_ms)
-		json_put_member_uint(w, name, (uint64_t)time_ms / 1000);
-}
-
-static void put_list(struct json_out *w, const char *name, const struct bytes *v, size_t n)
-{
-	if (n == 0)
-		return;
-	json_put_key(w, name);
-	json_put_array(w);
-	for (size_t i = 0; i < n; i++)
-		json_put_string(w, v[i]);
-	json_end_array(w);
-}
-
-/* Everything but the secret. */
-static void put_key(struct json_out *w, const struct eab_key *k, int64_t now_ms)
-{
-	char kid[EAB_KID_LEN + 1];
-
-	eab_kid_text(k->kid, kid);
-	json_put_member_str(w, "kid", kid);
-	json_put_member(w, "label", k->label);
-	json_put_member_str(w, "state", state_of(k, now_ms));
-	put_time(w, "created", k->created_ms);
-	json_put_member_uint(w, "createdBy", k->created_by);
-	put_time(w, "expires", k->expires_ms);
-	put_time(w, "revoked", k->revoked_ms);
-	json_put_member_uint(w, "uses", k->uses);
-	if (k->uses_max)
-		json_put_member_uint(w, "usesMax", k->uses_max);
-	put_time(w, "lastUsed", k->used_ms);
-	put_list(w, "names", k->names, k->n_names);
-	put_list(w, "profiles", k->profiles, k->n_profiles);
-}
-
-static const char *const action_events[] = { [EAB_MADE] = "eab.added", [EAB_REVOKED] = "eab.revoked", [EAB_EXPIRED] = "eab.expired" };
-
-/* Into the log: who did what with which key. */
-static enum err_code log_action(struct signer *s, const struct eab_key *k, enum eab_action action, uint32_t uid, struct err *e)
-{
-	CLEANUP(buf_free_p) struct buf detail = buf_new(EAB_DETAIL_MAX), body = buf_new(EAB_DETAIL_MAX + 1024);
-	struct json_out w = json_out_to(&detail);
-	char kid[EAB_KID_LEN + 1], who[16];
-
-	json_put_object(&w);
-	put_key(&w, k, clock_wall_ms());
-	json_end_object(&w);
-	eab_kid_text(k->kid, kid);
-	struct eab_event v = { .kid = bytes_str(kid), .action = (uint8_t)action, .uid = uid, .detail = buf_bytes(&detail) };
-	eab_event_write(&v, &body);
-	if (!buf_ok(&detail) || !buf_ok(&body))
-		FAIL(e, NOMEM, "no memory for a record of the log");
-	TRY(signer_add_event(s, LOG_EAB, buf_bytes(&body), e));
-	(void)snprintf(who, sizeof who, "%u", (unsigned)uid);
-	event(EVENT_NOTICE, action_events[action], EVENT_STR("kid", kid), EVENT_STR("uid", who));
-	return ERR_OK;
-}
-
-/* --- eab-add --- */
-
-static enum err_code check_profiles(const struct signer *s, const struct json_strings *profiles, struct err *e)
-{
-	for (size_t i = 0; i < profiles->n; i++) {
-		bool found = false;
-		for (size_t k = 0; k < s->settings.n_profiles; k++)
-			found = found || bytes_eq(profiles->v[i], s->settings.profiles[k].name);
-		if (!found)
-			FAIL(e, CONFIG, "this CA has no profile \"%.*s\"", BYTES_FMT(bytes_slice(profiles->v[i], 0, 64)));
-	}
-	return ERR_OK;
-}
-
-static enum err_code add(struct signer *s, const struct request *r, uint32_t uid, struct json_out *w, struct err *e)
-{
-	struct eab_request q = { .label = r->label.ptr ? r->label : BYTES_LIT(""),
-		.alg = MAC_HS256,
-		.lifetime_s = r->lifetime.value,
-		.uses_max = r->uses.value,
-		.names = r->names,
-		.profiles = r->profiles };
-	char secret[BASE64URL_LEN(EAB_SECRET_MAX) + 1];
-	int64_t now_ms = clock_wall_ms();
-	const struct eab_key *k;
-
-	if (r->alg.ptr && !mac_alg_from_jose(r->alg, &q.alg))
-		FAIL(e, CONFIG, "alg is HS256, HS384 or HS512");
-	TRY(check_profiles(s, &r->profiles, e));
-	TRY(signer_clock_check(s, now_ms, e));
-	TRY(eab_keys_add(s->eab, &q, now_ms, uid, &k, e));
-	TRY(log_action(s, k, EAB_MADE, uid, e));
-	put_key(w, k, now_ms);
-	json_put_member_str(w, "alg", mac_alg_jose(q.alg));
-	base64url_encode((struct bytes){ k->secret, k->secret_len }, secret);
-	json_put_member_str(w, "key", secret);
-	crypto_wipe(secret, sizeof secret);
-	return ERR_OK;
-}
-
-/* --- eab-list, eab-expire, eab-revoke --- */
-
-static enum err_code find(const struct signer *s, struct bytes kid, const struct eab_key **ret, struct err *e)
-{
-	*ret = kid.ptr ? eab_keys_find(s->eab, kid) : NULL;
-	if (!*ret)
-		FAIL(e, NOT_FOUND, "there is no external account key of this kid");
-	return ERR_OK;
-}
-
-static enum err_code list(const struct signer *s, const struct request *r, struct json_out *w, struct err *e)
-{
-	const struct eab_key *after = NULL;
-	int64_t now_ms = clock_wall_ms();
-
-	if (r->after.ptr)
-		TRY(find(s, r->after, &after, e));
-	size_t from = after ? (size_t)(after - eab_keys_at(s->eab, 0)) + 1 : 0, n = eab_keys_count(s->eab);
-	json_put_key(w, "keys");
-	json_put_array(w);
-	for (size_t i = from; i < n && i < from + PAGE; i++) {
-		json_put_object(w);
-		put_key(w, eab_keys_at(s->eab, i), now_ms);
-		json_end_object(w);
-	}
-	json_end_array(w);
-	json_put_member_bool(w, "more", n > from + PAGE);
-	return ERR_OK;
-}
-
-/* It binds no more accounts; those that it has bound go on. */
-static enum err_code expire(struct signer *s, const struct request *r, uint32_t uid, struct json_out *w, struct err *e)
-{
-	const struct eab_key *k;
-
-	TRY(find(s, r->kid, &k, e));
-	if (k->expires_ms == 0 || k->expires_ms > clock_wall_ms())
-		TRY(log_action(s, k, EAB_EXPIRED, uid, e));
-	put_key(w, k, clock_wall_ms());
-	return ERR_OK;
-}
-
-/* Its accounts get nothing more either. */
-static enum err_code revoke(struct signer *s, const struct request *r, uint32_t uid, struct json_out *w, struct err *e)
-{
-	const struct eab_key *k;
-
-	TRY(find(s, r->kid, &k, e));
-	if (!k->revoked_ms)
-		TRY(log_action(s, k, EAB_REVOKED, uid, e));
-	put_key(w, k, clock_wall_ms());
-	return ERR_OK;
-}
-
-/* --- audit --- */
-
-/* What an operator does elsewhere, into the same chain as what is done here. */
-static enum err_code audit(struct signer *s, const struct request *r, uint32_t uid, struct json_out *w, struct err *e)
+/* Into the same chain as what is done here. */
+static enum err_code log_audit(struct signer *s, uint32_t uid, struct bytes action, struct bytes detail, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf body = buf_new(AUDIT_ACTION_MAX + AUDIT_DETAIL_MAX + 64);
-	struct audit v = { .uid = uid, .action = r->action, .detail = r->detail.ptr ? r->detail : BYTES_LIT("") };
+	struct audit v = { .uid = uid, .action = action, .detail = detail };
 	char who[16];
 
-	if (!r->action.ptr || r->action.len == 0)
-		FAIL(e, CONFIG, "action says what was done: 1 to %d characters", AUDIT_ACTION_MAX);
 	audit_write(&v, &body);
 	if (!buf_ok(&body))
 		FAIL(e, NOMEM, "no memory for a record of the log");
 	TRY(signer_add_event(s, LOG_AUDIT, buf_bytes(&body), e));
 	(void)snprintf(who, sizeof who, "%u", (unsigned)uid);
 	event(EVENT_NOTICE, "operator.action", { "action", v.action }, { "detail", v.detail }, EVENT_STR("uid", who));
+	return ERR_OK;
+}
+
+/* What an operator does elsewhere. */
+enum err_code operate_audit(struct signer *s, struct arena *a, const struct operator_request *r, struct json_out *w, struct err *e)
+{
+	(void)a;
+	if (!r->action.ptr || r->action.len == 0)
+		FAIL(e, CONFIG, "action says what was done: 1 to %d characters", AUDIT_ACTION_MAX);
+	TRY(log_audit(s, r->uid, r->action, r->detail.ptr ? r->detail : BYTES_LIT(""), e));
 	json_put_member_uint(w, "record", log_position(s->log).chain.sequence);
 	return ERR_OK;
 }
 
+/* The limits are the front's; what an operator does to them stands in the log before the front hears it. */
+enum err_code operate_limits_reset(struct signer *s, struct arena *a, const struct operator_request *r, struct json_out *w, struct err *e)
+{
+	if (!r->what.ptr || !r->value.ptr || r->what.len == 0 || r->value.len == 0)
+		FAIL(e, CONFIG, "what names the limit, value what it counts for");
+	if (s->news.n_resets == RESETS_MAX)
+		FAIL(e, BUSY, "too many at once: try again in a moment");
+	struct bytes detail = arena_fmt(a, "%.*s %.*s", BYTES_FMT(r->what), BYTES_FMT(r->value));
+	if (!detail.ptr)
+		FAIL(e, NOMEM, "no memory");
+	TRY(log_audit(s, r->uid, BYTES_LIT("limits-reset"), detail, e));
+	struct limits_reset *n = &s->news.resets[s->news.n_resets++];
+	(void)snprintf(n->limit, sizeof n->limit, "%.*s", BYTES_FMT(r->what));
+	(void)snprintf(n->key, sizeof n->key, "%.*s", BYTES_FMT(r->value));
+	json_put_member_uint(w, "record", log_position(s->log).chain.sequence);
+	return ERR_OK;
+}
+
+static enum err_code unknown_command(struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf names = buf_new(1024);
+
+	for (size_t i = 0; i < COMMANDS; i++)
+		buf_add_fmt(&names, "%s%s", i ? ", " : "", commands[i].name);
+	FAIL(e, CONFIG, "unknown command; there are %.*s", BYTES_FMT(buf_bytes(&names)));
+}
+
 static enum err_code operate(struct signer *s, struct arena *a, struct bytes line, uint32_t uid, struct json_out *w, struct err *e)
 {
-	struct request r = { .command = BYTES_NONE };
+	struct operator_request r = { .command = BYTES_NONE };
 
 	TRY(json_read(a, line, "the request", request_fields, sizeof request_fields / sizeof *request_fields, &r, e));
-	if (bytes_eq_str(r.command, "eab-add"))
-		return add(s, &r, uid, w, e);
-	if (bytes_eq_str(r.command, "eab-list"))
-		return list(s, &r, w, e);
-	if (bytes_eq_str(r.command, "eab-expire"))
-		return expire(s, &r, uid, w, e);
-	if (bytes_eq_str(r.command, "eab-revoke"))
-		return revoke(s, &r, uid, w, e);
-	if (bytes_eq_str(r.command, "audit"))
-		return audit(s, &r, uid, w, e);
-	FAIL(e, CONFIG, "unknown command; eab-add, eab-list, eab-expire, eab-revoke and audit are known");
+	r.uid = uid;
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (bytes_eq_str(r.command, commands[i].name))
+			return commands[i].run(s, a, &r, w, e);
+	return unknown_command(e);
 }
 
 enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, struct buf *answer, struct err *e)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 8u << 20);
 	struct json_out w = json_out_to(answer);
 	struct err why = { 0 };
 
@@ -256,4 +129,30 @@ enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, 
 	}
 	json_end_object(&w);
 	return ERR_OK;
+}
+
+void signer_news(struct signer *s, bool all, struct signer_news *ret)
+{
+	struct news *n = &s->news;
+	uint64_t from = all ? 0 : n->told;
+
+	if (n->n_revoked - from > REVOKED_NEW_MAX)
+		from = n->n_revoked - REVOKED_NEW_MAX;
+	ret->blocks = n->blocks || all;
+	ret->n_revoked = 0;
+	for (; from < n->n_revoked; from++)
+		ret->revoked[ret->n_revoked++] = n->revoked[from % REVOKED_NEW_MAX];
+	memcpy(ret->resets, n->resets, n->n_resets * sizeof *n->resets);
+	ret->n_resets = n->n_resets;
+	n->told = n->n_revoked;
+	n->n_resets = 0;
+	n->blocks = false;
+}
+
+bool signer_blocks_part(struct signer *s, size_t *at, struct buf *out)
+{
+	if (*at > 0 && *at >= blocks_count(s->blocks))
+		return false;
+	blocks_write(s->blocks, at, out);
+	return true;
 }

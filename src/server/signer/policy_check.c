@@ -50,6 +50,7 @@ enum err_code policy_check(const struct signer *s, const struct evidence *v, str
 	for (size_t i = 0; i < v->n_identifiers; i++) {
 		TRY(check_kind(v->profile, &v->identifiers[i], e));
 		TRY(name_policy_judge(&s->policy, &v->identifiers[i], e));
+		TRY(blocks_judge_name(s->blocks, &v->identifiers[i], e));
 		if (key)
 			TRY(eab_key_allows_name(key, &v->identifiers[i], e));
 	}

@@ -68,6 +68,9 @@ static enum err_code check_kind(const struct check *k, const struct receipt *r, 
 	/* What a control receipt covers, identifier type x method x scope, is acme/challenge.def's to say (DESIGN §2). */
 	if (!challenge_type_covers(r->method, r->identifier.type, r->scope == SCOPE_WILDCARD))
 		FAIL(e, CONFIRM, "a control receipt of a scope that its method does not cover");
+	if (blocks_methods(k->s->blocks) >> r->method & 1)
+		FAIL(e, UNAUTHORIZED, "this CA's operator has switched %s off: show control of the names in another way",
+		    challenge_type_name(r->method));
 	if (!(k->v->profile->challenges >> r->method & 1))
 		FAIL(e, CONFIRM, "a control receipt by %s, which the profile does not take", challenge_type_name(r->method));
 	if (!bytes_eq(r->domain, r->identifier.value))

@@ -149,7 +149,6 @@ enum err_code audit_read(const struct record *r, struct audit *ret, struct err *
 	return ERR_OK;
 }
 
-/* A VOID is one too: its serial stands revoked. */
 void issuer_event_write(const struct issuer_event *v, struct buf *out)
 {
 	wire_put_bytes(out, v->name);
@@ -172,9 +171,38 @@ enum err_code issuer_event_read(const struct record *r, struct issuer_event *ret
 	return ERR_OK;
 }
 
+void block_event_write(const struct block_event *v, struct buf *out)
+{
+	wire_put_u8(out, v->on ? 1 : 2);
+	wire_put_u8(out, (uint8_t)v->block.kind);
+	wire_put_bytes(out, v->block.value);
+	wire_put_bytes(out, v->block.reason);
+	wire_put_u32(out, v->block.uid);
+}
+
+enum err_code block_event_read(const struct record *r, struct block_event *ret, struct err *e)
+{
+	struct wire w = wire_of(r->body);
+	struct block_event v = { 0 };
+
+	uint8_t on = wire_u8(&w);
+	v.on = on == 1;
+	v.block.kind = (enum block_kind)wire_u8(&w);
+	v.block.value = wire_bytes(&w, BLOCK_VALUE_MAX);
+	v.block.reason = wire_bytes(&w, BLOCK_REASON_MAX);
+	v.block.uid = wire_u32(&w);
+	v.block.since_ms = r->time_ms;
+	TRY(wire_end(&w, "a block's record", e));
+	if (on < 1 || on > 2 || v.block.kind < BLOCK_KEY || v.block.kind >= BLOCK__MAX || v.block.value.len == 0)
+		FAIL(e, MALFORMED, "a record that blocks nothing that is known");
+	*ret = v;
+	return ERR_OK;
+}
+
+/* A VOID is one too: its serial stands revoked. */
 bool log_type_is_event(unsigned type)
 {
-	return type == LOG_VOID || (type >= LOG_REVOKE && type <= LOG_ISSUER);
+	return type == LOG_VOID || (type >= LOG_REVOKE && type <= LOG_ISSUER) || type == LOG_BLOCK;
 }
 
 enum err_code event_check(const struct record *r, struct err *e)
@@ -184,6 +212,7 @@ enum err_code event_check(const struct record *r, struct err *e)
 	struct crl_made crl;
 	struct eab_event eab;
 	struct issuer_event issuer;
+	struct block_event block;
 	struct voided voided;
 
 	switch (r->type) {
@@ -201,6 +230,8 @@ enum err_code event_check(const struct record *r, struct err *e)
 		return eab_event_read(r, &eab, e);
 	case LOG_ISSUER:
 		return issuer_event_read(r, &issuer, e);
+	case LOG_BLOCK:
+		return block_event_read(r, &block, e);
 	}
 	FAIL(e, MALFORMED, "record %llu is no event", (unsigned long long)r->sequence);
 }

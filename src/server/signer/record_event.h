@@ -4,6 +4,7 @@
 #define CHANCERY_SERVER_SIGNER_RECORD_EVENT_H
 
 #include "jose/jwk.h"
+#include "server/blocks.h"
 #include "server/signer/record.h"
 
 /* REVOKE */
@@ -75,6 +76,14 @@ struct issuer_event {
 #define ISSUER_PEM_MAX 65536
 void issuer_event_write(const struct issuer_event *v, struct buf *out);
 enum err_code issuer_event_read(const struct record *r, struct issuer_event *ret, struct err *e) MUST_USE;
+
+/* BLOCK */
+struct block_event {
+	bool on; /* false: it is blocked no more */
+	struct block block;
+};
+void block_event_write(const struct block_event *v, struct buf *out);
+enum err_code block_event_read(const struct record *r, struct block_event *ret, struct err *e) MUST_USE;
 
 /* Whether records of this type are events: recalled one by one, in their order, at every start. */
 bool log_type_is_event(unsigned type);

@@ -65,12 +65,24 @@ static enum err_code close_key(struct signer *s, const struct revocation *v, str
 	return set_add(s->compromised, v->spki_digest, e);
 }
 
+/* The database learns of what clients revoke by the answer to their request; of this by a notice. */
+static void add_news(struct signer *s, const struct revocation *v)
+{
+	struct revoked_new *n = &s->news.revoked[s->news.n_revoked++ % REVOKED_NEW_MAX];
+
+	memcpy(n->serial, v->serial, sizeof n->serial);
+	n->time_s = v->time_s;
+	n->reason = v->reason;
+}
+
 enum err_code revoked_take(struct signer *s, const struct record *r, struct err *e)
 {
 	struct revocation v;
 
 	TRY(revocation_read(r, &v, e));
 	TRY(close_key(s, &v, e));
+	if (v.by == REVOKED_BY_OPERATOR)
+		add_news(s, &v);
 	struct revoked_entry n = { .time_s = v.time_s, .not_after_s = v.not_after_s, .reason = v.reason };
 	memcpy(n.serial, v.serial, sizeof n.serial);
 	return add(s, v.issuer, &n, e);

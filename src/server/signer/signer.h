@@ -9,6 +9,8 @@
 #include "server/messages.h"
 #include "server/settings.h"
 
+#define RESETS_MAX 8
+
 struct signer;
 
 /* Makes the files of a new signer in the empty folder `dir`: identity, issuers/main/, log.key, log/ with the first segment, whose first
@@ -87,6 +89,19 @@ enum err_code signer_round(struct signer *s, struct arena *a, struct signer_requ
 /* An operator's line of JSON (docs/protocol/operators.md) by the user uid; appends the answer, also to what is wrong, without a line feed.
  * The answer to a new key holds its secret. Fails when the process must end. */
 enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, struct buf *answer, struct err *e) MUST_USE;
+
+/* What operators have done since the last call and the front is to hear. all: everything that it may not know, for a new front; a mass of
+ * revocations is cut to the newest REVOKED_NEW_MAX of each call. */
+struct signer_news {
+	bool blocks; /* signer_blocks_part() has another list */
+	struct revoked_new revoked[REVOKED_NEW_MAX];
+	size_t n_revoked;
+	struct limits_reset resets[RESETS_MAX];
+	size_t n_resets;
+};
+void signer_news(struct signer *s, bool all, struct signer_news *ret);
+/* BLOCKS's body from entry *at on; false: there is no more. The first has *at 0. */
+bool signer_blocks_part(struct signer *s, size_t *at, struct buf *out);
 
 struct signer_counts {
 	uint64_t rollovers, deactivated, bound; /* accounts, of the whole log */

@@ -6,6 +6,7 @@
 #include "jose/jwk.h"
 #include "jose/jws.h"
 #include "pki/csr.h"
+#include "server/blocks.h"
 #include "server/signer/accounts.h"
 #include "server/signer/eab.h"
 #include "server/signer/entries.h"
@@ -106,6 +107,15 @@ struct ca_issuer {
 	struct responder responder;
 };
 
+/* What operators have done and the front is to hear. */
+struct news {
+	bool blocks;                                 /* the list is another one */
+	struct revoked_new revoked[REVOKED_NEW_MAX]; /* a ring */
+	uint64_t n_revoked, told;                    /* how many there ever were; and how many of them the front has heard of */
+	struct limits_reset resets[RESETS_MAX];
+	size_t n_resets;
+};
+
 struct signer {
 	int dir, log_dir;
 	struct identity identity;
@@ -122,6 +132,8 @@ struct signer {
 	struct settings settings;  /* a copy of our own */
 	struct name_policy policy; /* the settings' rules */
 	struct blocked *blocked;   /* the process's; NULL: no key is */
+	struct blocks *blocks;     /* what operators have blocked, by the log */
+	struct news news;
 	struct accounts *accounts;
 	struct eab_keys *eab;
 	struct log *log;
@@ -255,6 +267,9 @@ struct request_row {
 	request_prepare *prepare; /* NULL: issue.c's own */
 };
 extern const struct request_row request_rows[REQUEST__MAX];
+
+/* operate_block.c: BLOCK. */
+enum err_code block_take(struct signer *s, const struct record *r, struct err *e) MUST_USE;
 
 /* account.c: requests of the front, and what the log says of accounts and of external account keys. */
 request_prepare rollover_prepare, deactivate_prepare, bind_prepare;
