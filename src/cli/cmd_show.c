@@ -220,8 +220,12 @@ static void print_head(const struct showing *k)
 {
 	const struct evidence *v = k->v;
 
-	printf("%s%s\n", k->serial, v->intent.tls ? ", the CA's own TLS certificate" : "");
-	line("profile", v->intent.profile);
+	printf("%s%s\n", k->serial,
+	    v->intent.ocsp  ? ", a key that signs OCSP answers"
+	    : v->intent.tls ? ", the CA's own TLS certificate"
+			    : "");
+	if (v->intent.profile.len)
+		line("profile", v->intent.profile);
 	if (v->certificate.len)
 		print_certificate(k);
 	else

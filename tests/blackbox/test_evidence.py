@@ -5,6 +5,7 @@ import os
 import random
 import re
 import struct
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 import log_reader
 import schemas
 from acme_raw import Client, Key, b64, certificates
-from harness import running_ca
+from harness import free_port, running_ca
 from log_writer import rewrite
 
 CHECKS = {"log", "intent", "issuer", "finalize", "order", "new-order", "csr", "names", "receipts", "mac", "lint"}
@@ -65,7 +66,9 @@ class World:
 
 @pytest.fixture(scope="module")
 def world():
-    with running_ca() as ca:
+    port = free_port()
+    with running_ca("--publish-url", f"http://127.0.0.1:{port}", "--publish-listen", f"127.0.0.1:{port}") as ca:
+        ca.publish = f"http://127.0.0.1:{port}"
         yield World(ca)
         if ca.process.poll() is not None:
             ca.start()
@@ -138,6 +141,19 @@ def test_the_certificate_of_the_ca_itself(world):
     shown = world.show(serial)
     assert shown["own"] and "account" not in shown
     assert outcomes(shown) == dict.fromkeys({"log", "intent", "issuer", "csr", "names", "lint"}, "holds")
+
+
+def test_a_key_for_ocsp_answers(world, tmp_path):
+    issuer = tmp_path / "issuer.pem"
+    issuer.write_text(world.plain.split("-----END CERTIFICATE-----\n", 1)[1])
+    leaf = tmp_path / "leaf.pem"
+    leaf.write_text(world.plain)
+    said = subprocess.run(["openssl", "ocsp", "-issuer", issuer, "-cert", leaf, "-url", world.ca.publish + "/ocsp", "-CAfile", world.ca.root, "-no_nonce"],
+                          capture_output=True, text=True)
+    assert "leaf.pem: good" in said.stdout, said.stdout + said.stderr
+    (serial,) = [r["serial"] for r in json.loads(world.command("log", "list", "--type", "ocsp-intent", "--json").stdout)["records"]]
+    shown = world.show(serial)
+    assert shown["own"] and outcomes(shown) == dict.fromkeys({"log", "intent", "issuer"}, "holds")
 
 
 @pytest.mark.parametrize("what, says", [

@@ -138,7 +138,7 @@ void said_add(struct attacker *w, struct said *s, const struct message *m)
 {
 	struct issued i;
 
-	if (m->type == MESSAGE_CRL_NEW)
+	if (m->type == MESSAGE_CRL_NEW || m->type == MESSAGE_BLOCKS)
 		return; /* no answer to anything */
 	if (m->type == MESSAGE_REFUSED) {
 		s->refused++;

@@ -156,6 +156,8 @@ static void say_hello(struct ground *g, struct bytes checkpoint)
 	assert_true(m.body.len > INSTANCE_SIZE);
 	assert_memory_equal(m.body.ptr, g->w.identity.instance, INSTANCE_SIZE);
 	await_list(g);
+	m = await(g->front, MESSAGE_BLOCKS);
+	assert_true(bytes_eq(m.body, BYTES_LIT("\1\0\0"))); /* nothing is blocked */
 }
 
 static void begin(struct ground *g)

@@ -361,6 +361,32 @@ static void issuers_are_as_documented(void **state)
 	assert_true(bytes_eq_str(back.name, "second") && bytes_eq_str(back.root_pem, "root") && back.uid == 1000);
 }
 
+static void blocks_are_as_documented(void **state)
+{
+	CLEANUP(buf_free_p) struct buf got = buf_new(1024), want = buf_new(1024);
+	struct block_event v = { .block = { .kind = BLOCK_NAME,
+				     .value = BYTES_LIT("bad.example"),
+				     .reason = BYTES_LIT("why"),
+				     .uid = 1000 } },
+			   back;
+	struct err e = { 0 };
+
+	(void)state;
+	block_event_write(&v, &got);
+	wire_put_u8(&want, 2); /* unblocked */
+	wire_put_u8(&want, 2);
+	wire_put_bytes(&want, BYTES_LIT("bad.example"));
+	wire_put_bytes(&want, BYTES_LIT("why"));
+	wire_put_u32(&want, 1000);
+	holds_event(LOG_BLOCK, &got, &want, 0);
+	struct record r = record_of(LOG_BLOCK, &got);
+	assert_int_equal(block_event_read(&r, &back, &e), ERR_OK);
+	assert_true(!back.on && back.block.kind == BLOCK_NAME && bytes_eq_str(back.block.value, "bad.example") && back.block.uid == 1000);
+	got.ptr[1] = BLOCK__MAX;
+	r = record_of(LOG_BLOCK, &got);
+	assert_int_equal(block_event_read(&r, &back, &e), ERR_MALFORMED);
+}
+
 static void serials_carry_their_time(void **state)
 {
 	uint8_t a[SERIAL_SIZE], b[SERIAL_SIZE];
@@ -386,7 +412,8 @@ static void types_have_names(void **state)
 	assert_null(log_type_name(0));
 	assert_string_equal(log_type_name(LOG_EAB), "eab");
 	assert_string_equal(log_type_name(LOG_ISSUER), "issuer");
-	assert_null(log_type_name(15));
+	assert_string_equal(log_type_name(LOG_BLOCK), "block");
+	assert_null(log_type_name(17));
 }
 
 static int init(void **state)
@@ -409,6 +436,7 @@ int main(void)
 		cmocka_unit_test(account_events_are_as_documented),
 		cmocka_unit_test(lists_and_keys_are_as_documented),
 		cmocka_unit_test(issuers_are_as_documented),
+		cmocka_unit_test(blocks_are_as_documented),
 		cmocka_unit_test(serials_carry_their_time),
 		cmocka_unit_test(types_have_names),
 	};
