@@ -200,6 +200,10 @@ static bool begin_request(struct conn *c, size_t head_len)
 		conn_refuse_bad(c, fault);
 		return true;
 	}
+	if (r->head.encoded_slash && !s->limits.encoded_slashes) {
+		conn_refuse_bad(c, (struct http_fault){ 400, "the request target has an encoded slash" });
+		return true;
+	}
 	if (r->head.content_length > s->limits.body_bytes) {
 		conn_refuse_bad(c, (struct http_fault){ 413, "the body is too large" });
 		return true;

@@ -115,7 +115,7 @@ static bool take_percent(struct bytes b, size_t *i, uint8_t *ret, struct http_fa
 }
 
 /* One segment: from *i, behind its '/', to the next one or the end. "." and ".." are refused also where they are encoded. */
-static bool check_segment(struct bytes path, size_t *i, struct http_fault *f)
+static bool check_segment(struct bytes path, size_t *i, bool *encoded_slash, struct http_fault *f)
 {
 	size_t dots = 0, others = 0;
 
@@ -124,8 +124,9 @@ static bool check_segment(struct bytes path, size_t *i, struct http_fault *f)
 		if (c == '%') {
 			if (!take_percent(path, i, &c, f))
 				return false;
-			if (c == '/' || c == '\\')
-				return refuse(f, 400, "the request target has an encoded slash");
+			if (c == '\\')
+				return refuse(f, 400, "the request target has an encoded backslash");
+			*encoded_slash = *encoded_slash || c == '/';
 		} else if (is_pchar(c)) {
 			(*i)++;
 		} else {
@@ -141,11 +142,11 @@ static bool check_segment(struct bytes path, size_t *i, struct http_fault *f)
 	return true;
 }
 
-static bool check_path(struct bytes path, struct http_fault *f)
+static bool check_path(struct bytes path, bool *encoded_slash, struct http_fault *f)
 {
 	for (size_t i = 0; i < path.len;) {
 		i++; /* the slash: the caller saw the first, check_segment stops at the others */
-		if (!check_segment(path, &i, f))
+		if (!check_segment(path, &i, encoded_slash, f))
 			return false;
 	}
 	return true;
@@ -195,7 +196,7 @@ static bool parse_target(struct bytes target, struct http_head *h, struct bytes 
 		return false;
 	struct bytes path = target, query = BYTES_NONE;
 	bytes_split(target, '?', &path, &query);
-	if (!check_path(path, f) || !check_query(query, f))
+	if (!check_path(path, &h->encoded_slash, f) || !check_query(query, f))
 		return false;
 	h->path = path;
 	h->query = query;

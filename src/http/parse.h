@@ -22,7 +22,8 @@ struct http_head {
 	struct bytes host;
 	struct bytes content_type, user_agent, origin, accept, if_none_match; /* ptr NULL when absent; visible ASCII, space and tab only */
 	bool http10;
-	bool close; /* the client asked for it */
+	bool close;         /* the client asked for it */
+	bool encoded_slash; /* the path has a %2F: to be refused by whoever would read it as a slash */
 	bool expect_continue;
 	bool has_length, chunked; /* never both */
 	uint64_t content_length;

@@ -64,6 +64,7 @@ struct http_limits {
 	unsigned header_bytes;                             /* request line and fields: 16384 */
 	unsigned body_bytes;                               /* 65536 */
 	unsigned requests_per_connection;                  /* then Connection: close */
+	bool encoded_slashes; /* %2F in a path is taken and left to the handler (OCSP by GET, RFC 6960 appendix A.1); else 400 */
 };
 extern const struct http_limits http_limits_default;
 

@@ -96,6 +96,7 @@ struct row {
 static const struct row bad_rows[] = {
 	{ "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n" GET("/echo"), 400 },
 	{ "GET /../x HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+	{ "GET /a%2Fecho HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
 	{ "GET / HTTP/1.1\nHost: a\n\n", 400 },
 	{ "\r\n" GET("/echo"), 400 },
 	{ "\x16\x03\x01", 400 },
