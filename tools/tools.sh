@@ -40,3 +40,15 @@ need_zlint() {
 	ZLINT=$CACHE/bin/zlint-$ZLINT_VERSION
 	export ZLINT
 }
+
+# need_relying: sets RELYING: tests/relying, what Go's crypto/x509 says of certificates, lists and answers.
+need_relying() {
+	RELYING=$CACHE/bin/relying-$(cat tests/relying/go.sum tests/relying/main.go | sha256sum | cut -c1-12)
+	export RELYING
+	[ -x "$RELYING" ] && return 0
+	go=$(go_program) || die "tests/relying needs Go 1.24 or newer, which could not be had."
+	say "Building tests/relying"
+	mkdir -p "$CACHE/bin"
+	(cd tests/relying && CGO_ENABLED=0 "$go" build -o "$RELYING" .) >"$CACHE/relying.log" 2>&1 ||
+		{ tail -n 20 "$CACHE/relying.log" >&2; die "tests/relying could not be built."; }
+}
