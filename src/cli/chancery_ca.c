@@ -4,6 +4,7 @@
 #include "cli/cmd_backup.h"
 #include "cli/cmd_block.h"
 #include "cli/cmd_eab.h"
+#include "cli/cmd_find.h"
 #include "cli/cmd_issuer.h"
 #include "cli/cmd_log.h"
 #include "cli/cmd_root.h"
@@ -271,6 +272,13 @@ static const struct cli_command commands[] = {
 	{ "eab", "add | list | expire KID | revoke KID",
 	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
 	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
+	{ "certificates", "[SERIAL|FILE]",
+	    "Certificates, the newest first: the one that is named, or those that the options tell; what several say must all be true. The server must run.",
+	    certificates_options, CERTIFICATES_OPTIONS, 0, 1, cmd_certificates },
+	{ "orders", "", "Orders, the newest first, all or those that the options tell. The server must run.", orders_options,
+	    ORDERS_OPTIONS, 0, 0, cmd_orders },
+	{ "accounts", "[ID|URL]", "Accounts: the one that is named, all, or those that the options tell. The server must run.",
+	    accounts_options, ACCOUNTS_OPTIONS, 0, 1, cmd_accounts },
 	{ "revoke", "[SERIAL|FILE...]",
 	    "Revokes certificates: those that are named, or all that the options tell, which are looked for in the signer's log (as root or the files' owner). What "
 	    "several options say must all be true. More than one is asked about first. The server must run.",

@@ -2,7 +2,7 @@
 
 #include "base/codec.h"
 #include "base/json.h"
-#include "cli/ask_signer.h"
+#include "cli/ask.h"
 #include "cli/ca_config.h"
 #include "cli/passphrase.h"
 #include "crypto/seal.h"
@@ -58,8 +58,8 @@ static void finish(struct json_out *w)
 /* NOT_FOUND: no server runs. */
 static enum err_code ask_for_record(const struct settings *s, const struct cli *c, struct err *e)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, SIGNER_ANSWER_MAX);
-	CLEANUP(buf_free_p) struct buf line = buf_new(SIGNER_LINE_MAX), answer = buf_new(SIGNER_ANSWER_MAX);
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, ASK_ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf line = buf_new(ASK_LINE_MAX), answer = buf_new(ASK_ANSWER_MAX);
 	struct json_out w = json_out_to(&line);
 
 	if (!a)

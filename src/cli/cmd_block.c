@@ -2,7 +2,7 @@
 
 #include "base/codec.h"
 #include "base/json.h"
-#include "cli/ask_signer.h"
+#include "cli/ask.h"
 #include "cli/ca_config.h"
 #include "cli/key_arg.h"
 #include "cli/moment.h"
@@ -185,7 +185,7 @@ static int run(struct cli *c, enum err_code (*command)(struct work *w, struct er
 
 	if (!w)
 		return EXIT_FAILED;
-	*w = (struct work){ .c = c, .a = a, .request = buf_new(SIGNER_LINE_MAX), .answer = buf_new(SIGNER_ANSWER_MAX) };
+	*w = (struct work){ .c = c, .a = a, .request = buf_new(ASK_LINE_MAX), .answer = buf_new(ASK_ANSWER_MAX) };
 	enum err_code rc = ca_config_read(c, a, &w->settings, &e);
 	if (rc == ERR_OK)
 		rc = command(w, &e);

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/ask_signer.h"
+#include "cli/ask.h"
 #include "cli/ca_config.h"
 #include "server/parent/config_check.h"
 
@@ -142,7 +142,7 @@ static void print_new(const struct settings *s, const struct key *k)
 
 static enum err_code run_add(const struct cli *c, const struct settings *s, struct arena *a, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new_secret(SIGNER_ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new_secret(ASK_ANSWER_MAX);
 	struct json_out w = json_out_to(&request);
 	struct key k;
 
@@ -213,7 +213,7 @@ static enum err_code print_page(struct arena *a, struct bytes keys, bool json, b
 /* One page of the list: the keys behind the last one that was shown. */
 static enum err_code ask_page(const struct settings *s, struct arena *a, struct bytes after, struct list *ret, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(SIGNER_ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(ASK_ANSWER_MAX);
 	struct json_out w = json_out_to(&request);
 
 	json_put_object(&w);
@@ -253,7 +253,7 @@ static enum err_code run_list(const struct cli *c, const struct settings *s, str
 static enum err_code end_key(
     const struct cli *c, const struct settings *s, struct arena *a, const char *command, const char *sentence, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(SIGNER_ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf request = buf_new(16384), answer = buf_new(ASK_ANSWER_MAX);
 	struct json_out w = json_out_to(&request);
 	struct key k;
 

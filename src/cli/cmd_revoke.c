@@ -2,7 +2,7 @@
 
 #include "base/codec.h"
 #include "base/json.h"
-#include "cli/ask_signer.h"
+#include "cli/ask.h"
 #include "cli/ca_config.h"
 #include "cli/confirm.h"
 #include "cli/key_arg.h"
@@ -328,7 +328,7 @@ static enum err_code take_answer(struct work *w, struct bytes answer, size_t fro
 
 static enum err_code revoke_some(struct work *w, size_t from, size_t n, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf request = buf_new(SIGNER_LINE_MAX), answer = buf_new(SIGNER_ANSWER_MAX);
+	CLEANUP(buf_free_p) struct buf request = buf_new(ASK_LINE_MAX), answer = buf_new(ASK_ANSWER_MAX);
 	const char *detail = cli_value(w->c, "detail", NULL);
 	struct json_out j = json_out_to(&request);
 	char serial[HEX_LEN(SERIAL_SIZE) + 1];

@@ -33,10 +33,11 @@ struct front {
 	struct tokens *tokens;
 	struct peer *validator, *signer;
 	struct validations *validations;
-	atomic_uint rechecking;          /* orders whose CAA is being looked at again */
-	atomic_bool finalize_later;      /* orders are in processing that the signer could not take */
-	struct publish *publish;         /* NULL: nothing is published */
-	struct admin *admin;             /* NULL: nobody monitors */
+	atomic_uint rechecking;     /* orders whose CAA is being looked at again */
+	atomic_bool finalize_later; /* orders are in processing that the signer could not take */
+	struct publish *publish;    /* NULL: nothing is published */
+	struct admin *admin;        /* NULL: nobody monitors */
+	struct questions *questions;
 	_Atomic bool signer_hello;       /* the signer has answered HELLO on its present channel */
 	_Atomic int64_t tls_not_after_s; /* of our own certificate; 0: none */
 	_Atomic int64_t tls_not_before_s;

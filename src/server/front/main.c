@@ -11,6 +11,7 @@
 #include "server/front/limits_state.h"
 #include "server/front/notices.h"
 #include "server/front/publish.h"
+#include "server/front/questions.h"
 #include "server/front/request.h"
 #include "server/front/terms.h"
 #include "server/front/tls.h"
@@ -49,6 +50,7 @@ struct control {
 	struct database_file database;
 	struct retired *retired;
 	int wake;
+	int questions; /* listens for operators; -1: none */
 	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX], admin_listeners[LISTENERS_MAX];
 	size_t n_listeners, n_publish, n_admin;
 	int64_t tls_looked_ms, limits_saved_ms, driven_ms;
@@ -273,6 +275,10 @@ static enum err_code parent_message(struct control *c, const struct message *m, 
 		return take_listener(c->publish_listeners, &c->n_publish, m->fd, e);
 	case MESSAGE_LISTENER_ADMIN:
 		return take_listener(c->admin_listeners, &c->n_admin, m->fd, e);
+	case MESSAGE_LISTENER_QUESTIONS:
+		close_p(&c->questions);
+		c->questions = m->fd;
+		return ERR_OK;
 	case MESSAGE_METRICS:
 		if (c->f.admin)
 			admin_take(c->f.admin, m);
@@ -424,7 +430,7 @@ static enum err_code start(struct control *c, struct err *e)
 	TRY(limits_state_load(f, e));
 	TRY(http_server_new(&limits, front_handle, front_server_problem, f, &f->http, e));
 	while (c->n_listeners < f->settings->listen.n || c->n_publish < f->settings->publish_listen.n ||
-	       c->n_admin < f->settings->admin_listen.n)
+	       c->n_admin < f->settings->admin_listen.n || c->questions < 0)
 		TRY(loop_once(c, TICK_MS, e));
 	for (size_t i = 0; i < c->n_listeners; i++)
 		TRY(http_server_listen(f->http, c->listeners[i], true, e));
@@ -432,6 +438,7 @@ static enum err_code start(struct control *c, struct err *e)
 	TRY(http_server_start(f->http, e));
 	TRY(start_publish(c, e));
 	TRY(start_admin(c, e));
+	TRY(questions_start(f, &c->questions, &f->questions, e));
 	c->started = true;
 	c->limits_saved_ms = clock_monotonic_ms();
 	c->tls_looked_ms = c->limits_saved_ms - TLS_EVERY_MS;
@@ -459,6 +466,8 @@ static void end_http(struct control *c)
 	pthread_t stopper;
 	struct err e = { 0 };
 
+	questions_stop(c->f.questions);
+	c->f.questions = NULL;
 	admin_stop(c->f.admin, 0);
 	http_server_hold(c->f.http);
 	if (pthread_create(&stopper, NULL, stop_http, c) != 0) {
@@ -512,7 +521,7 @@ static void end(struct control *c)
 
 int main(void)
 {
-	static struct control c;
+	static struct control c = { .questions = -1 };
 	struct err e = { 0 };
 
 	enum err_code rc = prepare(&c, &e);

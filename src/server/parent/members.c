@@ -93,7 +93,7 @@ static enum err_code prepare_listeners(struct family *f, struct err *e)
 
 enum err_code family_prepare(struct family *f, const struct settings *s, struct err *e)
 {
-	*f = (struct family){ .settings = s, .signer_socket.fd = -1 };
+	*f = (struct family){ .settings = s, .signer_socket.fd = -1, .front_socket.fd = -1 };
 	for (unsigned i = 0; i < PROCESS__MAX; i++)
 		f->members[i] = (struct member){ .who = (enum process)i, .executable = -1, .folder = -1 };
 	TRY(prepare_member(f, PROCESS_FRONT, s->user_front, e));
@@ -104,12 +104,14 @@ enum err_code family_prepare(struct family *f, const struct settings *s, struct 
 
 enum err_code family_operators(struct family *f, struct err *e)
 {
+	TRY(operators_listen(f->settings, SOCKET_FRONT, &f->front_socket, e));
 	return operators_listen(f->settings, SOCKET_SIGNER, &f->signer_socket, e);
 }
 
 void family_free(struct family *f)
 {
 	operators_close(&f->signer_socket);
+	operators_close(&f->front_socket);
 	for (size_t i = 0; i < f->n_listeners; i++)
 		close(f->listeners[i]);
 	for (size_t i = 0; i < f->n_publish; i++)
@@ -205,7 +207,7 @@ static enum err_code send_listeners(struct family *f, struct err *e)
 		TRY(channel_send_fd(front, MESSAGE_LISTENER_PUBLISH, 0, f->settings->publish_listen.v[i], f->publish[i], e));
 	for (size_t i = 0; i < f->n_admin; i++)
 		TRY(channel_send_fd(front, MESSAGE_LISTENER_ADMIN, 0, f->settings->admin_listen.v[i], f->admin[i], e));
-	return ERR_OK;
+	return channel_send_fd(front, MESSAGE_LISTENER_QUESTIONS, 0, BYTES_NONE, f->front_socket.fd, e);
 }
 
 /* A new pair of sockets between two that both run. The one who was there before drops its old end. */

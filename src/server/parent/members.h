@@ -35,6 +35,7 @@ struct family {
 	    admin[LISTENERS_MAX]; /* of front.listen, publish.listen, admin.listen, in their order */
 	size_t n_listeners, n_publish, n_admin;
 	struct operators_socket signer_socket; /* the signer listens on it */
+	struct operators_socket front_socket;  /* the front on this one */
 };
 
 /* Opens executables, folders, users and listening sockets (but for the operators'): whatever is missing is said here, before anything runs. */

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #define SOCKET_CONTROL "control.sock" /* the parent's own: control.h */
+#define SOCKET_FRONT   "front.sock"   /* the front's: what its database has */
 #define SOCKET_SIGNER  "signer.sock"  /* the signer's: docs/protocol/operators.md */
 
 struct operators_socket {

@@ -120,6 +120,13 @@ struct store_order_list {
 enum err_code store_list_orders(struct store *s, struct arena *a, const uint8_t account[STORE_ACCOUNT_ID], const uint8_t *before,
     size_t max, int64_t now_s, struct store_order_list *ret, struct err *e) MUST_USE;
 
+/* Ids of a table, the highest first: of certificates and orders the newest. before: the last id of the page before; NULL: the first page. ids:
+ * room for max of store_id_size(). Fewer than max: there are no more. */
+enum store_table { STORE_CERTIFICATES, STORE_ORDERS, STORE_ACCOUNTS, STORE_TABLE__MAX };
+size_t store_id_size(enum store_table t);
+enum err_code store_scan(
+    struct store *s, enum store_table table, const uint8_t *before, size_t max, uint8_t *ids, size_t *ret_n, struct err *e) MUST_USE;
+
 /* Makes the account unless there is one with this id, or its key is or was an account's: *ret_made tells. */
 enum err_code store_add_account(struct store *s, const struct store_account *account, bool *ret_made, struct err *e) MUST_USE;
 /* Changes of a valid account; UNAUTHORIZED when it is not valid any more. Terms: what was agreed to. */
