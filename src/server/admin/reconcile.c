@@ -114,6 +114,7 @@ static enum err_code compare_and_repair(struct work *w, struct reconcile_report 
 
 static enum err_code run(struct work *w, bool with_repair, struct reconcile_report *ret, struct err *e)
 {
+	w->scope.kept_s = clock_wall_ms() / 1000 - (int64_t)w->settings->keep;
 	TRY(place_open(w->settings, PROCESS_FRONT, &w->front, e));
 	TRY(place_open(w->settings, PROCESS_SIGNER, &w->signer, e));
 	TRY(place_busy(&w->signer, &ret->running, e));

@@ -24,6 +24,8 @@ struct front {
 	struct blocks *blocks;                      /* what operators have blocked, as the signer says */
 	struct limits *limits;
 	atomic_bool limits_saving;
+	atomic_bool dropping, ending; /* what has ended is being dropped; the process is about to end */
+	_Atomic uint64_t dropped;
 	struct store *store;
 	struct http_server *http;
 	struct nonces *nonces;

@@ -13,6 +13,7 @@
 #include "server/front/publish.h"
 #include "server/front/questions.h"
 #include "server/front/request.h"
+#include "server/front/retention.h"
 #include "server/front/terms.h"
 #include "server/front/tls.h"
 #include "server/front/validations.h"
@@ -34,6 +35,8 @@
 #define TLS_EVERY_MS   60000
 #define HELLO_MS       10000
 #define DRIVE_EVERY_MS 5000 /* orders that the signer had no room for */
+#define KEEP_FIRST_MS  5000
+#define KEEP_EVERY_MS  3600000
 #define STOP_GRACE_MS  5000
 #define STOP_TICK_MS   50
 #define LISTENERS_MAX  16
@@ -53,7 +56,7 @@ struct control {
 	int questions; /* listens for operators; -1: none */
 	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX], admin_listeners[LISTENERS_MAX];
 	size_t n_listeners, n_publish, n_admin;
-	int64_t tls_looked_ms, limits_saved_ms, driven_ms;
+	int64_t tls_looked_ms, limits_saved_ms, driven_ms, kept_ms;
 	bool started, stopping;
 	atomic_bool http_stopped;
 };
@@ -168,6 +171,7 @@ static void put_status(struct control *c, struct buf *out)
 	json_put_member_uint(&w, "handshake_failures", h.handshake_failures);
 	json_put_member_uint(&w, "bad_requests", h.bad_requests);
 	json_put_member_uint(&w, "overloaded", h.overloaded);
+	json_put_member_uint(&w, "dropped", atomic_load(&c->f.dropped));
 	json_put_member_bool(&w, "signer_connected", atomic_load(&c->f.signer_hello));
 	rfc3339_format(atomic_load(&c->f.tls_not_after_s), time);
 	json_put_member_str(&w, "tls_not_after", time);
@@ -347,6 +351,8 @@ static int run_timers(struct control *c)
 	if (atomic_load(&c->f.signer_hello) && atomic_load(&c->f.finalize_later) && now_ms - c->driven_ms >= DRIVE_EVERY_MS &&
 	    http_server_run(c->f.http, finalize_processing, &c->f, NULL) == ERR_OK)
 		c->driven_ms = now_ms;
+	if (now_ms - c->kept_ms >= KEEP_EVERY_MS && http_server_run(c->f.http, retention_run, &c->f, NULL) == ERR_OK)
+		c->kept_ms = now_ms;
 	tokens_refill(c->f.tokens);
 	if (c->f.publish)
 		publish_tick(c->f.publish);
@@ -441,6 +447,7 @@ static enum err_code start(struct control *c, struct err *e)
 	TRY(questions_start(f, &c->questions, &f->questions, e));
 	c->started = true;
 	c->limits_saved_ms = clock_monotonic_ms();
+	c->kept_ms = c->limits_saved_ms - KEEP_EVERY_MS + KEEP_FIRST_MS;
 	c->tls_looked_ms = c->limits_saved_ms - TLS_EVERY_MS;
 	bool unused;
 	if (peer_fd(f->signer, &unused) >= 0)
@@ -468,6 +475,7 @@ static void end_http(struct control *c)
 
 	questions_stop(c->f.questions);
 	c->f.questions = NULL;
+	atomic_store(&c->f.ending, true);
 	admin_stop(c->f.admin, 0);
 	http_server_hold(c->f.http);
 	if (pthread_create(&stopper, NULL, stop_http, c) != 0) {

@@ -230,6 +230,16 @@ static enum err_code check_order_lifetime(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_keep(const char *value, struct err *e)
+{
+	uint64_t s;
+
+	TRY(config_seconds(value, &s, e));
+	if (s < 86400)
+		FAIL(e, CONFIG, "one day or more is allowed");
+	return ERR_OK;
+}
+
 static enum err_code check_crl_lifetime(const char *value, struct err *e)
 {
 	uint64_t s;
@@ -491,6 +501,7 @@ static const struct {
 	{ "", "log-requests", check_bool },
 	{ "front", "terms-agree-again", check_bool },
 	{ "front", "authz-reuse", check_bool },
+	{ "front", "keep", check_keep },
 	{ "front", "orders-page", check_page },
 	{ "front", "cors-origins", check_origin },
 	{ "front", "alternate-chains", check_filled },
@@ -498,6 +509,7 @@ static const struct {
 	{ "admin", "listen", check_listen },
 	{ "publish", "listen", check_listen },
 	{ "publish", "base-url", check_publish_url },
+	{ "publish", "ocsp-nonce", check_bool },
 	{ "policy", "allow-names", check_rule },
 	{ "policy", "deny-names", check_rule },
 	{ "policy", "private-suffixes", check_domain },

@@ -344,6 +344,7 @@ static void put_counts(struct server *v, struct json_out *w)
 	json_put_member_uint(w, "tls", c.tls);
 	json_put_member_uint(w, "voided", c.voided);
 	json_put_member_uint(w, "ocsp", c.ocsp);
+	json_put_member_uint(w, "blocked", c.blocked);
 	json_put_member_uint(w, "rollovers", c.rollovers);
 	json_put_member_uint(w, "deactivated", c.deactivated);
 	json_put_member_uint(w, "bound", c.bound);

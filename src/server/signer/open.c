@@ -221,6 +221,7 @@ struct signer_counts signer_counts(const struct signer *s)
 	c.log_bytes = l.bytes;
 	c.log_segments = l.segments;
 	c.revoked = s->n_revoked;
+	c.blocked = blocks_count(s->blocks);
 	c.keys_compromised = set_count(s->compromised);
 	lists_count(s, &c);
 	c.syncs = l.syncs;

@@ -107,6 +107,7 @@ struct signer_counts {
 	uint64_t rollovers, deactivated, bound; /* accounts, of the whole log */
 	uint64_t issued, repeated, tls, voided;
 	uint64_t ocsp;                                 /* answers signed */
+	uint64_t blocked;                              /* keys, names, accounts, methods */
 	uint64_t refused[ERR__MAX];                    /* by code */
 	uint64_t checkpoints_ignored;                  /* not signed by us */
 	uint64_t log_records, log_bytes, log_segments; /* of the whole log */

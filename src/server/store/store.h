@@ -120,6 +120,15 @@ struct store_order_list {
 enum err_code store_list_orders(struct store *s, struct arena *a, const uint8_t account[STORE_ACCOUNT_ID], const uint8_t *before,
     size_t max, int64_t now_s, struct store_order_list *ret, struct err *e) MUST_USE;
 
+/* Drops what has ended before ended_s, by whole days of its making: certificates; orders whose certificates are gone; authorizations that no order
+ * rests on. In small transactions, as long as go_on() says so; what was left goes the next time. */
+typedef bool store_go_on(void *ctx);
+struct store_dropped {
+	uint64_t certificates, orders, authzs;
+};
+enum err_code store_drop_ended(
+    struct store *s, int64_t ended_s, store_go_on *go_on, void *ctx, struct store_dropped *ret, struct err *e) MUST_USE;
+
 /* Ids of a table, the highest first: of certificates and orders the newest. before: the last id of the page before; NULL: the first page. ids:
  * room for max of store_id_size(). Fewer than max: there are no more. */
 enum store_table { STORE_CERTIFICATES, STORE_ORDERS, STORE_ACCOUNTS, STORE_TABLE__MAX };
