@@ -3,7 +3,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import sqlite3
 
 import jsonschema
@@ -163,15 +162,12 @@ def second_issuer(ca):
                    .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
                        root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value), False)
                    .sign(root_key, hashes.SHA256()))
-    folder = main.with_name("second")
-    folder.mkdir(mode=0o700)
-    (folder / "issuer.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    shutil.copy(main / "root.pem", folder)
-    (folder / "key.pem").chmod(0o400)
-    owner = main.stat()
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, owner.st_uid, owner.st_gid)
+    (ca.folder / "second.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (ca.folder / "second.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    (ca.folder / "second.key").chmod(0o600)
+    ca.run("issuer", "add", "second", "--config", ca.config, "--certificate", ca.folder / "second.pem", "--root", main / "root.pem",
+           "--key", ca.folder / "second.key")
     return certificate
 
 
