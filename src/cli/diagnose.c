@@ -119,6 +119,30 @@ static void check_issuers(struct report *r)
 	}
 }
 
+/* Past a list's nextUpdate careful relying parties take no certificate of the issuer (RFC 5280 §6.3.3). */
+static void check_lists(struct report *r)
+{
+	int64_t end_s;
+
+	if (number(r->a, r->status, "processes.signer.counts.crl_ends_s", &end_s) && end_s > 0 && end_s < r->now_s + DAY_S)
+		add(r, FINDING_ERROR,
+		    arena_fmt(r->a, "a revocation list ends on %.*s and has not been made anew", BYTES_FMT(day_of(r->a, end_s))),
+		    "It is made by itself after signer.crl-interval: look for crl.failed in the log, and at the space of its disk.");
+	if (number(r->a, r->status, "processes.signer.counts.root_crl_ends_s", &end_s) && end_s > 0 && end_s < r->now_s + 30 * DAY_S)
+		add(r, end_s < r->now_s + 7 * DAY_S ? FINDING_ERROR : FINDING_WARNING,
+		    arena_fmt(r->a, "a root's revocation list ends on %.*s", BYTES_FMT(day_of(r->a, end_s))),
+		    "Make a newer one where the root is, and bring it here: chancery-ca root crl, issuer root-crl.");
+}
+
+static void check_blocks(struct report *r)
+{
+	int64_t n;
+
+	if (number(r->a, r->status, "processes.signer.counts.blocked", &n) && n > 900)
+		add(r, FINDING_WARNING, arena_fmt(r->a, "%lld keys, names, accounts and methods are blocked; 1024 can be", (long long)n),
+		    "Unblock what is over, or put names into policy.deny-names and keys into files of policy.blocked-keys.");
+}
+
 static void check_space(struct report *r)
 {
 	int64_t free_bytes, reserve;
@@ -168,8 +192,8 @@ static void check_trust(struct report *r)
 
 size_t diagnose(struct arena *a, struct bytes status, int64_t now_s, struct finding v[FINDINGS_MAX])
 {
-	static void (*const rules[])(struct report *) = { check_processes, check_links, check_tls, check_issuers, check_space, check_clock,
-		check_trust, check_load };
+	static void (*const rules[])(struct report *) = { check_processes, check_links, check_tls, check_issuers, check_lists, check_blocks,
+		check_space, check_clock, check_trust, check_load };
 	struct report r = { .a = a, .status = status, .now_s = now_s, .v = v };
 
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

@@ -54,6 +54,17 @@ static void nothing_is_wrong(void **state)
 	assert_int_equal(diagnose(a, BYTES_LIT("{}"), NOW, v), 0);
 }
 
+static void lists_that_end(void **state)
+{
+	(void)state;
+	assert_int_equal(of("signer", "{\"crl_ends_s\":1790200000,\"root_crl_ends_s\":1799000000,\"blocked\":5}"), 0);
+	assert_int_equal(of("signer", "{\"crl_ends_s\":0,\"root_crl_ends_s\":0}"), 0);
+	one("signer", "{\"crl_ends_s\":1790003600}", FINDING_ERROR, "a revocation list ends");
+	one("signer", "{\"root_crl_ends_s\":1791000000}", FINDING_WARNING, "a root's revocation list ends");
+	one("signer", "{\"root_crl_ends_s\":1790100000}", FINDING_ERROR, "a root's revocation list ends");
+	one("signer", "{\"blocked\":1000}", FINDING_WARNING, "1000 keys, names");
+}
+
 static void processes_that_are_not_ready(void **state)
 {
 	(void)state;
@@ -98,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_is_wrong, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(lists_that_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(processes_that_are_not_ready, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_rule_speaks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(odd_values_are_passed_over, set_up, tear_down),

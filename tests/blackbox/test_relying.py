@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
+import schemas
 from acme_raw import Client, b64, certificates
 from dns_responder import Responder
 from harness import Ca, Web, free_port
@@ -289,6 +290,24 @@ def test_must_staple_is_in_the_certificate(world):
     for one in world.issued:
         features = [e.value for e in one.leaf.extensions if e.oid == ExtensionOID.TLS_FEATURE]
         assert len(features) == (one.profile == "staple")
+
+
+def test_profiles_are_told_to_programs_as_certificates_are(world):
+    directory = world.client.request("GET", world.ca.directory)
+    assert f'<{world.ca.base}/profiles>;rel="describedby"' in directory.headers.get_all("Link")
+    told = {p["name"]: p for p in schemas.check("profiles", world.client.request("GET", world.ca.base + "/profiles").body.decode())["profiles"]}
+    assert set(told) == set(directory.json["meta"]["profiles"]) == {one.profile for one in world.issued}
+    for one in world.issued:
+        profile, extensions = told[one.profile], {e.oid: e.value for e in one.leaf.extensions}
+        assert (one.leaf.not_valid_after - one.leaf.not_valid_before).total_seconds() + 1 == profile["lifetime"]
+        assert (ExtensionOID.CRL_DISTRIBUTION_POINTS in extensions) == profile["crl"]
+        access = {d.access_method for d in extensions.get(ExtensionOID.AUTHORITY_INFORMATION_ACCESS, [])}
+        assert (AuthorityInformationAccessOID.OCSP in access, AuthorityInformationAccessOID.CA_ISSUERS in access) == (profile["ocsp"], profile["caIssuers"])
+        assert (ExtensionOID.TLS_FEATURE in extensions) == profile["mustStaple"]
+        policies = [p.policy_identifier.dotted_string for p in extensions.get(ExtensionOID.CERTIFICATE_POLICIES, [])]
+        assert policies == profile["policies"]
+        named = [a.value for a in one.leaf.subject]
+        assert bool(named) == (profile["commonName"] == "first") or one.kind in ("ip", "long")
 
 
 def test_what_is_another_cas_is_not_good(world):

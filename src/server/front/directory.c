@@ -46,6 +46,7 @@ enum err_code get_directory(struct acme_request *r, struct reply *ret, struct er
 	put_profiles(&w, r->http->arena, s);
 	json_end_object(&w);
 	json_end_object(&w);
+	reply_field(ret, "Link", arena_fmt(r->http->arena, "<%.*s>;rel=\"describedby\"", BYTES_FMT(front_url(r, "/profiles"))));
 	reply_json(ret, 200);
 	return ERR_OK;
 }

@@ -88,7 +88,7 @@ enum err_code order_id_read(struct bytes text, uint8_t out[STORE_ORDER_ID], stru
 enum err_code authz_id_read(struct bytes text, uint8_t out[STORE_AUTHZ_ID], struct err *e) MUST_USE;
 
 /* The handlers, one file each. */
-route_handler get_directory, new_nonce, new_account, post_account, new_authz, new_order, post_order, post_finalize, post_authz,
-    post_challenge, post_certificate, get_renewal_info, revoke_cert, post_account_orders, post_key_change, terms_page;
+route_handler get_directory, get_profiles, new_nonce, new_account, post_account, new_authz, new_order, post_order, post_finalize,
+    post_authz, post_challenge, post_certificate, get_renewal_info, revoke_cert, post_account_orders, post_key_change, terms_page;
 
 #endif

@@ -11,6 +11,7 @@
 
 static const struct route routes[] = {
 	{ "/directory", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_directory },
+	{ "/profiles", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_profiles },
 	{ "/acme/new-nonce", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, new_nonce },
 	{ "/acme/new-account", AUTH_JWK, PAYLOAD_OBJECT, ROUTE_ANY_TERMS, new_account },
 	{ "/acme/acct/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_ANY_TERMS, post_account },

@@ -251,18 +251,24 @@ size_t signer_crl_list(const struct signer *s, struct crl_new *v, size_t max)
 
 void lists_count(const struct signer *s, struct signer_counts *c)
 {
-	for (size_t i = 0; i < s->n_issuers; i++)
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		const struct list *root = &s->issuers[i].root_list;
+		if (root->number && (c->root_crl_ends_s == 0 || root->next_update_s < c->root_crl_ends_s))
+			c->root_crl_ends_s = root->next_update_s;
 		for (size_t k = 0; k < SHARDS_MAX; k++) {
 			const struct list *l = &s->issuers[i].shards[k].newest;
 			if (l->number == 0)
 				continue;
 			c->crl_lists++;
 			c->crl_size += l->der.len;
+			if (c->crl_ends_s == 0 || l->next_update_s < c->crl_ends_s)
+				c->crl_ends_s = l->next_update_s;
 			if (c->crl_oldest_s == 0 || l->this_update_s < c->crl_oldest_s)
 				c->crl_oldest_s = l->this_update_s;
 			if (l->number > c->crl_number)
 				c->crl_number = l->number;
 		}
+	}
 }
 
 /* The list that is asked for: an issuer's, or a root's. NULL: there is no such. */

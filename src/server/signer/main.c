@@ -359,6 +359,8 @@ static void put_counts(struct server *v, struct json_out *w)
 	json_put_member_uint(w, "crl_size", c.crl_size);
 	json_put_member_uint(w, "crl_lists", c.crl_lists);
 	int64_t age_s = c.crl_number ? clock_wall_ms() / 1000 - c.crl_oldest_s : 0;
+	json_put_member_uint(w, "crl_ends_s", (uint64_t)c.crl_ends_s);
+	json_put_member_uint(w, "root_crl_ends_s", (uint64_t)c.root_crl_ends_s);
 	json_put_member_uint(w, "crl_age_s", age_s < 0 ? 0 : (uint64_t)age_s);
 	json_put_member_uint(w, "refused_turn", v->refused_turn);
 	json_put_member_uint(w, "free_bytes", signer_free_bytes(v->signer));

@@ -114,6 +114,7 @@ struct signer_counts {
 	uint64_t syncs;                                /* of the log, since it was opened */
 	uint64_t revoked, keys_compromised;            /* serials that stand revoked; keys that may not be certified any more */
 	uint64_t crl_lists, crl_number, crl_size;      /* how many there are, the highest number, all together; 0: none since the start */
+	int64_t crl_ends_s, root_crl_ends_s;           /* the earliest nextUpdate of all lists, and of those of roots; 0: there is none */
 	int64_t crl_oldest_s;                          /* when the oldest of them was made */
 	uint64_t reserve_bytes;                        /* of the log's disk, kept free */
 	int64_t log_time_s;                            /* of the newest record */
