@@ -11,7 +11,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ["CHANCERY_BUILD"])
 PROGRAMS = {"chancery-ca": "man/chancery-ca.8", "chancery": "man/chancery.1"}
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "THREAT-MODEL.md"]
+DOCUMENTS = ["README.md", "docs/guide.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "THREAT-MODEL.md"]
 
 sys.path.insert(0, str(ROOT / "tools"))
 import man  # noqa: E402
@@ -50,6 +50,11 @@ class ManPages(unittest.TestCase):
                     self.assertRegex(page, rf"(?m)^\.(Ss|It|Nm|Cm|Ic).*\b{re.escape(command)}\b")
                     for option in options:
                         self.assertRegex(page, rf"Fl (Fl |-){re.escape(option)}\b")
+
+    def test_every_type_of_record_is_there(self):
+        page = (ROOT / "man/chancery-ca-files.5").read_text()
+        for number, name in re.findall(r'X\(\w+, *(\d+), "([a-z-]+)"\)', (ROOT / "src/server/signer/log_type.def").read_text()):
+            self.assertIn(f".It Sy {number} {name}\n", page)
 
     def test_every_setting_is_there(self):
         page = (ROOT / "man/chancery-ca.conf.5").read_text()
