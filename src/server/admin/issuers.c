@@ -175,7 +175,7 @@ static enum err_code see(int issuers, const char *name, struct arena *a, struct 
 	CLEANUP(buf_free_p) struct buf pem = buf_new(PEM_MAX);
 	char path[ISSUER_NAME_MAX + 32];
 
-	(void)snprintf(ret->name, sizeof ret->name, "%s", name);
+	(void)snprintf(ret->name, sizeof ret->name, "%.*s", ISSUER_NAME_MAX, name);
 	(void)snprintf(path, sizeof path, "%s/issuer.pem", ret->name);
 	TRY(file_read(issuers, path, PEM_MAX, &pem, e));
 	struct bytes text = buf_bytes(&pem);
