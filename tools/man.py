@@ -14,9 +14,9 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {"STRING": "String", "UINT": "Number", "SECONDS": "Duration", "BOOL": "True or false", "LIST": "List of strings",
          "RATE": "Rate", "FILES": "List of files"}
-READERS = {"F": "front", "V": "validator", "S": "signer", "P": "parent"}
+READERS = {"F": "front", "V": "validator", "S": "signer", "K": "keyholder", "P": "parent"}
 STRING = r'"(?:\\.|[^"\\])*"'
-ROW = re.compile(r'^X\(\s*"([^"]*)",\s*"([^"]+)",\s*\w+,\s*(\w+),\s*(' + STRING + r"),\s*([FVSP|]+),\s*((?:" + STRING + r"\s*)+)\)", re.M)
+ROW = re.compile(r'^X\(\s*"([^"]*)",\s*"([^"]+)",\s*\w+,\s*(\w+),\s*(' + STRING + r"),\s*([FVSKP|]+),\s*((?:" + STRING + r"\s*)+)\)", re.M)
 
 
 def unquote(text):

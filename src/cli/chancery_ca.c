@@ -111,11 +111,11 @@ static void set_list(
 /* Users for the three processes: by our names where the system has them, else numbers that nobody has. */
 static void set_users(struct init_values *values)
 {
-	static const char *const names[] = { "chancery-front", "chancery-validator", "chancery-signer" };
-	static const char *const options[] = { "user-front", "user-validator", "user-signer" };
+	static const char *const names[] = { "chancery-front", "chancery-validator", "chancery-signer", "chancery-keyholder" };
+	static const char *const options[] = { "user-front", "user-validator", "user-signer", "user-keyholder" };
 	unsigned uid = UID_FIRST;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		if (getpwnam(names[i]))
 			continue;
 		while (getpwuid(uid))

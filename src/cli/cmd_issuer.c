@@ -25,6 +25,9 @@ const struct cli_option issuer_options[ISSUER_OPTIONS] = {
 	{ "country", "CC", false, "csr: two letters of the CA's country; the Baseline Requirements want it." },
 	{ "organization", "NAME", false, "csr: of the CA's owner." },
 	{ "key-type", "TYPE", false, "csr: ecdsa-p256 (default), ecdsa-p384 or rsa (3072 bits)." },
+	{ "key-uri", "URI", false,
+	    "csr, add: a key that is in a token already, like pkcs11:token=NAME;object=KEY; the module is keyholder.module's. No PIN stands in it." },
+	PIN_OPTION,
 	{ "certificate", "FILE", false, "add: the issuer's certificate and those above it, without the root (PEM, needed)." },
 	{ "root", "FILE", false, "add: the root's certificate (PEM, needed)." },
 	{ "key", "FILE", false,
@@ -60,6 +63,14 @@ static enum err_code read_named(const char *path, struct buf *out, struct err *e
 	FAIL(e, CONFIG, "%s: %s", path, why.sys ? strerror(why.sys) : why.detail);
 }
 
+/* By the configuration; the PIN's file by an option too, as a service's credential is not there for us. */
+static enum err_code access_of(struct work *w, struct token_access *ret, struct err *e)
+{
+	TRY(token_access_of(w->a, &w->settings, ret, e));
+	ret->pin_file = cli_value(w->c, "pin-file", ret->pin_file);
+	return ERR_OK;
+}
+
 static enum err_code run_csr(struct work *w, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf csr = buf_new(CSR_SIZE_MAX), pem = buf_new(FILE_MAX);
@@ -75,6 +86,8 @@ static enum err_code run_csr(struct work *w, struct err *e)
 	r.common_name = bytes_str(cn);
 	r.country = bytes_str(cli_value(w->c, "country", ""));
 	r.organization = bytes_str(cli_value(w->c, "organization", ""));
+	r.key_uri = bytes_str(cli_value(w->c, "key-uri", ""));
+	TRY(access_of(w, &r.token, e));
 	TRY(issuer_request(&w->settings, &r, &csr, e));
 	TRY(csr_read_ca(w->a, buf_bytes(&csr), &seen, e));
 	cert_key_id(seen.spki, id);
@@ -92,6 +105,7 @@ static enum err_code run_add(struct work *w, struct err *e)
 	CLEANUP(buf_free_p) struct buf cert = buf_new(FILE_MAX), root = buf_new(FILE_MAX), list = buf_new(1u << 20);
 	CLEANUP(buf_free_p) struct buf key = buf_new_secret(FILE_MAX);
 	const char *cert_path, *root_path, *key_path = cli_value(w->c, "key", NULL), *list_path = cli_value(w->c, "root-crl", NULL);
+	const char *uri = cli_value(w->c, "key-uri", NULL);
 	struct issuer_add r = { .name = w->name, .passphrase = w->passphrase, .uid = (uint32_t)getuid() };
 
 	TRY(needed(w->c, "certificate", &cert_path, e));
@@ -105,6 +119,11 @@ static enum err_code run_add(struct work *w, struct err *e)
 	r.issuer_pem = buf_bytes(&cert);
 	r.root_pem = buf_bytes(&root);
 	r.key_pem = buf_bytes(&key);
+	if (uri) {
+		r.key_pem = bytes_str(uri);
+		TRY(token_uri_check(r.key_pem, e));
+	}
+	TRY(access_of(w, &r.token, e));
 	r.root_list = buf_bytes(&list);
 	TRY(issuer_add(&w->settings, &r, e));
 	printf(

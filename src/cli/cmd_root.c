@@ -26,6 +26,10 @@ const struct cli_option root_options[ROOT_OPTIONS] = {
 	{ "key-type", "TYPE", false, "create: ecdsa-p384 (default), ecdsa-p256 or rsa (3072 bits)." },
 	{ "years", "N", false, "create, sign: how long the certificate holds (default: 20 for a root, 5 for an issuer)." },
 	PASSPHRASE_OPTION,
+	{ "key-uri", "URI", false,
+	    "create: a key that is in a token already, like pkcs11:token=NAME;object=KEY, instead of one in a file. No PIN stands in it." },
+	{ "module", "FILE", false, "The PKCS#11 module of the token that holds the root's key." },
+	PIN_OPTION,
 	{ "csr", "FILE", false, "sign: the issuer's request, as chancery-ca issuer csr has made it." },
 	{ "use", "USE", false, "sign: server-auth (default) or client-auth: for whose certificates the issuer is." },
 	{ "permit", "NAME", true,
@@ -110,6 +114,11 @@ static enum err_code write_out(const struct cli *c, const char *path, struct byt
 	return ERR_OK;
 }
 
+static struct token_access access_of(const struct cli *c)
+{
+	return (struct token_access){ .module = cli_value(c, "module", NULL), .pin_file = cli_value(c, "pin-file", NULL) };
+}
+
 static enum err_code run_create(struct work *w, struct err *e)
 {
 	const char *type = cli_value(w->c, "key-type", "ecdsa-p384"), *name;
@@ -124,6 +133,8 @@ static enum err_code run_create(struct work *w, struct err *e)
 	r.name = name;
 	r.country = bytes_str(cli_value(w->c, "country", ""));
 	r.years = years;
+	r.key_uri = bytes_str(cli_value(w->c, "key-uri", ""));
+	r.token = access_of(w->c);
 	TRY(root_create(&r, fingerprint, e));
 	printf("A new root, \"%s Root CA\".\n\n"
 	       "  certificate  %s/" ROOT_CERT_FILE "\n"
@@ -183,7 +194,8 @@ static enum err_code run_sign(struct work *w, struct err *e)
 		FAIL(e, CONFIG, "--publish-url %s: an http URL is allowed, as certificates and lists are fetched by plain HTTP", url);
 	TRY(read_der(w, path, "CERTIFICATE REQUEST", &der, e));
 	TRY(csr_read_ca(w->a, der, &csr, e));
-	TRY(root_open(w->folder, w->passphrase, &root, e));
+	struct token_access token = access_of(w->c);
+	TRY(root_open(w->folder, w->passphrase, &token, &root, e));
 	show_request(&csr, w->c, years);
 	TRY(confirm(w->c, "Sign it?", e));
 	wish.subject = csr.subject;
@@ -224,7 +236,8 @@ static enum err_code run_crl(struct work *w, struct err *e)
 		revoked[n].reason = reason;
 		TRY(read_der(w, path, "CERTIFICATE", &revoked[n].certificate, e));
 	}
-	TRY(root_open(w->folder, w->passphrase, &root, e));
+	struct token_access token = access_of(w->c);
+	TRY(root_open(w->folder, w->passphrase, &token, &root, e));
 	if (n > 0)
 		TRY(confirm(w->c, "Revoke for good?", e));
 	TRY(root_list(root, w->a, revoked, n, days, &list, e));

@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 
-#define ROOT_OPTIONS 16
+#define ROOT_OPTIONS 19
 extern const struct cli_option root_options[ROOT_OPTIONS];
 int cmd_root(struct cli *c);
 

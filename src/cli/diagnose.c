@@ -134,6 +134,15 @@ static void check_lists(struct report *r)
 		    "Make a newer one where the root is, and bring it here: chancery-ca root crl, issuer root-crl.");
 }
 
+static void check_token(struct report *r)
+{
+	struct bytes failure = text_at(r->a, r->status, "processes.keyholder.counts.failure");
+
+	if (failure.len > 0)
+		add(r, FINDING_ERROR, arena_fmt(r->a, "the token does not sign: %.*s", BYTES_FMT(failure)),
+		    "Orders that want it wait. Look at the token and at keyholder's settings; after a wrong PIN correct the file and restart the server.");
+}
+
 static void check_blocks(struct report *r)
 {
 	int64_t n;
@@ -192,8 +201,8 @@ static void check_trust(struct report *r)
 
 size_t diagnose(struct arena *a, struct bytes status, int64_t now_s, struct finding v[FINDINGS_MAX])
 {
-	static void (*const rules[])(struct report *) = { check_processes, check_links, check_tls, check_issuers, check_lists, check_blocks,
-		check_space, check_clock, check_trust, check_load };
+	static void (*const rules[])(struct report *) = { check_processes, check_links, check_tls, check_issuers, check_lists, check_token,
+		check_blocks, check_space, check_clock, check_trust, check_load };
 	struct report r = { .a = a, .status = status, .now_s = now_s, .v = v };
 
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

@@ -65,6 +65,13 @@ static void lists_that_end(void **state)
 	one("signer", "{\"blocked\":1000}", FINDING_WARNING, "1000 keys, names");
 }
 
+static void a_token_that_does_not_sign(void **state)
+{
+	(void)state;
+	assert_int_equal(of("keyholder", "{\"signatures\":5,\"failures\":1}"), 0);
+	one("keyholder", "{\"failure\":\"the PIN is wrong\"}", FINDING_ERROR, "the token does not sign: the PIN is wrong");
+}
+
 static void processes_that_are_not_ready(void **state)
 {
 	(void)state;
@@ -110,6 +117,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_is_wrong, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lists_that_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_token_that_does_not_sign, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(processes_that_are_not_ready, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_rule_speaks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(odd_values_are_passed_over, set_up, tear_down),

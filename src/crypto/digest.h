@@ -5,6 +5,7 @@
 #include "base/err.h"
 
 #define SHA256_SIZE  32
+#define SHA384_SIZE  48
 #define SHA1_SIZE    20
 #define MAC_SIZE_MAX 64
 

@@ -76,6 +76,13 @@ enum err_code key_private_from_pem_with(struct bytes pem, struct bytes passphras
 enum err_code key_private_to_pem_with(const struct key *k, struct bytes passphrase, struct buf *out, struct err *e) MUST_USE;
 #define KEY_PASSPHRASE_MAX 1024
 
+/* A key whose private half is somewhere else, in a token for example. What signs there gets the digest that the key's own algorithm is of (SHA-256, or
+ * SHA-384 with P-384) and gives r||s of fixed width, or RSASSA-PKCS1-v1_5's number (RFC 8017 §8.2). key_sign() gives no signature to anybody that does
+ * not verify. ctx must outlive the key. Not for Ed25519: BUG. */
+typedef enum err_code key_elsewhere_sign(
+    void *ctx, const struct key *k, struct bytes digest, uint8_t sig[], size_t *ret_len, struct err *e);
+enum err_code key_elsewhere(struct bytes spki, key_elsewhere_sign *sign, void *ctx, struct key **ret, struct err *e) MUST_USE;
+
 /* sig: room for KEY_SIG_SIZE_MAX. */
 enum err_code key_sign(
     const struct key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;

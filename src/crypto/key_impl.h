@@ -18,6 +18,8 @@ struct key {
 	 * NULL for a public key. */
 	EVP_PKEY_CTX *verify, *sign;
 	bool is_private;
+	key_elsewhere_sign *elsewhere; /* NULL: the private half, if there is one, is in pkey */
+	void *elsewhere_ctx;
 	struct bytes first, second; /* as in key_parts(): views into spki */
 	size_t spki_len;
 	uint8_t spki[];

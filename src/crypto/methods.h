@@ -23,7 +23,6 @@ const struct crypto_methods *crypto_methods(void);
 /* For lists that others made with it, never for trust; digest.c. */
 void sha1(const struct bytes *parts, size_t n, uint8_t out[SHA1_SIZE]);
 /* For ES384; digest.c. */
-#define SHA384_SIZE 48
 void sha384_one(struct bytes in, uint8_t out[SHA384_SIZE]);
 
 /* Ends the program: for what has no failure but a broken or starved libcrypto, and no answer that would be safe to go on with. */

@@ -238,6 +238,53 @@ static void loose_der_is_refused(void **state)
 	assert_true(ecdsa_from_der((struct bytes){ wide, 40 }, 48, NULL));
 }
 
+/* What holds a private key for somebody else, and how it errs. */
+struct holder {
+	unsigned type;
+	enum { HOLDER_SIGNS, HOLDER_SIGNS_ANOTHER, HOLDER_CUTS, HOLDER_GIVES_NOTHING, HOLDER_FAILS } how;
+};
+
+static enum err_code hold(void *ctx, const struct key *k, struct bytes digest, uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	const struct holder *h = ctx;
+
+	assert_int_equal(key_type(k), h->type);
+	assert_int_equal(digest.len, h->type == KEY_EC_P384 ? SHA384_SIZE : SHA256_SIZE);
+	if (h->how == HOLDER_FAILS)
+		FAIL(e, BUSY, "away");
+	enum err_code rc =
+	    key_sign(keys[h->type], SIG_FORM_JOSE, h->how == HOLDER_SIGNS_ANOTHER ? BYTES_LIT("another") : MESSAGE, sig, ret_len, e);
+	*ret_len = h->how == HOLDER_CUTS ? *ret_len - 1 : h->how == HOLDER_GIVES_NOTHING ? 0 : *ret_len;
+	return rc;
+}
+
+static void a_key_elsewhere_gives_what_verifies_and_nothing_else(void **state)
+{
+	uint8_t sig[KEY_SIG_SIZE_MAX];
+	struct buf pem = buf_new(8192);
+
+	(void)state;
+	for (unsigned t = 0; t < KEY__MAX; t++) {
+		struct holder h = { .type = t };
+		struct key *k = NULL;
+		enum err_code rc = key_elsewhere(key_spki(keys[t]), hold, &h, &k, NULL);
+		assert_int_equal(rc, t == KEY_ED25519 ? ERR_BUG : ERR_OK);
+		for (unsigned form = SIG_FORM_JOSE; k && form <= SIG_FORM_X509; form++)
+			for (h.how = HOLDER_SIGNS; h.how <= HOLDER_FAILS; h.how++) {
+				size_t len = 0;
+				rc = key_sign(k, (enum sig_form)form, MESSAGE, sig, &len, NULL);
+				assert_int_equal(rc, h.how == HOLDER_SIGNS ? ERR_OK : h.how == HOLDER_FAILS ? ERR_BUSY : ERR_CRYPTO);
+				if (rc == ERR_OK)
+					assert_int_equal(
+					    key_verify(publics[t], (enum sig_form)form, MESSAGE, (struct bytes){ sig, len }, NULL), ERR_OK);
+			}
+		if (k)
+			assert_int_not_equal(key_private_to_pem(k, &pem, NULL), ERR_OK);
+		key_free(k);
+	}
+	buf_free(&pem);
+}
+
 static void *work(void *arg)
 {
 	uint8_t sig[KEY_SIG_SIZE_MAX];
@@ -284,6 +331,7 @@ int main(void)
 		cmocka_unit_test(forms_convert_at_every_width),
 		cmocka_unit_test(small_numbers_are_signed_with_leading_zeros),
 		cmocka_unit_test(loose_der_is_refused),
+		cmocka_unit_test(a_key_elsewhere_gives_what_verifies_and_nothing_else),
 		cmocka_unit_test(threads_share_a_key),
 	};
 

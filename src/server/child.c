@@ -94,7 +94,7 @@ static enum err_code child_receive_start(struct child *c, struct err *e)
 			TRY(child_settings(c, &m, e));
 		else if (m.type == mine->folder)
 			c->folder = m.fd;
-		else if (m.type == MESSAGE_PASSPHRASE && c->passphrase < 0)
+		else if ((m.type == MESSAGE_PASSPHRASE || m.type == MESSAGE_PIN) && c->passphrase < 0)
 			c->passphrase = m.fd;
 		else if (m.type == blocklist_message(c->self))
 			TRY(child_blocklist(c, &m, e));

@@ -21,7 +21,7 @@ struct child {
 	struct blocked *blocked;           /* in force; read by threads, and the same as long as the process lives */
 	int blocklists[BLOCKED_FILES_MAX]; /* that came for the next settings */
 	size_t n_blocklists;
-	int passphrase;       /* the signer's: a file that opens its keys, read and closed at the start; -1: none */
+	int passphrase;       /* a file that opens the signer's keys, or the keyholder's token, read and closed at the start; -1: none */
 	uint32_t settings_id; /* of the SETTINGS request to be answered by READY */
 	struct event_lines *lines;
 };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "crypto/digest.h"
+#include "crypto/key.h"
 #include "server/identity.h"
 #include "server/settings.h"
 
@@ -332,6 +333,29 @@ static void read_issuer(struct wire *w, uint8_t out[ISSUER_KEY_SIZE])
 
 	if (id.len == ISSUER_KEY_SIZE)
 		memcpy(out, id.ptr, ISSUER_KEY_SIZE);
+}
+
+void sign_write(const struct sign *v, struct buf *out)
+{
+	wire_put_bytes(out, v->uri);
+	wire_put_u8(out, v->type);
+	wire_put_bytes(out, v->digest);
+}
+
+enum err_code sign_read(struct bytes body, struct sign *ret, struct err *e)
+{
+	struct wire w = wire_of(body);
+	struct sign v = { .uri = wire_bytes(&w, SIGN_URI_MAX) };
+
+	v.type = wire_u8(&w);
+	v.digest = wire_bytes(&w, SHA384_SIZE);
+	TRY(wire_end(&w, "SIGN", e));
+	if (v.type != KEY_RSA && v.type != KEY_EC_P256 && v.type != KEY_EC_P384)
+		FAIL(e, MALFORMED, "SIGN for a key of the type %u", v.type);
+	if (v.digest.len != (v.type == KEY_EC_P384 ? SHA384_SIZE : SHA256_SIZE))
+		FAIL(e, MALFORMED, "SIGN with a digest of %zu bytes", v.digest.len);
+	*ret = v;
+	return ERR_OK;
 }
 
 void limits_reset_write(const struct limits_reset *v, struct buf *out)

@@ -116,6 +116,16 @@ void revoked_new_write(const struct revoked_new *v, size_t n, struct buf *out);
 /* Into an array of REVOKED_NEW_MAX. */
 enum err_code revoked_new_read(struct bytes body, struct revoked_new *v, size_t *ret_n, struct err *e) MUST_USE;
 
+/* SIGN: what is to be signed by which key of the token. SIGNED: bytes, as key_elsewhere() wants it. UNSIGNED: a problem. */
+#define SIGN_URI_MAX 1024
+struct sign {
+	struct bytes uri;
+	uint8_t type; /* enum key_type: RSA, or ECDSA */
+	struct bytes digest;
+};
+void sign_write(const struct sign *v, struct buf *out);
+enum err_code sign_read(struct bytes body, struct sign *ret, struct err *e) MUST_USE;
+
 /* LIMITS_RESET: bytes limit, bytes key: what an operator wants counted anew. */
 #define LIMIT_NAME_MAX 64
 #define LIMIT_KEY_MAX  255

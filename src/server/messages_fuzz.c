@@ -35,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MAY_FAIL(revoked_read(in, &(struct revoked){ 0 }, NULL));
 	MAY_FAIL(blocks_read(blocks, in, NULL));
 	blocks_free(blocks);
+	MAY_FAIL(sign_read(in, &(struct sign){ .type = 0 }, NULL));
 	MAY_FAIL(limits_reset_read(in, &(struct limits_reset){ .limit = "" }, NULL));
 	MAY_FAIL(revoked_new_read(in, revoked_new, &n, NULL));
 	MAY_FAIL(crl_new_read(in, lists, &n, NULL));

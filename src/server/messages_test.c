@@ -1,5 +1,6 @@
 #include "server/messages.h"
 
+#include "crypto/key.h"
 #include "server/identity.h"
 
 #include "base/codec.h"
@@ -26,8 +27,10 @@ static void the_rules_are_sound(void **state)
 		}
 		/* nothing but the parent hands out descriptors, and nobody but the front talks to signer or validator */
 		assert_true(!r->carries_fd || r->from == PROCESS_PARENT);
-		if (r->to == PROCESS_SIGNER)
-			assert_true(r->from == PROCESS_FRONT || r->from == PROCESS_PARENT);
+		if (r->to == PROCESS_SIGNER) /* but the keyholder, when it was asked */
+			assert_true(r->from == PROCESS_FRONT || r->from == PROCESS_PARENT || (r->from == PROCESS_KEYHOLDER && r->answers));
+		if (r->to == PROCESS_KEYHOLDER)
+			assert_true(r->from == PROCESS_SIGNER || r->from == PROCESS_PARENT);
 	}
 }
 
@@ -133,6 +136,33 @@ static void revocations_go_both_ways(void **state)
 	BOTH_WAYS(revoke, in, revoke_read(a, body, &out, NULL), out.n_receipts == 2 && bytes_eq_str(out.request, "request"));
 	BOTH_WAYS(revoked, done, revoked_read(body, &told, NULL), told.time_s == 1790000000 && told.reason == 4);
 	arena_free(a);
+}
+
+static void questions_to_the_keyholder_go_both_ways(void **state)
+{
+	uint8_t digest[49] = { 1 }; /* one byte more than there are */
+	struct sign in = { .uri = BYTES_LIT("pkcs11:token=t;object=o"), .type = KEY_EC_P384, .digest = { digest, 48 } }, out;
+	struct buf b = buf_new(CHANNEL_BODY_MAX);
+
+	(void)state;
+	sign_write(&in, &b);
+	assert_int_equal(sign_read(buf_bytes(&b), &out, NULL), ERR_OK);
+	assert_true(bytes_eq(out.uri, in.uri) && out.type == in.type && bytes_eq(out.digest, in.digest));
+	for (size_t i = 0; i < b.len; i++)
+		assert_int_equal(sign_read(bytes_slice(buf_bytes(&b), 0, i), &out, NULL), ERR_MALFORMED);
+	buf_add_u8(&b, 0);
+	assert_int_equal(sign_read(buf_bytes(&b), &out, NULL), ERR_MALFORMED);
+	static const struct {
+		uint8_t type;
+		size_t len;
+	} bad[] = { { KEY_EC_P384, 32 }, { KEY_EC_P384, 49 }, { KEY_EC_P256, 48 }, { KEY_RSA, 0 }, { KEY_ED25519, 32 }, { KEY__MAX, 32 } };
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct sign x = { .uri = in.uri, .type = bad[i].type, .digest = { digest, bad[i].len } };
+		buf_reset(&b);
+		sign_write(&x, &b);
+		assert_int_equal(sign_read(buf_bytes(&b), &out, NULL), ERR_MALFORMED);
+	}
+	buf_free(&b);
 }
 
 static void lists_go_both_ways(void **state)
@@ -242,7 +272,8 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(the_rules_are_sound), cmocka_unit_test(issue_goes_both_ways),
 		cmocka_unit_test(too_many_receipts_are_refused), cmocka_unit_test(a_validation_has_receipts_or_a_problem),
 		cmocka_unit_test(requests_about_accounts_go_both_ways), cmocka_unit_test(revocations_go_both_ways),
-		cmocka_unit_test(lists_go_both_ways), cmocka_unit_test(issuers_go_both_ways), cmocka_unit_test(lists_have_paths),
+		cmocka_unit_test(lists_go_both_ways), cmocka_unit_test(questions_to_the_keyholder_go_both_ways),
+		cmocka_unit_test(issuers_go_both_ways), cmocka_unit_test(lists_have_paths),
 		cmocka_unit_test(an_order_id_carries_its_time_and_its_request), cmocka_unit_test(only_finalize_urls_name_orders) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

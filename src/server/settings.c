@@ -6,6 +6,7 @@
 #define V SETTINGS_READER_V
 #define S SETTINGS_READER_S
 #define P SETTINGS_READER_P
+#define K SETTINGS_READER_K
 const struct settings_row settings_rows[] = {
 #define X(sect, opt, member, type, def, who, text) \
 	{ .section = (sect),                       \
@@ -22,6 +23,7 @@ const struct settings_row settings_rows[] = {
 #undef V
 #undef S
 #undef P
+#undef K
 const size_t settings_rows_n = sizeof settings_rows / sizeof *settings_rows;
 
 const struct settings_row profile_rows[] = {

@@ -48,7 +48,7 @@ struct settings {
 };
 
 enum settings_kind { SETTINGS_STRING, SETTINGS_UINT, SETTINGS_SECONDS, SETTINGS_BOOL, SETTINGS_LIST, SETTINGS_RATE, SETTINGS_FILES };
-enum { SETTINGS_READER_F = 1, SETTINGS_READER_V = 2, SETTINGS_READER_S = 4, SETTINGS_READER_P = 8 };
+enum { SETTINGS_READER_F = 1, SETTINGS_READER_V = 2, SETTINGS_READER_S = 4, SETTINGS_READER_P = 8, SETTINGS_READER_K = 16 };
 
 /* The table as data, for parser, init and documents. */
 struct settings_row {

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from acme_raw import Client, certificates
 from dns_responder import Responder
 from harness import CA_PROGRAM, Web, free_port
 
+SOFTHSM = next(p for p in map(pathlib.Path, ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")) if p.exists())
 GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs/guide.md"
 
 CHANCERY = """#!/bin/sh
@@ -22,6 +24,12 @@ init) shift; exec {program} init --folder {folder} --allow-address 127.0.0.0/8 -
 root|help) exec {program} "$@" ;;
 *) exec {program} "$@" --config {folder}/chancery-ca.conf ;;
 esac
+"""
+RUNUSER = r"""#!/bin/sh
+[ "$1 $2 $3" = "-u chancery-keyholder --" ] && shift 3
+[ $(id -u) = 0 ] || exec "$@"
+user=$(sed -n 's/^#*user-keyholder = "\(.*\)"/\1/p' {folder}/chancery-ca.conf)
+exec setpriv --reuid "$user" --clear-groups "$@"
 """
 SYSTEMCTL = """#!/bin/sh
 stop() {{ [ ! -f {folder}/pid ] || {{ kill $(cat {folder}/pid); while kill -0 $(cat {folder}/pid) 2>/dev/null; do sleep 0.1; done; rm {folder}/pid; }}; }}
@@ -58,9 +66,16 @@ class Machine:
             (folder / name).mkdir()
         (folder / "root/secret").write_text("a passphrase for tests\n")
         (folder / "root/secret").chmod(0o600)
+        for name, value in (("pin", "471108150815"), ("so-pin", "12345678")):
+            (folder / "root" / name).write_text(value + "\n")
+            (folder / "root" / name).chmod(0o600)
+        (folder / "softhsm/tokens").mkdir(parents=True)
+        (folder / "softhsm/tokens").chmod(0o777)
+        (folder / "softhsm/softhsm2.conf").write_text(f"directories.tokendir = {folder}/softhsm/tokens\nlog.level = ERROR\n")
         values = {"program": CA_PROGRAM, "folder": folder, "http": self.web.port, "dns": self.dns.port}
         self.program("chancery-ca", CHANCERY.format(**values))
         self.program("systemctl", SYSTEMCTL.format(**values))
+        self.program("runuser", RUNUSER.format(**values))
         self.program("apt", "#!/bin/sh\n[ $1 = install ]\n")
         self.program("build-deb", "#!/bin/sh\n")
         self.serial = None
@@ -76,6 +91,8 @@ class Machine:
         """The guide's paths and names, as they are on this machine."""
         for there, here in (("/var/lib/chancery", self.state), ("/etc/chancery", self.folder), ("/media/usb", self.folder / "usb"),
                             ("/root/ceremony", self.folder / "root/ceremony"), ("/root/secret", self.folder / "root/secret"),
+                            ("/root/pin", self.folder / "root/pin"), ("/root/so-pin", self.folder / "root/so-pin"),
+                            ("/etc/softhsm", self.folder / "softhsm"), ("/usr/lib/softhsm/libsofthsm2.so", SOFTHSM),
                             ("packaging/build-deb", self.bin / "build-deb"), ("https://ca.example.org", self.base),
                             ("http://pki.example.org", f"http://localhost:{self.publish}"), ("0.0.0.0:443", f"127.0.0.1:{self.port}"),
                             ("0.0.0.0:80", f"127.0.0.1:{self.publish}")):
@@ -84,7 +101,8 @@ class Machine:
 
     def run(self, block):
         result = subprocess.run(["bash", "-euo", "pipefail", "-c", self.here(block)], cwd=self.folder, capture_output=True, text=True, timeout=120,
-                                env=dict(os.environ, PATH=f"{self.bin}:{os.environ['PATH']}", SERIAL=self.serial or ""), stdin=subprocess.DEVNULL)
+                                env=dict(os.environ, PATH=f"{self.bin}:{os.environ['PATH']}", SERIAL=self.serial or "",
+                                         SOFTHSM2_CONF=str(self.folder / "softhsm/softhsm2.conf")), stdin=subprocess.DEVNULL)
         assert result.returncode == 0, f"{block}\n{result.stdout}{result.stderr}"
         return result.stdout
 
@@ -103,10 +121,9 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guide")
-    for path in (folder, folder.parent):  # the processes' users must get there
-        path.chmod(0o755)
+def machine():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="guide-"))
+    folder.chmod(0o755)  # the processes' users must get there
     m = Machine(folder)
     try:
         yield m
@@ -126,10 +143,12 @@ def test_every_command_works(machine):
         if heading == "A new issuer in the old one's place":
             chain = certificates(machine.issue("new.example.org"))
             assert "Example Issuing CA 2027" in chain[1].subject.rfc4514_string()
+        if heading == "Keys in an HSM":
+            assert "Example Issuing CA 2028" in certificates(machine.issue("token.example.org"))[1].subject.rfc4514_string()
     # Some of it is what the guide promises.
     assert "www.example.org" in said["Find"][0] and "fails" not in said["Find"][1]
     assert "Revoked: 1." in said["Revoke one, revoke many"][0]
-    assert re.search(r"third.example.org", said["Revoke one, revoke many"][1]) and "Revoked: 3." in said["Revoke one, revoke many"][1]
+    assert re.search(r"third.example.org", said["Revoke one, revoke many"][1]) and "Revoked: 4." in said["Revoke one, revoke many"][1]
     assert ".bad.example.org" in said["Stop something at once"][0]
     assert "The log is whole" in said["Watch"][0]
     assert "agree" in said["Back up, restore"][1]
@@ -137,5 +156,5 @@ def test_every_command_works(machine):
 
 def test_the_guide_has_the_tasks():
     headings = [heading for heading, _ in sections()]
-    for task in ("Install", "ceremony", "new issuer", "Revoke", "restore", "Upgrade"):
+    for task in ("Install", "ceremony", "HSM", "new issuer", "Revoke", "restore", "Upgrade"):
         assert any(task in heading for heading in headings), task

@@ -60,37 +60,50 @@ static bool is_there(int dir, const char *folder, const char *name)
 	return fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static enum err_code request(const struct place *p, const struct issuer_request *r, struct buf *csr, struct err *e)
+/* The key and its request, before we are anybody else: the token's files may be open to root alone. */
+static enum err_code make_request(const struct issuer_request *r, struct opened_key *k, struct buf *text, struct buf *csr, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf name = buf_new(1024);
+
+	if (r->key_uri.len > 0) {
+		TRY(key_uri_open(r->key_uri, &r->token, k, e));
+		buf_add_fmt(text, "%.*s\n", BYTES_FMT(r->key_uri));
+	} else {
+		TRY(key_generate(r->key_type, 3072, &k->key, e));
+		TRY(key_private_to_pem_with(k->key, r->passphrase, text, e));
+	}
+	name_write_ca_of(r->country, r->organization, r->common_name, &name);
+	return csr_write_ca(k->key, buf_bytes(&name), csr, e);
+}
+
+static enum err_code request(const struct place *p, const struct issuer_request *r, struct bytes text, struct err *e)
 {
 	CLEANUP(close_p) int folder = -1, mine = -1;
-	CLEANUP(key_free_p) struct key *k = NULL;
-	CLEANUP(buf_free_p) struct buf pem = buf_new_secret(KEY_PEM_MAX), name = buf_new(1024);
 
 	errno = 0;
 	if (is_there(p->fd, IN_PLACE, r->name) || is_there(p->fd, NEW, r->name))
 		FAIL(e, CONFIG, "there is an issuer %s already, or a key that waits for its certificate: take another name", r->name);
-	TRY(key_generate(r->key_type, 3072, &k, e));
-	TRY(key_private_to_pem_with(k, r->passphrase, &pem, e));
-	name_write_ca_of(r->country, r->organization, r->common_name, &name);
-	TRY(csr_write_ca(k, buf_bytes(&name), csr, e));
 	TRY(open_below(p->fd, NEW, true, &folder, e));
 	TRY(open_below(folder, r->name, true, &mine, e));
-	TRY(file_write(mine, "key.pem", 0400, buf_bytes(&pem), e));
+	TRY(file_write(mine, "key.pem", 0400, text, e));
 	TRY(file_sync_dir(folder, e));
 	return file_sync_dir(p->fd, e);
 }
 
 enum err_code issuer_request(const struct settings *s, const struct issuer_request *r, struct buf *csr, struct err *e)
 {
+	CLEANUP(opened_key_close) struct opened_key k = { .key = NULL };
+	CLEANUP(buf_free_p) struct buf text = buf_new_secret(KEY_PEM_MAX);
 	struct place p = { .fd = -1 };
 
 	TRY(check_name(r->name, e));
 	if (r->common_name.len == 0 || r->common_name.len > 64 || r->organization.len > 64)
 		FAIL(e, CONFIG, "a common name has 1 to 64 characters, an organization at most as many");
 	TRY(ca_check_country(r->country, e));
+	TRY(make_request(r, &k, &text, csr, e));
 	enum err_code rc = take_place(s, &p, e);
 	if (rc == ERR_OK)
-		rc = request(&p, r, csr, e);
+		rc = request(&p, r, buf_bytes(&text), e);
 	place_close(&p);
 	return rc;
 }
@@ -134,11 +147,44 @@ static enum err_code add(const struct settings *s, const struct place *p, const 
 	return file_sync_dir(issuers, e);
 }
 
+/* A key in a token must be the certificate's. It is looked at before we are anybody else; one in a file the signer's own checks look at. */
+static enum err_code check_token(const struct settings *s, const struct issuer_add *r, struct err *e)
+{
+	CLEANUP(opened_key_close) struct opened_key k = { .key = NULL };
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	CLEANUP(buf_free_p) struct buf text = buf_new_secret(KEY_PEM_MAX);
+	struct bytes pem = r->issuer_pem, der, key = r->key_pem;
+	struct place p = { .fd = -1 };
+	char path[ISSUER_NAME_MAX + 64];
+	struct cert c;
+
+	if (!a)
+		FAIL(e, NOMEM, "no memory for an issuer");
+	if (key.len == 0) {
+		TRY(place_open(s, PROCESS_SIGNER, &p, e));
+		(void)snprintf(path, sizeof path, NEW "/%s/key.pem", r->name);
+		enum err_code rc = file_read(p.fd, path, KEY_PEM_MAX, &text, NULL);
+		place_close(&p);
+		if (rc != ERR_OK)
+			return ERR_OK; /* add() says so */
+		key = buf_bytes(&text);
+	}
+	if (!token_is_uri(key))
+		return ERR_OK;
+	TRY(key_text_open(key, BYTES_LIT(""), &r->token, &k, e));
+	errno = 0;
+	if (pem_next(a, &pem, "CERTIFICATE", &der, NULL) != ERR_OK || cert_parse(a, der, &c, NULL) != ERR_OK ||
+	    !bytes_eq(c.spki, key_spki(k.key)))
+		FAIL(e, CONFIG, "the key in the token is not the one of the certificate");
+	return ERR_OK;
+}
+
 enum err_code issuer_add(const struct settings *s, const struct issuer_add *r, struct err *e)
 {
 	struct place p = { .fd = -1 };
 
 	TRY(check_name(r->name, e));
+	TRY(check_token(s, r, e));
 	enum err_code rc = take_place(s, &p, e);
 	if (rc == ERR_OK)
 		rc = add(s, &p, r, e);

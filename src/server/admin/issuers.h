@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "crypto/key.h"
+#include "server/admin/key_text.h"
 #include "server/messages.h"
 #include "server/settings.h"
 
@@ -13,6 +14,8 @@ struct issuer_request {
 	struct bytes country, organization, common_name; /* the first two may be empty */
 	enum key_type key_type;
 	struct bytes passphrase; /* empty: the key is not encrypted */
+	struct bytes key_uri;    /* of a key in a token, which is there already; empty: one is made, in a file */
+	struct token_access token;
 };
 enum err_code issuer_request(const struct settings *s, const struct issuer_request *r, struct buf *csr, struct err *e) MUST_USE;
 
@@ -22,7 +25,8 @@ struct issuer_add {
 	const char *name;
 	struct bytes issuer_pem; /* its certificate and those above it, without the root */
 	struct bytes root_pem;
-	struct bytes key_pem;   /* empty: the one of issuer_request() */
+	struct bytes key_pem; /* or a URI; empty: the one of issuer_request() */
+	struct token_access token;
 	struct bytes root_list; /* DER; empty: none */
 	struct bytes passphrase;
 	uint32_t uid; /* who */

@@ -21,6 +21,7 @@
 
 struct root {
 	int folder;
+	struct opened_key opened;
 	struct issuer *issuer;
 };
 
@@ -34,7 +35,7 @@ static enum err_code open_folder(const char *path, int *ret, struct err *e)
 
 enum err_code root_create(const struct root_create *r, char fingerprint[96], struct err *e)
 {
-	CLEANUP(key_free_p) struct key *k = NULL;
+	CLEANUP(opened_key_close) struct opened_key k = { .key = NULL };
 	CLEANUP(buf_free_p) struct buf key_pem = buf_new_secret(PEM_MAX), cert = buf_new(PEM_MAX), pem = buf_new(PEM_MAX);
 	CLEANUP(close_p) int folder = -1;
 	char cn[CA_NAME_MAX + 16];
@@ -48,15 +49,21 @@ enum err_code root_create(const struct root_create *r, char fingerprint[96], str
 	errno = 0;
 	if (faccessat(folder, ROOT_KEY_FILE, F_OK, 0) == 0 || faccessat(folder, ROOT_CERT_FILE, F_OK, 0) == 0)
 		FAIL(e, CONFIG, "%s has a root already: it is never overwritten", r->folder);
-	TRY(key_generate(r->key_type, CA_RSA_BITS, &k, e));
+	if (r->key_uri.len > 0)
+		TRY(key_uri_open(r->key_uri, &r->token, &k, e));
+	else
+		TRY(key_generate(r->key_type, CA_RSA_BITS, &k.key, e));
 	(void)snprintf(cn, sizeof cn, "%s Root CA", r->name);
 	struct ca_root_wish w = { .country = r->country,
 		.organization = bytes_str(r->name),
 		.common_name = bytes_str(cn),
 		.not_before_s = clock_wall_ms() / 1000 - CA_BACKDATE_S,
 		.years = r->years };
-	TRY(ca_make_root(k, &w, &cert, e));
-	TRY(key_private_to_pem_with(k, r->passphrase, &key_pem, e));
+	TRY(ca_make_root(k.key, &w, &cert, e));
+	if (r->key_uri.len > 0)
+		buf_add_fmt(&key_pem, "%.*s\n", BYTES_FMT(r->key_uri));
+	else
+		TRY(key_private_to_pem_with(k.key, r->passphrase, &key_pem, e));
 	pem_add(&pem, "CERTIFICATE", buf_bytes(&cert));
 	TRY(file_create(folder, ROOT_KEY_FILE, 0400, buf_bytes(&key_pem), e));
 	TRY(file_create(folder, ROOT_CERT_FILE, 0444, buf_bytes(&pem), e));
@@ -66,12 +73,11 @@ enum err_code root_create(const struct root_create *r, char fingerprint[96], str
 	return ERR_OK;
 }
 
-enum err_code root_open(const char *folder, struct bytes passphrase, struct root **ret, struct err *e)
+enum err_code root_open(const char *folder, struct bytes passphrase, const struct token_access *t, struct root **ret, struct err *e)
 {
 	CLEANUP(root_close_p) struct root *r = calloc(1, sizeof *r);
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
 	CLEANUP(buf_free_p) struct buf pem = buf_new(PEM_MAX), key_pem = buf_new_secret(PEM_MAX);
-	CLEANUP(key_free_p) struct key *k = NULL;
 	struct bytes text, der;
 
 	if (!r || !a)
@@ -83,8 +89,8 @@ enum err_code root_open(const char *folder, struct bytes passphrase, struct root
 	text = buf_bytes(&pem);
 	if (pem_next(a, &text, "CERTIFICATE", &der, NULL) != ERR_OK)
 		FAIL(e, CONFIG, "%s/" ROOT_CERT_FILE " holds no certificate", folder);
-	TRY(key_private_from_pem_with(buf_bytes(&key_pem), passphrase, &k, e));
-	TRY(issuer_new(der, k, &r->issuer, e));
+	TRY(key_text_open(buf_bytes(&key_pem), passphrase, t, &r->opened, e));
+	TRY(issuer_new(der, r->opened.key, &r->issuer, e));
 	*ret = TAKE(r);
 	return ERR_OK;
 }
@@ -94,6 +100,7 @@ void root_close(struct root *r)
 	if (!r)
 		return;
 	issuer_free(r->issuer);
+	opened_key_close(&r->opened);
 	close_p(&r->folder);
 	free(r);
 }

@@ -3,6 +3,7 @@
 #ifndef CHANCERY_SERVER_ADMIN_ROOT_H
 #define CHANCERY_SERVER_ADMIN_ROOT_H
 
+#include "server/admin/key_text.h"
 #include "server/ca_make.h"
 
 #define ROOT_KEY_FILE    "root.key"
@@ -17,13 +18,16 @@ struct root_create {
 	enum key_type key_type;
 	int64_t years;
 	struct bytes passphrase; /* empty: the key is not encrypted */
+	struct bytes key_uri;    /* of a key in a token, which is there already; empty: one is made, in a file */
+	struct token_access token;
 };
 /* fingerprint: SHA-256 of the certificate, for people. */
 enum err_code root_create(const struct root_create *r, char fingerprint[96], struct err *e) MUST_USE;
 
 struct root;
 /* CONFIG when key and certificate do not belong together; UNAUTHORIZED for a wrong passphrase. */
-enum err_code root_open(const char *folder, struct bytes passphrase, struct root **ret, struct err *e) MUST_USE;
+enum err_code root_open(
+    const char *folder, struct bytes passphrase, const struct token_access *t, struct root **ret, struct err *e) MUST_USE;
 void root_close(struct root *r);
 DEFINE_CLEANUP(struct root *, root_close);
 const struct issuer *root_issuer(const struct root *r);

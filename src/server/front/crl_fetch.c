@@ -1,5 +1,6 @@
 #include "server/front/crl_fetch.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define PART_MS   10000
@@ -17,6 +18,16 @@ static enum err_code fetch_part(struct peer *signer, struct arena *a, const stru
 	TRY(crl_part_read(answer.body, ret, e));
 	if (ret->part.len == 0 || ret->offset > ret->size || ret->part.len > ret->size - ret->offset)
 		FAIL(e, MALFORMED, "a part of a revocation list that lies outside of it");
+	return ERR_OK;
+}
+
+static enum err_code whole(const struct crl_part *last, const struct crl_new *wanted, uint64_t *ret_number, struct err *e)
+{
+	errno = 0;
+	if (last->number < wanted->number)
+		FAIL(e, MALFORMED, "the revocation list %llu was told of, and %llu is what is there", (unsigned long long)wanted->number,
+		    (unsigned long long)last->number);
+	*ret_number = last->number;
 	return ERR_OK;
 }
 
@@ -42,10 +53,8 @@ enum err_code crl_fetch(struct peer *signer, const struct crl_new *wanted, struc
 			get.offset += part.part.len;
 			if (!buf_ok(ret_der))
 				FAIL(e, NOMEM, "no memory for a revocation list");
-			if (get.offset == part.size) {
-				*ret_number = part.number;
-				return ERR_OK;
-			}
+			if (get.offset == part.size)
+				return whole(&part, wanted, ret_number, e);
 		}
 		arena_reset(a);
 	}

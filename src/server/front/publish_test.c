@@ -34,6 +34,7 @@ struct world {
 	struct buf list;
 	uint64_t number;
 	unsigned switches; /* after this many parts there is a newer list */
+	unsigned asked;
 	int wake, port;
 	struct crl_new notice;
 	int64_t made_s; /* the list */
@@ -81,6 +82,7 @@ static void answer_part(struct world *w, const struct message *m)
 	assert_int_equal(m->type, MESSAGE_CRL_GET);
 	assert_int_equal(crl_get_read(m->body, &get, NULL), ERR_OK);
 	assert_memory_equal(get.issuer, issuer_id, sizeof issuer_id);
+	w->asked++;
 	if (w->switches > 0 && --w->switches == 0)
 		make_list(w, w->number + 1, ENTRIES - 1);
 	uint64_t from = get.number && get.number != w->number ? 0 : get.offset;
@@ -264,6 +266,29 @@ static void a_newer_list_takes_its_place_even_while_it_is_fetched(void **state)
 	world_free(w);
 }
 
+static void an_older_list_than_announced_is_not_served_nor_asked_for_without_end(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	make_list(w, 7, 1);
+	publish_lists_are_new(w->front.publish, &w->notice, 1);
+	wait_served(w);
+	struct crl_new later = w->notice;
+	later.number = 9;
+	make_list(w, 6, 2);
+	w->asked = 0;
+	publish_lists_are_new(w->front.publish, &later, 1);
+	for (int i = 0; i < 50; i++)
+		turn(w);
+	assert_in_range(w->asked, 1, 2);
+	struct buf in;
+	assert_false(bytes_eq(ask(w, &in, "GET", PATH, ""), buf_bytes(&w->list)));
+	assert_true(says(&in, "HTTP/1.1 200 OK\r\n"));
+	buf_free(&in);
+	world_free(w);
+}
+
 static void nothing_else_is_there(void **state)
 {
 	struct world *w = world_new();
@@ -292,7 +317,9 @@ static void nothing_else_is_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(a_list_of_many_parts_is_served_whole),
-		cmocka_unit_test(a_newer_list_takes_its_place_even_while_it_is_fetched), cmocka_unit_test(nothing_else_is_there) };
+		cmocka_unit_test(a_newer_list_takes_its_place_even_while_it_is_fetched),
+		cmocka_unit_test(an_older_list_than_announced_is_not_served_nor_asked_for_without_end),
+		cmocka_unit_test(nothing_else_is_there) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

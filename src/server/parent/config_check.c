@@ -466,6 +466,22 @@ static enum err_code check_any(const char *value, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_path(const char *value, struct err *e)
+{
+	if (*value && (*value != '/' || strlen(value) > 1024))
+		FAIL(e, CONFIG, "a whole path is due, like /usr/lib/softhsm/libsofthsm2.so; or empty for none");
+	return ERR_OK;
+}
+
+static enum err_code check_variable(const char *value, struct err *e)
+{
+	const char *equals = strchr(value, '=');
+
+	if (!equals || equals == value || strncmp(value, "LD_", 3) == 0)
+		FAIL(e, CONFIG, "a variable is written NAME=VALUE; none of the loader's (LD_)");
+	return ERR_OK;
+}
+
 static enum err_code check_segment(const char *value, struct err *e)
 {
 	return number_between(value, 65536, 1u << 30, e);
@@ -553,6 +569,10 @@ static const struct {
 	{ "profile", "ca-issuers", check_bool },
 	{ "profile", "issuers", check_issuer_name },
 	{ "profile", "ready", check_ready },
+	{ "", "user-keyholder", check_filled },
+	{ "keyholder", "module", check_path },
+	{ "keyholder", "pin-file", check_any },
+	{ "keyholder", "environment", check_variable },
 	{ "signer", "passphrase-file", check_any },
 	{ "signer", "crl-shards", check_shards },
 	{ "signer", "crl-lifetime", check_crl_lifetime },

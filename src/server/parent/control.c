@@ -40,7 +40,7 @@ static const struct {
 	enum process who;
 	enum message_type status;
 } asked_of[] = { { PROCESS_FRONT, MESSAGE_STATUS_FRONT }, { PROCESS_VALIDATOR, MESSAGE_STATUS_VALIDATOR },
-	{ PROCESS_SIGNER, MESSAGE_STATUS_SIGNER } };
+	{ PROCESS_SIGNER, MESSAGE_STATUS_SIGNER }, { PROCESS_KEYHOLDER, MESSAGE_STATUS_KEYHOLDER } };
 #define ASKED (sizeof asked_of / sizeof *asked_of)
 
 enum err_code control_new(const struct settings *s, struct family *f, struct control **ret, struct err *e)
@@ -123,9 +123,11 @@ static void put_child(struct json_out *w, const struct member *m, const struct b
 
 static bool everything_ready(const struct control *c)
 {
-	for (size_t i = 0; i < ASKED; i++)
-		if (c->family->members[asked_of[i].who].state != MEMBER_READY)
+	for (size_t i = 0; i < ASKED; i++) {
+		const struct member *m = &c->family->members[asked_of[i].who];
+		if (!m->absent && m->state != MEMBER_READY)
 			return false;
+	}
 	return true;
 }
 
@@ -153,7 +155,8 @@ static void answer(struct control *c, struct client *client)
 	json_put_key(&w, "processes");
 	json_put_object(&w);
 	for (size_t i = 0; i < ASKED; i++)
-		put_child(&w, &c->family->members[asked_of[i].who], &client->status[asked_of[i].who]);
+		if (!c->family->members[asked_of[i].who].absent)
+			put_child(&w, &c->family->members[asked_of[i].who], &client->status[asked_of[i].who]);
 	json_end_object(&w);
 	json_end_object(&w);
 	buf_add_u8(&out, '\n');

@@ -23,7 +23,7 @@
 /* Which two talk to each other. */
 static const struct {
 	enum process a, b;
-} links[] = { { PROCESS_FRONT, PROCESS_VALIDATOR }, { PROCESS_FRONT, PROCESS_SIGNER } };
+} links[] = { { PROCESS_FRONT, PROCESS_VALIDATOR }, { PROCESS_FRONT, PROCESS_SIGNER }, { PROCESS_SIGNER, PROCESS_KEYHOLDER } };
 
 /* --- before the start --- */
 
@@ -44,6 +44,23 @@ static enum err_code prepare_member(struct family *f, enum process who, struct b
 		FAIL(e, CONFIG, "%s: %s; `chancery-ca init` makes it", path, strerror(errno));
 	TRY(folder_check_owner(m->folder, path, m->uid, e));
 	return folder_lock(m->folder, path, FOLDER_WAIT_MS, e);
+}
+
+/* It comes with the setting, long after init. */
+static enum err_code make_keyholder_folder(const struct settings *s, struct err *e)
+{
+	char path[4096];
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+
+	if (uid == 0)
+		TRY(folder_user(s->user_keyholder, &uid, &gid, e));
+	(void)snprintf(path, sizeof path, "%.*s/%s", BYTES_FMT(s->state_folder), process_name(PROCESS_KEYHOLDER));
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? ERR_OK : err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%s: %s", path, strerror(errno));
+	if (chown(path, uid, gid) != 0)
+		FAIL(e, CONFIG, "%s: %s", path, strerror(errno));
+	return ERR_OK;
 }
 
 static enum err_code listen_on(const char *address, int *ret, struct err *e)
@@ -99,6 +116,11 @@ enum err_code family_prepare(struct family *f, const struct settings *s, struct 
 	TRY(prepare_member(f, PROCESS_FRONT, s->user_front, e));
 	TRY(prepare_member(f, PROCESS_VALIDATOR, s->user_validator, e));
 	TRY(prepare_member(f, PROCESS_SIGNER, s->user_signer, e));
+	f->members[PROCESS_KEYHOLDER].absent = s->keyholder_module.len == 0;
+	if (s->keyholder_module.len > 0) {
+		TRY(make_keyholder_folder(s, e));
+		TRY(prepare_member(f, PROCESS_KEYHOLDER, s->user_keyholder, e));
+	}
 	return prepare_listeners(f, e);
 }
 
@@ -148,7 +170,7 @@ static enum err_code send_blocklists(struct family *f, enum process who, struct 
 }
 
 /* The file as configured, or a credential that systemd has laid down for this service (systemd.exec(5)). */
-static enum err_code passphrase_path(struct bytes name, char path[4096], struct err *e)
+static enum err_code secret_path(const char *option, struct bytes name, char path[4096], struct err *e)
 {
 	struct bytes prefix = BYTES_LIT("credential:");
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
@@ -159,28 +181,27 @@ static enum err_code passphrase_path(struct bytes name, char path[4096], struct 
 	}
 	struct bytes credential = bytes_slice(name, prefix.len, name.len);
 	if (!folder || credential.len == 0 || memchr(credential.ptr, '/', credential.len))
-		FAIL(e, CONFIG, "signer.passphrase-file: systemd gives this service no credential \"%.*s\" (LoadCredential=)",
-		    BYTES_FMT(credential));
+		FAIL(e, CONFIG, "%s: systemd gives this service no credential \"%.*s\" (LoadCredential=)", option, BYTES_FMT(credential));
 	(void)snprintf(path, 4096, "%s/%.*s", folder, BYTES_FMT(credential));
 	return ERR_OK;
 }
 
-/* Opened anew for each start of the signer, which reads it by the descriptor. */
-static enum err_code send_passphrase(struct family *f, struct err *e)
+/* Opened anew for each start of who reads it by the descriptor. */
+static enum err_code send_secret(
+    struct family *f, enum process who, enum message_type type, const char *option, struct bytes file, struct err *e)
 {
 	char path[4096];
 	struct stat s;
 
-	if (f->settings->passphrase_file.len == 0)
+	if (file.len == 0)
 		return ERR_OK;
-	TRY(passphrase_path(f->settings->passphrase_file, path, e));
+	TRY(secret_path(option, file, path, e));
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &s) != 0)
-		FAIL(e, CONFIG, "signer.passphrase-file: %s: %s", path, strerror(errno));
+		FAIL(e, CONFIG, "%s: %s: %s", option, path, strerror(errno));
 	if (s.st_mode & 077)
-		FAIL(e, CONFIG, "signer.passphrase-file: %s: others can read it (mode %04o): chmod 600", path,
-		    (unsigned)(s.st_mode & 07777));
-	return channel_send_fd(f->members[PROCESS_SIGNER].channel, MESSAGE_PASSPHRASE, 0, BYTES_NONE, fd, e);
+		FAIL(e, CONFIG, "%s: %s: others can read it (mode %04o): chmod 600", option, path, (unsigned)(s.st_mode & 07777));
+	return channel_send_fd(f->members[who].channel, (uint16_t)type, 0, BYTES_NONE, fd, e);
 }
 
 enum err_code member_settings(struct family *f, enum process who, struct err *e)
@@ -231,7 +252,9 @@ static enum err_code give_everything(struct family *f, enum process who, struct 
 
 	TRY(channel_send_fd(m->channel, (uint16_t)process_rows[who].folder, 0, BYTES_NONE, m->folder, e));
 	if (who == PROCESS_SIGNER)
-		TRY(send_passphrase(f, e));
+		TRY(send_secret(f, who, MESSAGE_PASSPHRASE, "signer.passphrase-file", f->settings->passphrase_file, e));
+	if (who == PROCESS_KEYHOLDER)
+		TRY(send_secret(f, who, MESSAGE_PIN, "keyholder.pin-file", f->settings->keyholder_pin_file, e));
 	TRY(member_settings(f, who, e));
 	if (who == PROCESS_FRONT)
 		TRY(send_listeners(f, e));

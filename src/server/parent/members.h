@@ -15,6 +15,7 @@ enum member_state { MEMBER_DOWN, MEMBER_STARTING, MEMBER_READY, MEMBER_STOPPING 
 struct member {
 	enum process who;
 	enum member_state state;
+	bool absent; /* by the configuration there is none */
 	pid_t pid;
 	struct channel *channel;
 	int executable, folder; /* opened once, before anything is started */

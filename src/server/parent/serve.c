@@ -23,7 +23,7 @@
 #define STOP_MS  10000
 #define TICK_MS  200
 
-static const enum process children[] = { PROCESS_SIGNER, PROCESS_VALIDATOR, PROCESS_FRONT };
+static const enum process children[] = { PROCESS_KEYHOLDER, PROCESS_SIGNER, PROCESS_VALIDATOR, PROCESS_FRONT };
 #define CHILDREN (sizeof children / sizeof *children)
 
 struct parent {
@@ -74,6 +74,10 @@ static void tell_restart(const struct settings *was, const struct settings *is)
 		{ "operators-group", bytes_eq(was->operators_group, is->operators_group) },
 		{ "user-front", bytes_eq(was->user_front, is->user_front) },
 		{ "user-validator", bytes_eq(was->user_validator, is->user_validator) },
+		{ "keyholder.module", bytes_eq(was->keyholder_module, is->keyholder_module) },
+		{ "keyholder.pin-file", bytes_eq(was->keyholder_pin_file, is->keyholder_pin_file) },
+		{ "keyholder.environment", same_list(&was->keyholder_environment, &is->keyholder_environment) },
+		{ "user-keyholder", bytes_eq(was->user_keyholder, is->user_keyholder) },
 		{ "user-signer", bytes_eq(was->user_signer, is->user_signer) },
 	};
 
@@ -144,7 +148,7 @@ static enum err_code open_signals(struct parent *p, struct err *e)
 static bool all_in(const struct parent *p, enum member_state state)
 {
 	for (size_t i = 0; i < CHILDREN; i++)
-		if (p->family.members[children[i]].state != state)
+		if (p->family.members[children[i]].state != state && !p->family.members[children[i]].absent)
 			return false;
 	return true;
 }
@@ -157,6 +161,8 @@ static void announce(struct parent *p)
 	printf("chancery-ca is ready: %.*s/directory\n", BYTES_FMT(p->settings.base_url));
 	for (size_t i = 0; i < CHILDREN; i++) {
 		const struct member *m = &p->family.members[children[i]];
+		if (m->absent)
+			continue;
 		printf("  %-9s pid %-7d jail: %s\n", process_name(m->who), (int)m->pid, m->layers);
 	}
 	fflush(stdout);
@@ -194,16 +200,19 @@ static void child_message(struct parent *p, struct member *m, const struct messa
 	case MESSAGE_FRONT_READY:
 	case MESSAGE_VALIDATOR_READY:
 	case MESSAGE_SIGNER_READY:
+	case MESSAGE_KEYHOLDER_READY:
 		child_is_ready(p, m, msg->body);
 		return;
 	case MESSAGE_FRONT_FAILED:
 	case MESSAGE_VALIDATOR_FAILED:
 	case MESSAGE_SIGNER_FAILED:
+	case MESSAGE_KEYHOLDER_FAILED:
 		child_has_failed(m, msg->body);
 		return;
 	case MESSAGE_FRONT_STATUS:
 	case MESSAGE_VALIDATOR_STATUS:
 	case MESSAGE_SIGNER_STATUS:
+	case MESSAGE_KEYHOLDER_STATUS:
 		control_child_status(p->control, m->who, msg->id, msg->body);
 		return;
 	case MESSAGE_METRICS_ASK:
@@ -266,7 +275,7 @@ static void start_due(struct parent *p)
 
 	for (size_t i = 0; i < CHILDREN; i++) {
 		struct member *m = &p->family.members[children[i]];
-		if (p->stopping || m->state != MEMBER_DOWN || m->start_at_ms > clock_monotonic_ms())
+		if (p->stopping || m->absent || m->state != MEMBER_DOWN || m->start_at_ms > clock_monotonic_ms())
 			continue;
 		if (member_start(&p->family, m->who, &e) != ERR_OK) {
 			event_error(EVENT_ERROR, "child.not_started", &e);
@@ -292,6 +301,8 @@ static void stop_in_order(struct parent *p)
 		member_stop(&p->family.members[PROCESS_VALIDATOR]);
 		member_stop(&p->family.members[PROCESS_SIGNER]);
 	}
+	if (p->family.members[PROCESS_SIGNER].state == MEMBER_DOWN)
+		member_stop(&p->family.members[PROCESS_KEYHOLDER]);
 	if (clock_monotonic_ms() < p->stop_by_ms)
 		return;
 	for (size_t i = 0; i < CHILDREN; i++)

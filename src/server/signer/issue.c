@@ -93,6 +93,7 @@ static enum err_code set_leaf(
 	uint32_t contents = j->profile->contents;
 
 	TRY(issuers_choose(w->s, j->profile, type, after_s, &j->issuer, e));
+	TRY(keyholder_ready(w->s, j->issuer, e));
 	serial_make(w->now_ms, signer_shard(w->s), j->serial);
 	j->leaf = (struct leaf_request){ .names = csr->names,
 		.n_names = csr->n_names,

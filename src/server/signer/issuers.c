@@ -94,7 +94,13 @@ enum err_code issuer_make(struct arena *a, const struct issuer_files *f, struct 
 	TRY(read_chain(a, f->issuer_pem, &root, own, &chain, &issuer_der, &issuer, e));
 	if (!buf_ok(&chain))
 		FAIL(e, CONFIG, "the issuer's chain is longer than %d bytes", CHAIN_SIZE_MAX);
-	TRY(key_private_from_pem_with(f->key_pem, f->passphrase, &key, e));
+	ret->in_token = bytes_starts_with(f->key_pem, BYTES_LIT(KEY_URI_SCHEME));
+	if (ret->in_token && !f->signer) /* somebody only looks */
+		TRY(key_from_spki(issuer.spki, &key, e));
+	else if (ret->in_token)
+		TRY(keyholder_key(f->signer, f->key_pem, issuer.spki, &key, e));
+	else
+		TRY(key_private_from_pem_with(f->key_pem, f->passphrase, &key, e));
 	if (!bytes_eq(key_spki(key), issuer.spki))
 		FAIL(e, CONFIG, "%s is not the key of the certificate in %s", FILE_ISSUER_KEY, FILE_ISSUER);
 	if (issuer.subject_key_id.len != ISSUER_KEY_SIZE)
@@ -249,9 +255,11 @@ static enum err_code load_issuer(struct signer *s, int folder, struct bytes pass
 	TRY(file_read(dir, FILE_ROOT, PEM_MAX, &root, e));
 	TRY(file_read(dir, FILE_ISSUER, PEM_MAX, &issuer, e));
 	TRY(signer_read_key_file(dir, FILE_ISSUER_KEY, &key, e));
-	struct issuer_files f = {
-		.root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .key_pem = buf_bytes(&key), .passphrase = passphrase
-	};
+	struct issuer_files f = { .root_pem = buf_bytes(&root),
+		.issuer_pem = buf_bytes(&issuer),
+		.key_pem = buf_bytes(&key),
+		.passphrase = passphrase,
+		.signer = s };
 	TRY(issuer_make(s->arena, &f, &s->own, i, e));
 	i->shards = calloc(SHARDS_MAX, sizeof *i->shards);
 	if (!i->shards)

@@ -15,6 +15,7 @@
 #define CHEAP_MS       INT64_C(5)    /* but for one that takes no longer */
 #define AGAIN_MS       INT64_C(10000)
 #define LOOK_MS        INT64_C(60000) /* the wall clock may be set */
+#define TOKEN_MS       500            /* until a token that does not sign is looked at again */
 #define BEFORE_MS      INT64_C(60000) /* how long the list before the newest is kept for those who fetch it */
 
 void lists_free(struct ca_issuer *i)
@@ -75,6 +76,8 @@ int64_t signer_crl_wait_ms(const struct signer *s)
 			if (!is_used(s, &s->issuers[i], k))
 				continue;
 			int64_t left_ms = shard_wait_ms(s, &s->issuers[i].shards[k], wall_ms, now_ms);
+			if (left_ms < TOKEN_MS && keyholder_ready(s, &s->issuers[i], NULL) != ERR_OK)
+				left_ms = TOKEN_MS;
 			least_ms = left_ms < least_ms ? left_ms : least_ms;
 		}
 	if (least_ms < s->lists_again_ms - now_ms)
@@ -220,13 +223,26 @@ enum err_code signer_crl(struct signer *s, struct crl_new ret[SIGNER_LISTS_A_TUR
 				bool made;
 				drop_before(x, now_ms);
 				if (*ret_n == SIGNER_LISTS_A_TURN || now_ms < s->lists_again_ms || !is_used(s, &s->issuers[i], k) ||
-				    !is_due(s, x, changed == 1, wall_ms, now_ms))
+				    !is_due(s, x, changed == 1, wall_ms, now_ms) || keyholder_ready(s, &s->issuers[i], NULL) != ERR_OK)
 					continue;
 				TRY(make_due(s, &s->issuers[i], (uint8_t)k, &made, e));
 				if (made)
 					ret[(*ret_n)++] = told(s->issuers[i].issuer->key_id, (uint8_t)k, &x->newest);
 			}
 	return ERR_OK;
+}
+
+/* Issuers of one root may have come with different lists of it: the newest is the root's. NULL: there is none. */
+static const struct list *root_list(const struct signer *s, struct bytes root_key_id)
+{
+	const struct list *newest = NULL;
+
+	for (size_t i = 0; i < s->n_issuers; i++) {
+		const struct list *l = &s->issuers[i].root_list;
+		if (l->number > (newest ? newest->number : 0) && bytes_eq(s->issuers[i].root_key_id, root_key_id))
+			newest = l;
+	}
+	return newest;
 }
 
 static void add_told(struct crl_new *v, size_t max, size_t *n, struct crl_new one)
@@ -241,7 +257,7 @@ size_t signer_crl_list(const struct signer *s, struct crl_new *v, size_t max)
 
 	for (size_t i = 0; i < s->n_issuers; i++) {
 		const struct ca_issuer *c = &s->issuers[i];
-		if (c->root_key_id.len == ISSUER_KEY_SIZE)
+		if (c->root_key_id.len == ISSUER_KEY_SIZE && root_list(s, c->root_key_id) == &c->root_list)
 			add_told(v, max, &n, told(c->root_key_id, 0, &c->root_list));
 		for (size_t k = 0; k < SHARDS_MAX; k++)
 			add_told(v, max, &n, told(c->issuer->key_id, (uint8_t)k, &c->shards[k].newest));
@@ -252,8 +268,8 @@ size_t signer_crl_list(const struct signer *s, struct crl_new *v, size_t max)
 void lists_count(const struct signer *s, struct signer_counts *c)
 {
 	for (size_t i = 0; i < s->n_issuers; i++) {
-		const struct list *root = &s->issuers[i].root_list;
-		if (root->number && (c->root_crl_ends_s == 0 || root->next_update_s < c->root_crl_ends_s))
+		const struct list *root = root_list(s, s->issuers[i].root_key_id);
+		if (root && (c->root_crl_ends_s == 0 || root->next_update_s < c->root_crl_ends_s))
 			c->root_crl_ends_s = root->next_update_s;
 		for (size_t k = 0; k < SHARDS_MAX; k++) {
 			const struct list *l = &s->issuers[i].shards[k].newest;
@@ -281,13 +297,9 @@ static const struct list *find_list(struct signer *s, const struct crl_get *get,
 		const struct shard *x = &i->shards[get->shard];
 		return get->number != 0 && get->number == x->before.number ? &x->before : &x->newest;
 	}
-	for (size_t k = 0; k < s->n_issuers; k++)
-		if (get->shard == 0 && s->issuers[k].root_list.number > 0 &&
-		    bytes_eq(s->issuers[k].root_key_id, BYTES_ARRAY(get->issuer))) {
-			*ret_known = true;
-			return &s->issuers[k].root_list;
-		}
-	return NULL;
+	const struct list *of_root = get->shard == 0 ? root_list(s, BYTES_ARRAY(get->issuer)) : NULL;
+	*ret_known = of_root != NULL;
+	return of_root;
 }
 
 enum err_code signer_crl_part(struct signer *s, struct bytes body, struct buf *out, struct err *e)

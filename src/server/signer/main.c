@@ -389,6 +389,13 @@ static void on_peer(struct server *v, const struct message *m)
 {
 	struct err e = { 0 };
 
+	if (m->body.len == 1 && m->body.ptr[0] == PROCESS_KEYHOLDER) {
+		struct channel *c = NULL;
+		if (server_channel_new(m->fd, PROCESS_SIGNER, PROCESS_KEYHOLDER, &c, &e) != ERR_OK)
+			event_error(EVENT_ERROR, "keyholder.channel", &e);
+		signer_keyholder(v->signer, c);
+		return;
+	}
 	if (m->body.len != 1 || m->body.ptr[0] != PROCESS_FRONT) {
 		if (m->fd >= 0)
 			close(m->fd);

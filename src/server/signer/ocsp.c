@@ -80,6 +80,7 @@ static enum err_code make_responder(struct signer *s, struct ca_issuer *i, int64
 	uint8_t serial[SERIAL_SIZE];
 	int64_t now_s = now_ms / 1000;
 
+	TRY(keyholder_ready(s, i, e));
 	TRY(signer_place_check(s, e));
 	TRY(signer_clock_check(s, now_ms, e));
 	TRY(signer_space_check(s, e));

@@ -155,6 +155,7 @@ void signer_close(struct signer *s)
 {
 	if (!s)
 		return;
+	signer_keyholder(s, NULL);
 	if (s->log)
 		log_close(s->log);
 	for (size_t i = 0; i < KEY_CACHE_SIZE; i++)

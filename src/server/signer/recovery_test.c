@@ -463,7 +463,7 @@ static void create_checks_what_belongs_together(void **state)
 
 static void refuses_keys_that_others_may_read(void **state)
 {
-	static const char *const names[] = { "issuers/main/" FILE_ISSUER_KEY, FILE_LOG_KEY, "identity" };
+	static const char *const names[] = { ("issuers/main/" FILE_ISSUER_KEY), FILE_LOG_KEY, "identity" };
 	struct world *w = *state;
 	struct err e = { 0 };
 	struct stat st;

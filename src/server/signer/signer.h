@@ -48,6 +48,9 @@ enum err_code signer_settings(struct signer *s, const struct settings *settings,
 /* Keys that are not to be used, neither by accounts nor in certificates. They must outlive it; NULL: none, as at the start. */
 void signer_block(struct signer *s, struct blocked *b);
 
+/* The channel to the keyholder, which it owns from then on; NULL: there is none. */
+void signer_keyholder(struct signer *s, struct channel *c);
+
 /* A checkpoint that somebody else kept (store, backup); empty: none. IO when the log is shorter or differs: the start must stop.
  * A checkpoint that we did not sign is ignored and counted. */
 enum err_code signer_compare(struct signer *s, struct bytes checkpoint, struct err *e) MUST_USE;

@@ -104,6 +104,7 @@ struct ca_issuer {
 	struct bytes root_key_id;
 	struct list root_list; /* the root's own, made by ceremony; number 0: there is none */
 	struct shard *shards;  /* SHARDS_MAX */
+	bool in_token;         /* its key is the keyholder's to use */
 	struct responder responder;
 };
 
@@ -134,6 +135,11 @@ struct signer {
 	struct blocked *blocked;   /* the process's; NULL: no key is */
 	struct blocks *blocks;     /* what operators have blocked, by the log */
 	struct news news;
+	struct {
+		struct channel *channel; /* NULL: there is none now */
+		uint32_t next_id;
+		int64_t pause_ms, pause_until_ms; /* the last one; monotonic */
+	} keyholder;
 	struct accounts *accounts;
 	struct eab_keys *eab;
 	struct log *log;
@@ -166,7 +172,8 @@ void issuers_free(struct signer *s);
 /* What an issuer's folder holds, read and held against each other: CONFIG, naming the file, when it cannot be. The public keys of its
  * certificates are added to *own, views into the arena. ret's name stays. */
 struct issuer_files {
-	struct bytes root_pem, issuer_pem, key_pem, passphrase;
+	struct bytes root_pem, issuer_pem, key_pem, passphrase; /* key_pem: or the URI of a key in a token */
+	struct signer *signer;                                  /* whose keyholder signs with a key in a token; NULL: nobody will */
 };
 enum err_code issuer_make(
     struct arena *a, const struct issuer_files *f, struct own_keys *own, struct ca_issuer *ret, struct err *e) MUST_USE;
@@ -267,6 +274,12 @@ struct request_row {
 	request_prepare *prepare; /* NULL: issue.c's own */
 };
 extern const struct request_row request_rows[REQUEST__MAX];
+
+/* keyholder.c: the key that the URI (to its line's end) names, whose public half this is. */
+#define KEY_URI_SCHEME "pkcs11:"
+enum err_code keyholder_key(struct signer *s, struct bytes uri, struct bytes spki, struct key **ret, struct err *e) MUST_USE;
+/* BUSY when the issuer's key is in a token that does not sign now: asked before anything is announced in the log. */
+enum err_code keyholder_ready(const struct signer *s, const struct ca_issuer *i, struct err *e) MUST_USE;
 
 /* operate_block.c: BLOCK. */
 enum err_code block_take(struct signer *s, const struct record *r, struct err *e) MUST_USE;
