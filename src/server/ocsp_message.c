@@ -34,7 +34,8 @@ enum err_code ocsp_ask_read(struct bytes body, struct ocsp_request *ret, struct 
 		id->key_hash = wire_bytes(&w, OCSP_HASH_MAX);
 		id->serial = wire_bytes(&w, OCSP_SERIAL_MAX);
 		size_t size = ocsp_hash_size(id->hash);
-		if (id->name_hash.len != size || id->key_hash.len != size || id->serial.len == 0)
+		if (id->name_hash.len != size || id->key_hash.len != size || id->serial.len == 0 ||
+		    (id->serial.len > 1 && id->serial.ptr[0] == 0))
 			FAIL(e, MALFORMED, "OCSP has an id that is none");
 	}
 	TRY(wire_end(&w, "OCSP", e));

@@ -40,10 +40,11 @@ struct attacker {
 	struct bytes crossed_control, crossed_caa; /* genuine receipts with account A's thumbprint and account B's URL */
 	struct bytes issued_body;                  /* an ISSUE that was answered, and its certificate */
 	struct bytes issued_certificate;
-	struct bytes chain;  /* the issuer's certificates, from HELLO_OK */
-	struct crl_new list; /* the newest that the signer has told of */
-	unsigned honest;     /* certificates that came by honest evidence */
-	int results;         /* the file that the test reads */
+	struct bytes chain;                       /* the issuer's certificates, from HELLO_OK */
+	struct bytes revoked_serial, good_serial; /* both in w->kept */
+	struct crl_new list;                      /* the newest that the signer has told of */
+	unsigned honest;                          /* certificates that came by honest evidence */
+	int results;                              /* the file that the test reads */
 	unsigned failed, passed;
 };
 
@@ -126,6 +127,13 @@ struct bytes bad_account_request(struct attacker *w);
 void attack_revocations(struct attacker *w);
 /* One that is refused, whatever becomes of its bytes: it is of another account. */
 struct bytes bad_revocation(struct attacker *w);
+void attack_ocsp(struct attacker *w);
+/* Of issued_certificate, in w->a; the issuer's certificate. */
+struct bytes serial_of(struct attacker *w);
+struct bytes issuers_own(struct attacker *w);
+/* At the end: what is revoked is revoked, and nothing else. */
+void revoked_after_it_all(struct attacker *w);
+void list_after_it_all(struct attacker *w);
 void attack_tls(struct attacker *w);
 void attack_channel_signer(struct attacker *w);
 void attack_channel_validator(struct attacker *w);

@@ -129,6 +129,7 @@ static void attack(struct attacker *w)
 	attack_orders(w);
 	attack_accounts(w);
 	attack_revocations(w);
+	attack_ocsp(w);
 	attack_tls(w);
 	attack_validator(w);
 	attack_channel_signer(w);
@@ -136,6 +137,7 @@ static void attack(struct attacker *w)
 	attack_random(w, RANDOM_PACKETS);
 	gather_proofs(w);
 	honest_issuance(w, "an honest issuance after it all", PROOF_A);
+	revoked_after_it_all(w);
 }
 
 int main(void)

@@ -100,14 +100,14 @@ static struct bytes forged(struct attacker *w, const uint8_t *serial)
 	return copy_of(w->a, buf_bytes(&out));
 }
 
-static struct bytes issuers_own(struct attacker *w)
+struct bytes issuers_own(struct attacker *w)
 {
 	struct wire chain = wire_of(w->chain);
 
 	return wire_bytes(&chain, CERT_SIZE_MAX);
 }
 
-static struct bytes serial_of(struct attacker *w)
+struct bytes serial_of(struct attacker *w)
 {
 	struct cert c;
 	struct err e = { 0 };
@@ -273,6 +273,18 @@ static void honest_revocation(struct attacker *w)
 	bool ok = get(w, 0, w->list.number, 0, &p, &code) && code == ERR_OK && p.part.len == p.size;
 	report(w, "control: the list has what was revoked, and nothing else", ok && list_has(p.part, serial_of(w), &n) && n == 1,
 	    "%zu entries", n);
+}
+
+/* Number and content stay: no attack has made a list, or taken anything out of one. */
+void list_after_it_all(struct attacker *w)
+{
+	struct crl_part p = { 0 };
+	enum err_code code = ERR_OK;
+	size_t n = 0;
+
+	bool ok = get(w, 0, 0, 0, &p, &code) && code == ERR_OK && p.number == w->list.number && p.part.len == p.size;
+	report(w, "the list after it all", ok && list_has(p.part, w->revoked_serial, &n) && n == 1, "number %llu, %zu entries",
+	    (unsigned long long)p.number, n);
 }
 
 struct bytes bad_revocation(struct attacker *w)

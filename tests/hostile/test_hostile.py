@@ -88,7 +88,8 @@ def outcome():
 
 def test_honest_evidence_is_taken(outcome):
     """The control: without it the refusals below would prove nothing."""
-    for name in ("control: an honest issuance", "control: an honest issuance of another account", "an honest issuance after it all"):
+    for name in ("control: an honest issuance", "control: an honest issuance of another account", "an honest issuance after it all",
+                 "OCSP: control: one that is revoked and one that is not", "OCSP after it all", "the list after it all"):
         assert f"ok {name}" in outcome.lines
 
 
@@ -100,9 +101,10 @@ def test_every_attack_is_refused(outcome):
 
 def test_the_log_holds_the_honest_certificates_and_no_other(outcome):
     honest = int(outcome.lines[-1].split()[1])
-    assert outcome.records.get("result") == honest + 1, outcome.records  # and the CA's own, which init made
+    assert outcome.records.get("result") == honest + 2, outcome.records  # and the CA's own, which init made, and one of the OCSP key
     assert outcome.records.get("intent") == honest, outcome.records
     assert outcome.records.get("tls-intent", outcome.records.get("tls_intent")) == 1, outcome.records
+    assert outcome.records.get("ocsp-intent", outcome.records.get("ocsp_intent")) == 1, outcome.records
     assert "void" not in outcome.records
     # what the attacker's own client asked for, once each; nothing that nobody has signed, no account that nobody's key has bound
     assert outcome.records.get("rollover") == outcome.records.get("deactivate") == 1, outcome.records

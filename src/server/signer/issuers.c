@@ -77,12 +77,21 @@ static enum err_code read_chain(struct arena *a, struct bytes pem, const struct 
 	return signed_by(&below, root, e);
 }
 
+static enum err_code open_key(const struct issuer_files *f, struct bytes spki, struct key **ret, struct err *e)
+{
+	if (!bytes_starts_with(f->key_pem, BYTES_LIT(KEY_URI_SCHEME)))
+		return key_private_from_pem_with(f->key_pem, f->passphrase, ret, e);
+	if (!f->signer) /* somebody only looks */
+		return key_from_spki(spki, ret, e);
+	return keyholder_key(f->signer, f->key_pem, spki, ret, e);
+}
+
 enum err_code issuer_make(struct arena *a, const struct issuer_files *f, struct own_keys *own, struct ca_issuer *ret, struct err *e)
 {
 	CLEANUP(key_free_p) struct key *key = NULL;
 	CLEANUP(buf_free_p) struct buf chain = buf_new(CHAIN_SIZE_MAX);
 	struct bytes root_pem = f->root_pem, root_der, issuer_der;
-	struct cert root, issuer;
+	struct cert root, issuer = { .tbs = BYTES_NONE };
 
 	errno = 0;
 	if (pem_next(a, &root_pem, "CERTIFICATE", &root_der, NULL) != ERR_OK)
@@ -95,12 +104,7 @@ enum err_code issuer_make(struct arena *a, const struct issuer_files *f, struct 
 	if (!buf_ok(&chain))
 		FAIL(e, CONFIG, "the issuer's chain is longer than %d bytes", CHAIN_SIZE_MAX);
 	ret->in_token = bytes_starts_with(f->key_pem, BYTES_LIT(KEY_URI_SCHEME));
-	if (ret->in_token && !f->signer) /* somebody only looks */
-		TRY(key_from_spki(issuer.spki, &key, e));
-	else if (ret->in_token)
-		TRY(keyholder_key(f->signer, f->key_pem, issuer.spki, &key, e));
-	else
-		TRY(key_private_from_pem_with(f->key_pem, f->passphrase, &key, e));
+	TRY(open_key(f, issuer.spki, &key, e));
 	if (!bytes_eq(key_spki(key), issuer.spki))
 		FAIL(e, CONFIG, "%s is not the key of the certificate in %s", FILE_ISSUER_KEY, FILE_ISSUER);
 	if (issuer.subject_key_id.len != ISSUER_KEY_SIZE)
