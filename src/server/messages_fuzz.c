@@ -1,6 +1,7 @@
 /* Every body that one of our processes reads from another, which may be in an attacker's hands. */
 #include "server/blocks.h"
 #include "server/messages.h"
+#include "server/ocsp_message.h"
 #include "server/receipt.h"
 #include "server/settings.h"
 
@@ -36,6 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MAY_FAIL(blocks_read(blocks, in, NULL));
 	blocks_free(blocks);
 	MAY_FAIL(sign_read(in, &(struct sign){ .type = 0 }, NULL));
+	MAY_FAIL(ocsp_ask_read(in, &(struct ocsp_request){ .n_ids = 0 }, NULL));
+	MAY_FAIL(ocsp_done_read(in, &(struct ocsp_done){ .this_update_s = 0 }, NULL));
 	MAY_FAIL(limits_reset_read(in, &(struct limits_reset){ .limit = "" }, NULL));
 	MAY_FAIL(revoked_new_read(in, revoked_new, &n, NULL));
 	MAY_FAIL(crl_new_read(in, lists, &n, NULL));

@@ -2,6 +2,7 @@
 import base64
 import datetime
 import http.client
+import re
 import subprocess
 import time
 import urllib.parse
@@ -176,6 +177,47 @@ def test_nonce_is_ignored_by_default(ca):
     leaf, issuer = one(ca, "nonce.example")
     answer = verify(post(ca, request(leaf, issuer, nonce=b"0123456789abcdef")), issuer)
     assert not [e for e in answer.extensions if e.oid == x509.OCSPNonce.oid]
+
+
+@pytest.fixture(scope="module")
+def nonces():
+    """A CA that repeats nonces."""
+    port = free_port()
+    edit = lambda text: re.sub(r"(?m)^(\s*)#?ocsp-nonce = .*$", r"\1ocsp-nonce = true", text, count=1)
+    with running_ca("--publish-url", f"http://localhost:{port}", "--publish-listen", f"127.0.0.1:{port}", edit=edit) as running:
+        running.publish = port
+        running.client = Client(running)
+        running.client.register()
+        yield running
+
+
+def test_a_nonce_is_repeated_where_it_is_wanted(nonces):
+    leaf, issuer = one(nonces, "nonce.example")
+    kept = post(nonces, request(leaf, issuer))
+    for nonce in (b"0", b"0123456789abcdef", bytes(range(32))):
+        status, headers, body = ask(nonces, "POST", "/ocsp", request(leaf, issuer, nonce=nonce), Content_Type=REQUEST)
+        answer = verify(ocsp.load_der_ocsp_response(body), issuer)
+        assert answer.certificate_status == ocsp.OCSPCertStatus.GOOD
+        assert answer.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == nonce
+        assert status == 200 and headers["Cache-Control"] == "no-store"
+    for nonce in (None, bytes(33), bytes(128)):  # RFC 9654 §2.1: a long one is left out; then it is the answer that is kept
+        answer = post(nonces, request(leaf, issuer, nonce=nonce))
+        assert answer.public_bytes(DER) == kept.public_bytes(DER)
+    assert post(nonces, request(leaf, issuer, nonce=bytes(129))).response_status == ocsp.OCSPResponseStatus.MALFORMED_REQUEST
+
+
+def test_after_a_restart_it_says_the_same_by_another_key(nonces):
+    good, issuer = one(nonces, "stays-good.example")
+    bad, _ = one(nonces, "stays-revoked.example")
+    revoke(nonces, bad, 5)
+    before = wait_revoked(nonces, request(bad, issuer))
+    nonces.stop()
+    nonces.start()
+    after = verify(post(nonces, request(bad, issuer)), issuer)
+    assert after.certificate_status == ocsp.OCSPCertStatus.REVOKED
+    assert (after.revocation_time, after.revocation_reason) == (before.revocation_time, before.revocation_reason)
+    assert verify(post(nonces, request(good, issuer)), issuer).certificate_status == ocsp.OCSPCertStatus.GOOD
+    assert after.certificates[0].serial_number != before.certificates[0].serial_number  # its key was in memory alone
 
 
 def test_foreign_verifiers(ca, tmp_path):

@@ -1,6 +1,7 @@
 /* Fail the N-th operation, for every N, and cut the power: whatever happens, after the next start each certificate that a client was
  * given is in the log, each intent has a result or is void, and no order has two certificates (DESIGN §2). */
 #include "server/signer/state.h"
+#include "server/signer/test_ocsp.h"
 #include "server/signer/test_revoke.h"
 
 #include <fcntl.h>
@@ -74,7 +75,7 @@ static void assert_whole(struct world *w, struct try *t)
 
 	assert_code(world_reopen(w, &e), ERR_OK, &e);
 	struct census c = log_census(w, NULL);
-	assert_int_equal(c.n[LOG_INTENT], c.n[LOG_RESULT] + c.n[LOG_VOID]);
+	assert_int_equal(c.n[LOG_INTENT] + c.n[LOG_OCSP_INTENT], c.n[LOG_RESULT] + c.n[LOG_VOID]);
 	if (t->victim.serial.ptr)
 		assert_revoked(w, t);
 	for (size_t i = 0; i < BATCH; i++) {
@@ -260,6 +261,22 @@ static void a_recovery_survives_any_failure(void **state)
 		fail_each(*state, &variants[i], act_recover);
 }
 
+/* The first question after a start: a key for OCSP answers is made and certified. */
+static bool act_ocsp(struct world *w, struct try *t)
+{
+	static const uint8_t some[SERIAL_SIZE] = { 2, 1 };
+	struct ocsp_seen seen;
+	struct err e = { 0 };
+
+	return ask_ocsp(w, BYTES_ARRAY(some), &seen, &e) == ERR_OK && run_try(w, t) == ERR_OK;
+}
+
+static void a_key_for_ocsp_survives_any_failure(void **state)
+{
+	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+		fail_each(*state, &variants[i], act_ocsp);
+}
+
 static bool act_checkpoint(struct world *w, struct try *t)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
@@ -363,6 +380,7 @@ int main(void)
 		WORLD(a_rotation_survives_any_failure),
 		WORLD(a_recovery_survives_any_failure),
 		WORLD(a_checkpoint_survives_any_failure),
+		WORLD(a_key_for_ocsp_survives_any_failure),
 		WORLD(torn_batches_of_every_shape),
 		WORLD(what_a_start_has_read_is_durable),
 		WORLD(a_long_torn_tail_is_gone),

@@ -82,7 +82,6 @@ static enum err_code make_responder(struct signer *s, struct ca_issuer *i, int64
 
 	TRY(keyholder_ready(s, i, e));
 	TRY(signer_place_check(s, e));
-	TRY(signer_clock_check(s, now_ms, e));
 	TRY(signer_space_check(s, e));
 	TRY(key_generate(KEY_EC_P256, 0, &ret->key, e));
 	serial_make(now_ms, signer_shard(s), serial);
@@ -92,40 +91,50 @@ static enum err_code make_responder(struct signer *s, struct ca_issuer *i, int64
 	if (r.not_after_s > i->issuer->not_after_s)
 		r.not_after_s = i->issuer->not_after_s;
 	ret->certificate = buf_new(CERT_SIZE_MAX);
-	ret->not_before_s = r.not_before_s;
 	ret->not_after_s = r.not_after_s;
 	return certify(s, i, &r, now_ms, &ret->certificate, e);
 }
 
-/* Made at the first question after a start, and anew well before its end; a clock that was set back makes a new one too. */
+/* Made at the first question after a start, and anew well before its end. */
 static bool is_good(const struct signer *s, const struct ca_issuer *i, int64_t now_s)
 {
 	const struct responder *r = &i->responder;
 	int64_t needed_s = now_s + (int64_t)s->settings.ocsp_lifetime + RENEW_EARLY_S;
 
-	return r->key && now_s >= r->not_before_s && (needed_s <= r->not_after_s || r->not_after_s == i->issuer->not_after_s);
+	return r->key && (needed_s <= r->not_after_s || r->not_after_s == i->issuer->not_after_s);
 }
 
-/* One that is there still serves where a new one cannot be had, as long as it holds. */
-static enum err_code need_responder(struct signer *s, struct ca_issuer *i, int64_t now_ms, struct err *e)
+static enum err_code renew_responder(struct signer *s, struct ca_issuer *i, int64_t now_ms, struct err *e)
 {
 	struct responder fresh = { .key = NULL };
 
-	if (is_good(s, i, now_ms / 1000))
-		return ERR_OK;
-	if (clock_monotonic_ms() < i->responder.again_ms && !i->responder.key)
-		FAIL(e, BUSY, "issuer \"%s\" could not certify a key for OCSP a moment ago", i->name);
 	if (clock_monotonic_ms() < i->responder.again_ms)
-		return ERR_OK;
+		FAIL(e, BUSY, "issuer \"%s\" could not certify a key for OCSP a moment ago", i->name);
 	i->responder.again_ms = clock_monotonic_ms() + AGAIN_MS;
 	enum err_code rc = make_responder(s, i, now_ms, &fresh, e);
 	if (rc != ERR_OK) {
 		responder_free(&fresh);
-		return log_poisoned(s->log) || !i->responder.key ? rc : ERR_OK;
+		return rc;
 	}
 	responder_free(&i->responder);
 	i->responder = fresh;
 	event(EVENT_INFO, "ocsp.responder", EVENT_STR("issuer", i->name));
+	return ERR_OK;
+}
+
+/* One that is there still serves where a new one cannot be had, as long as what it signs lasts long enough. */
+static enum err_code need_responder(struct signer *s, struct ca_issuer *i, int64_t now_ms, struct err *e)
+{
+	int64_t answered_s = now_ms / 1000 + OCSP_LIFETIME_MIN_S;
+
+	errno = 0;
+	if (i->issuer->not_after_s < answered_s)
+		FAIL(e, BUSY, "issuer \"%s\" ends before an OCSP answer would", i->name);
+	if (is_good(s, i, now_ms / 1000))
+		return ERR_OK;
+	enum err_code rc = renew_responder(s, i, now_ms, e);
+	if (rc == ERR_OK || log_poisoned(s->log) || !i->responder.key || i->responder.not_after_s < answered_s)
+		return rc;
 	return ERR_OK;
 }
 
@@ -206,6 +215,7 @@ static enum err_code answer(struct signer *s, struct bytes body, struct buf *out
 		FAIL(e, NOMEM, "no memory for an OCSP answer");
 	TRY(ocsp_ask_read(body, &r, e));
 	TRY(find_issuer(s, &r, &i, e));
+	TRY(signer_clock_check(s, now_ms, e));
 	TRY(need_responder(s, i, now_ms, e));
 	for (size_t k = 0; k < r.n_ids; k++) {
 		singles[k].id = r.ids[k];

@@ -89,7 +89,7 @@ struct own_keys {
 struct responder {
 	struct key *key; /* made by this process, and gone with it */
 	struct buf certificate;
-	int64_t not_before_s, not_after_s;
+	int64_t not_after_s;
 	int64_t again_ms; /* monotonic: no other one is made before then */
 };
 /* ocsp.c */

@@ -127,7 +127,7 @@ void assert_code(enum err_code got, enum err_code want, const struct err *e);
 
 /* What the log holds, by type. */
 struct census {
-	uint64_t n[16], all;
+	uint64_t n[32], all;
 	uint64_t certificates_of_order; /* results of the order below */
 	uint8_t order[ORDER_ID_SIZE];
 	uint8_t serial[SERIAL_SIZE]; /* of that order's open intent */
