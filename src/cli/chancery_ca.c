@@ -289,8 +289,8 @@ static const struct cli_command commands[] = {
 	    block_options, BLOCK_OPTIONS, 1, 2, cmd_block },
 	{ "unblock", "key FILE|DIGEST | name RULE | account ID|URL | method TYPE", "Takes back what block did. The server must run.",
 	    block_options, BLOCK_OPTIONS, 2, 2, cmd_unblock },
-	{ "limits", "reset LIMIT WHAT",
-	    "Counts a rate limit anew. WHAT it counts for: an address, an account's id, a domain, names with commas between, or \"ACCOUNT NAME\" for "
+	{ "limits", "show|reset LIMIT WHAT",
+	    "Shows how a rate limit stands, or counts it anew. WHAT it counts for: an address, an account's id, a domain, names with commas between, or \"ACCOUNT NAME\" for "
 	    "failed-validations. The server must run.",
 	    limits_options, LIMITS_OPTIONS, 3, 3, cmd_limits },
 	{ "show", "SERIAL|FILE",

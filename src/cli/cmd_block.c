@@ -1,5 +1,6 @@
 #include "cli/cmd_block.h"
 
+#include "base/clock.h"
 #include "base/codec.h"
 #include "base/json.h"
 #include "cli/ask.h"
@@ -19,7 +20,7 @@ const struct cli_option block_options[BLOCK_OPTIONS] = {
 };
 const struct cli_option limits_options[LIMITS_OPTIONS] = {
 	CONFIG_OPTION,
-	{ "json", NULL, false, "Prints what the signer answers, one JSON object." },
+	{ "json", NULL, false, "Prints what the process that was asked answers, one JSON object." },
 };
 
 struct block_answer {
@@ -158,23 +159,70 @@ static enum err_code check_limit(const char *name, struct err *e)
 	FAIL(e, CONFIG, "there is no limit \"%.40s\"; there are %.*s", name, BYTES_FMT(buf_bytes(&names)));
 }
 
-static enum err_code limits(struct work *w, struct err *e)
+struct limit_answer {
+	struct bytes what, value;
+	struct json_uint count, period, left, next;
+};
+static const struct json_field limit_fields[] = {
+	JSON_FIELD(struct limit_answer, what, "what", JSON_STRING, true, 0),
+	JSON_FIELD(struct limit_answer, value, "value", JSON_STRING, true, 0),
+	JSON_FIELD(struct limit_answer, count, "count", JSON_UINT, true, 0),
+	JSON_FIELD(struct limit_answer, period, "period", JSON_UINT, true, 0),
+	JSON_FIELD(struct limit_answer, left, "left", JSON_UINT, true, 0),
+	JSON_FIELD(struct limit_answer, next, "next", JSON_UINT, true, 0),
+};
+
+static void write_limit(struct work *w, const char *command)
 {
 	struct json_out j = json_out_to(&w->request);
 
-	errno = 0;
-	if (strcmp(w->c->arguments[0], "reset") != 0)
-		FAIL(e, CONFIG, "limits %s: reset is known", w->c->arguments[0]);
-	TRY(check_limit(w->c->arguments[1], e));
 	json_put_object(&j);
-	json_put_member_str(&j, "command", "limits-reset");
+	json_put_member_str(&j, "command", command);
 	json_put_member_str(&j, "what", w->c->arguments[1]);
 	json_put_member_str(&j, "value", w->c->arguments[2]);
 	json_end_object(&j);
+}
+
+static enum err_code reset_limit(struct work *w, struct err *e)
+{
+	write_limit(w, "limits-reset");
 	TRY(ask(w, e));
 	if (!cli_flag(w->c, "json"))
 		printf("Counted anew from now on.\n");
 	return ERR_OK;
+}
+
+static enum err_code show_limit(struct work *w, struct err *e)
+{
+	char time[RFC3339_SIZE];
+	struct limit_answer r;
+
+	write_limit(w, "limit");
+	TRY(ask_front(&w->settings, w->a, &w->request, &w->answer, e));
+	if (cli_flag(w->c, "json")) {
+		printf("%.*s", BYTES_FMT(buf_bytes(&w->answer)));
+		return ERR_OK;
+	}
+	TRY(json_read(w->a, buf_bytes(&w->answer), "the answer", FIELDS(limit_fields), &r, e));
+	rfc3339_format((int64_t)r.next.value, time);
+	if (r.count.value == 0)
+		printf("%.*s is off.\n", BYTES_FMT(r.what));
+	else if (r.left.value > 0)
+		printf("%llu of %llu are left.\n", (unsigned long long)r.left.value, (unsigned long long)r.count.value);
+	else
+		printf("None of %llu is left until %s.\n", (unsigned long long)r.count.value, time);
+	return ERR_OK;
+}
+
+static enum err_code limits(struct work *w, struct err *e)
+{
+	bool show = strcmp(w->c->arguments[0], "show") == 0;
+
+	errno = 0;
+	if (!show && strcmp(w->c->arguments[0], "reset") != 0)
+		FAIL(e, CONFIG, "limits %s: show and reset are known", w->c->arguments[0]);
+	TRY(check_limit(w->c->arguments[1], e));
+	return show ? show_limit(w, e) : reset_limit(w, e);
 }
 
 static int run(struct cli *c, enum err_code (*command)(struct work *w, struct err *e))

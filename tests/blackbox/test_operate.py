@@ -303,11 +303,19 @@ def test_a_limit_is_counted_anew(ca, client):
         if full():
             break
     assert full()
+    what = ("orders-per-account", client.kid.rsplit("/", 1)[1])
+    state = schemas.check("limits-show", command(ca, "limits", "show", *what, "--json").stdout)
+    assert state["left"] == 0 and state["count"] > 0 and time.time() < state["next"] <= time.time() + state["period"]
+    assert "None of" in command(ca, "limits", "show", *what).stdout
     schemas.check("limits-reset", command(ca, "limits", "reset", "orders-per-account", client.kid.rsplit("/", 1)[1], "--json").stdout)
     soon(lambda: client.order("many.example").status == 201)
+    assert schemas.check("limits-show", command(ca, "limits", "show", *what, "--json").stdout)["left"] == state["count"] - 1
+    assert f"{state['count'] - 1} of {state['count']} are left" in command(ca, "limits", "show", *what).stdout
     assert json.loads(command(ca, "log", "list", "--type", "audit", "--json").stdout)["records"][-1]["action"] == "limits-reset"
 
 
 def test_limits_that_there_are_not(ca):
     assert "there are new-accounts-per-address" in refused(ca, "limits", "reset", "nothing", "x")
-    assert "reset is known" in refused(ca, "limits", "raise", "orders-per-account", "x")
+    assert "account" in refused(ca, "limits", "show", "orders-per-account", "x")
+    assert "there are new-accounts-per-address" in refused(ca, "limits", "show", "nothing", "x")
+    assert "show and reset are known" in refused(ca, "limits", "raise", "orders-per-account", "x")

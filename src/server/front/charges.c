@@ -298,18 +298,39 @@ static enum err_code key_of(struct front *f, struct arena *a, enum limit l, stru
 	FAIL(e, CONFIG, "there is no such limit");
 }
 
+/* In the arena. */
+static enum err_code find_counted(
+    struct front *f, struct arena *a, struct bytes limit, struct bytes text, enum limit *ret_limit, struct bytes *ret_key, struct err *e)
+{
+	if (!a)
+		FAIL(e, NOMEM, "no memory for rate limits");
+	*ret_limit = LIMIT__MAX;
+	*ret_key = BYTES_NONE;
+	(void)limit_from_name(limit, ret_limit);
+	TRY(key_of(f, a, *ret_limit, text, ret_key, e));
+	if (!ret_key->ptr)
+		FAIL(e, NOMEM, "no memory for rate limits");
+	return ERR_OK;
+}
+
 enum err_code charges_forget(struct front *f, struct bytes limit, struct bytes text, bool *ret, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 1u << 20);
-	enum limit l = LIMIT__MAX;
-	struct bytes key = BYTES_NONE;
+	struct bytes key;
+	enum limit l;
 
-	if (!a)
-		FAIL(e, NOMEM, "no memory for rate limits");
-	(void)limit_from_name(limit, &l);
-	TRY(key_of(f, a, l, text, &key, e));
-	if (!key.ptr)
-		FAIL(e, NOMEM, "no memory for rate limits");
+	TRY(find_counted(f, a, limit, text, &l, &key, e));
 	*ret = limits_forget(f->limits, l, key, clock_wall_ms());
+	return ERR_OK;
+}
+
+enum err_code charges_look(struct front *f, struct bytes limit, struct bytes text, struct limit_state *ret, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 1u << 20);
+	struct bytes key;
+	enum limit l;
+
+	TRY(find_counted(f, a, limit, text, &l, &key, e));
+	*ret = limits_look(f->limits, f->settings, l, key, clock_wall_ms());
 	return ERR_OK;
 }

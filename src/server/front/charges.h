@@ -33,5 +33,8 @@ void charge_failed_validation(struct front *f, const uint8_t account[STORE_ACCOU
 /* What an operator wants counted anew: limit by its name, and as text what it counts for: an address, an account's id, a domain, names with commas
  * between, or "ACCOUNT NAME". *ret: whether anything was counted. CONFIG: there is no such limit, or it counts for something else. */
 enum err_code charges_forget(struct front *f, struct bytes limit, struct bytes text, bool *ret, struct err *e) MUST_USE;
+/* How it stands now. */
+struct limit_state;
+enum err_code charges_look(struct front *f, struct bytes limit, struct bytes text, struct limit_state *ret, struct err *e) MUST_USE;
 
 #endif

@@ -365,6 +365,29 @@ bool limits_forget(struct limits *l, enum limit limit, struct bytes key, int64_t
 	return counted;
 }
 
+struct limit_state limits_look(struct limits *l, const struct settings *s, enum limit limit, struct bytes key, int64_t now_ms)
+{
+	const struct settings_rate *r = (const void *)((const char *)s + rows[limit].offset);
+	const struct limit_charge c = { .limit = limit, .key = key };
+	struct limit_state state = { .next_ms = now_ms };
+	int64_t now_ns = ns_of(now_ms);
+	uint8_t id[ID_SIZE];
+	struct rate rate;
+
+	if (!rate_of(s, limit, &rate))
+		return state;
+	pthread_mutex_lock(&l->lock);
+	make_id(l, &c, id);
+	int64_t room_ns = rate.window_ns - (empty_at(find(l, id), &rate, now_ns) - now_ns);
+	pthread_mutex_unlock(&l->lock);
+	state.count = r->count;
+	state.period_s = r->period_s;
+	state.left = (uint64_t)(room_ns / rate.interval_ns);
+	if (state.left == 0)
+		state.next_ms = (now_ns + rate.interval_ns - room_ns + NS_OF_MS - 1) / NS_OF_MS;
+	return state;
+}
+
 bool limit_from_name(struct bytes name, enum limit *ret)
 {
 	for (unsigned i = 0; i < LIMIT__MAX; i++)

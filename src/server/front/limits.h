@@ -51,6 +51,14 @@ void limits_refund(struct limits *l, const struct settings *s, const struct limi
 bool limits_forget(struct limits *l, enum limit limit, struct bytes key, int64_t now_ms);
 bool limit_from_name(struct bytes name, enum limit *ret);
 
+/* How a limit stands for a key (as in a charge). */
+struct limit_state {
+	uint64_t count, period_s; /* the rate; count 0: the limit is off */
+	uint64_t left;            /* how many would pass now */
+	int64_t next_ms;          /* when one more will pass; left > 0: now */
+};
+struct limit_state limits_look(struct limits *l, const struct settings *s, enum limit limit, struct bytes key, int64_t now_ms);
+
 /* Storing: what has changed since the last time, in numbered parts of at most LIMITS_PART_MAX bytes, to be kept under their number in place
  * of what was there; an empty one is to be deleted. A part that could not be kept comes again. One thread at a time. */
 #define LIMITS_PART_MAX 32768

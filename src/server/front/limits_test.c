@@ -157,6 +157,27 @@ static void a_retry_at_the_time_that_was_told_passes(void **state)
 	limits_free(l);
 }
 
+static void the_state_tells_what_passes_and_when(void **state)
+{
+	struct limits *l = make(1024);
+	struct settings s = rates(3, 30);
+
+	(void)state;
+	for (uint64_t left = 3; left > 0; left--) {
+		struct limit_state v = limits_look(l, &s, LIMIT_DOMAIN, BYTES_LIT("k"), NOW);
+		assert_true(v.count == 3 && v.period_s == 30 && v.left == left && v.next_ms == NOW);
+		assert_int_equal(spend(l, &s, "k", NOW, NULL), ERR_OK);
+	}
+	struct limit_state v = limits_look(l, &s, LIMIT_DOMAIN, BYTES_LIT("k"), NOW + 3000);
+	assert_true(v.left == 0 && v.next_ms == NOW + 10000);
+	assert_int_equal(spend(l, &s, "k", NOW + 9999, NULL), ERR_RATE_LIMITED);
+	assert_int_equal(limits_look(l, &s, LIMIT_DOMAIN, BYTES_LIT("k"), v.next_ms).left, 1);
+	assert_int_equal(spend(l, &s, "k", v.next_ms, NULL), ERR_OK);
+	assert_int_equal(limits_look(l, &s, LIMIT_DOMAIN, BYTES_LIT("other"), NOW).left, 3);
+	assert_int_equal(limits_look(l, &s, LIMIT_ORDERS, BYTES_LIT("k"), NOW).count, 0); /* it is off */
+	limits_free(l);
+}
+
 static void a_refund_gives_back_what_was_charged_and_no_more(void **state)
 {
 	struct limits *l = make(1024);
@@ -485,7 +506,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(a_burst_passes_and_then_one_more_each_interval),
 		cmocka_unit_test(over_a_long_time_the_rate_is_exact), cmocka_unit_test(all_pass_or_none_is_charged),
 		cmocka_unit_test(the_problem_tells_limit_key_and_time), cmocka_unit_test(a_retry_at_the_time_that_was_told_passes),
-		cmocka_unit_test(a_refund_gives_back_what_was_charged_and_no_more),
+		cmocka_unit_test(the_state_tells_what_passes_and_when), cmocka_unit_test(a_refund_gives_back_what_was_charged_and_no_more),
 		cmocka_unit_test(a_check_charges_nothing_and_a_record_is_never_refused), cmocka_unit_test(limits_that_are_off_cost_nothing),
 		cmocka_unit_test(the_same_key_twice_counts_twice), cmocka_unit_test(no_clock_and_no_new_setting_locks_a_key_out_for_long),
 		cmocka_unit_test(memory_is_bounded), cmocka_unit_test(what_was_stored_counts_after_a_restart),

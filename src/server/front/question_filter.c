@@ -20,6 +20,8 @@ static const struct json_field fields[] = {
 	FIELD(contact, "contact", JSON_STRING, 300),
 	FIELD(kid, "kid", JSON_STRING, 64),
 	FIELD(before, "before", JSON_STRING, 128),
+	FIELD(what, "what", JSON_STRING, 64),
+	FIELD(value, "value", JSON_STRING, 1024),
 	FIELD(issued_since, "issuedSince", JSON_UINT, 0),
 	FIELD(issued_until, "issuedUntil", JSON_UINT, 0),
 	FIELD(expires_after, "expiresAfter", JSON_UINT, 0),

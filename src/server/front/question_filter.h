@@ -7,7 +7,7 @@
 #include "server/front/front.h"
 
 struct question {
-	struct bytes command, serial, name, account, issuer, key_type, method, state, contact, kid, before;
+	struct bytes command, serial, name, account, issuer, key_type, method, state, contact, kid, before, what, value;
 	struct json_uint issued_since, issued_until, expires_after, expires_before, validated_since, validated_until, limit;
 	struct json_bool revoked;
 	/* What it comes to. */

@@ -3,7 +3,9 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/event.h"
+#include "server/front/charges.h"
 #include "server/front/key_rules.h"
+#include "server/front/limits.h"
 #include "server/front/question_filter.h"
 
 #include <errno.h>
@@ -312,6 +314,23 @@ static enum err_code answer_kind(struct asked *k, size_t kind, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code answer_limit(struct asked *k, struct err *e)
+{
+	struct limit_state state;
+
+	errno = 0;
+	if (!k->q.what.ptr || !k->q.value.ptr)
+		FAIL(e, CONFIG, "\"what\" names a rate limit and \"value\" what it counts for");
+	TRY(charges_look(k->f, k->q.what, k->q.value, &state, e));
+	json_put_member(k->w, "what", k->q.what);
+	json_put_member(k->w, "value", k->q.value);
+	json_put_member_uint(k->w, "count", state.count);
+	json_put_member_uint(k->w, "period", state.period_s);
+	json_put_member_uint(k->w, "left", state.left);
+	json_put_member_uint(k->w, "next", (uint64_t)state.next_ms / 1000);
+	return ERR_OK;
+}
+
 static enum err_code answer(struct asked *k, struct bytes line, struct err *e)
 {
 	TRY(question_read(k->f, k->a, line, &k->q, e));
@@ -322,7 +341,9 @@ static enum err_code answer(struct asked *k, struct bytes line, struct err *e)
 	for (size_t i = 0; i < KINDS; i++)
 		if (bytes_eq_str(k->q.command, kinds[i].command))
 			return answer_kind(k, i, e);
-	FAIL(e, CONFIG, "unknown command; there are certificates, orders and accounts");
+	if (bytes_eq_str(k->q.command, "limit"))
+		return answer_limit(k, e);
+	FAIL(e, CONFIG, "unknown command; there are certificates, orders, accounts and limit");
 }
 
 static void answer_line(struct front *f, struct bytes line, struct buf *out)
