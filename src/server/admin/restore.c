@@ -283,6 +283,8 @@ static enum err_code move_up(const struct settings *s, int state, int draft, str
 		const char *name = process_name((enum process)who);
 		if (who == PROCESS_SIGNER || !place_has_user(s, (enum process)who))
 			continue;
+		if (who == PROCESS_KEYHOLDER && faccessat(draft, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+			continue; /* the parent makes it when it is needed */
 		TRY(make_empty(s, draft, (enum process)who, e));
 		if (renameat(draft, name, state, name) != 0)
 			FAIL(e, IO, "%s: %s", name, strerror(errno));

@@ -34,6 +34,7 @@
 #define TICK_MS        250
 #define TLS_EVERY_MS   60000
 #define HELLO_MS       10000
+#define SIGNER_WAIT_MS 5000 /* the parent's own patience is longer */
 #define DRIVE_EVERY_MS 5000 /* orders that the signer had no room for */
 #define KEEP_FIRST_MS  5000
 #define KEEP_EVERY_MS  3600000
@@ -56,8 +57,8 @@ struct control {
 	int questions; /* listens for operators; -1: none */
 	int listeners[LISTENERS_MAX], publish_listeners[LISTENERS_MAX], admin_listeners[LISTENERS_MAX];
 	size_t n_listeners, n_publish, n_admin;
-	int64_t tls_looked_ms, limits_saved_ms, driven_ms, kept_ms;
-	bool started, stopping;
+	int64_t tls_looked_ms, limits_saved_ms, driven_ms, kept_ms, started_ms;
+	bool started, told_ready, stopping;
 	atomic_bool http_stopped;
 };
 
@@ -446,13 +447,20 @@ static enum err_code start(struct control *c, struct err *e)
 	TRY(start_admin(c, e));
 	TRY(questions_start(f, &c->questions, &f->questions, e));
 	c->started = true;
-	c->limits_saved_ms = clock_monotonic_ms();
+	c->limits_saved_ms = c->started_ms = clock_monotonic_ms();
 	c->kept_ms = c->limits_saved_ms - KEEP_EVERY_MS + KEEP_FIRST_MS;
 	c->tls_looked_ms = c->limits_saved_ms - TLS_EVERY_MS;
 	bool unused;
-	if (peer_fd(f->signer, &unused) >= 0)
-		TRY(say_hello(f, e));
-	return child_ready(&f->child, e);
+	return peer_fd(f->signer, &unused) >= 0 ? say_hello(f, e) : ERR_OK;
+}
+
+/* Who is told that the server is ready may order at once: so the signer has its say first, but where it does not come in time. */
+static enum err_code tell_ready(struct control *c, struct err *e)
+{
+	if (c->told_ready || (!atomic_load(&c->f.signer_hello) && clock_monotonic_ms() - c->started_ms < SIGNER_WAIT_MS))
+		return ERR_OK;
+	c->told_ready = true;
+	return child_ready(&c->f.child, e);
 }
 
 static void *stop_http(void *ctx)
@@ -541,6 +549,8 @@ int main(void)
 	}
 	while (!c.stopping && rc == ERR_OK) {
 		rc = loop_once(&c, run_timers(&c), &e);
+		if (rc == ERR_OK)
+			rc = tell_ready(&c, &e);
 		if (rc == ERR_OK)
 			rc = database_check(c.f.child.folder, &c.database, &e); /* some microseconds */
 	}

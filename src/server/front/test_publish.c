@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -155,9 +156,24 @@ struct world *world_new(void)
 	return w;
 }
 
+static void *stop(void *ctx)
+{
+	struct world *w = ctx;
+
+	http_server_stop(w->front.http, 1000);
+	atomic_store(&w->stopped, true);
+	return NULL;
+}
+
+/* Workers may still wait for an answer of the signer: it goes on answering. */
 void world_free(struct world *w)
 {
-	http_server_stop(w->front.http, 1000);
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, stop, w), 0);
+	while (!atomic_load(&w->stopped))
+		world_turn(w);
+	assert_int_equal(pthread_join(thread, NULL), 0);
 	publish_free(w->front.publish);
 	peer_free(w->front.signer);
 	channel_free(w->signer);

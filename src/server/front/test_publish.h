@@ -4,6 +4,8 @@
 
 #include "server/front/publish.h"
 
+#include <stdatomic.h>
+
 #define LIST_ENTRIES 9000 /* a list of three parts */
 #define LIST_PATH    "/crl/000102030405060708090a0b0c0d0e0f10111213.crl"
 
@@ -21,6 +23,7 @@ struct world {
 	void (*other)(struct world *w, const struct message *m);
 	void *ctx;
 	int wake, port;
+	atomic_bool stopped;
 	struct crl_new notice;
 	int64_t made_s; /* the list */
 };
