@@ -322,7 +322,8 @@ enum err_code evidence_check(const struct gathering *g, const struct settings *s
 	k.names = arena_array(k.a, v->cert.n_names + 1, sizeof *k.names);
 	if (!k.names)
 		FAIL(e, NOMEM, "no memory for names");
-	memcpy(k.names, v->cert.names, v->cert.n_names * sizeof *k.names);
+	if (v->cert.n_names > 0) /* a responder's certificate has none */
+		memcpy(k.names, v->cert.names, v->cert.n_names * sizeof *k.names);
 	k.n_names = san_sort(k.names, v->cert.n_names);
 	check_issuer(&k);
 	if (v->intent.ocsp) /* no CSR, no names, no profile: the signer's own template */
