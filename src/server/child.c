@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -167,6 +168,40 @@ enum err_code child_keeps_settings(struct child *c, const struct err *why, struc
 {
 	child_failed(c, why);
 	return child_ready(c, e);
+}
+
+enum err_code child_serve_parent(struct child *c, child_hears *hear, void *ctx, bool *stop, struct err *e)
+{
+	for (;;) {
+		struct message m;
+		enum err_code rc = channel_receive(c->parent, &m, e);
+		if (rc == ERR_AGAIN)
+			return ERR_OK;
+		if (rc == ERR_CLOSED) {
+			*stop = true;
+			return ERR_OK;
+		}
+		TRY(rc);
+		TRY(hear(ctx, &m, e));
+	}
+}
+
+enum err_code child_read_secret(struct child *c, const char *name, uint8_t *room, size_t size, struct bytes *ret, struct err *e)
+{
+	struct bytes rest;
+
+	*ret = BYTES_LIT("");
+	if (c->passphrase < 0)
+		return ERR_OK;
+	(void)mlock(room, size);
+	ssize_t n = read(c->passphrase, room, size);
+	if (n < 0)
+		FAIL(e, IO, "cannot read %s", name);
+	close_p(&c->passphrase);
+	struct bytes all = { room, (size_t)n };
+	if (!bytes_split(all, '\n', ret, &rest))
+		*ret = all;
+	return ERR_OK;
 }
 
 void child_free(struct child *c)

@@ -43,6 +43,13 @@ enum err_code child_keeps_settings(struct child *c, const struct err *why, struc
 enum err_code child_settings(struct child *c, const struct message *m, struct err *e) MUST_USE;
 /* Keeps the file of a BLOCKLIST message for the next settings. */
 enum err_code child_blocklist(struct child *c, const struct message *m, struct err *e) MUST_USE;
+/* Takes what the parent says, one message after the other, until there is no more; *stop is set when the parent is gone: without it there is nobody
+ * to serve. */
+typedef enum err_code child_hears(void *ctx, const struct message *m, struct err *e);
+enum err_code child_serve_parent(struct child *c, child_hears *hear, void *ctx, bool *stop, struct err *e) MUST_USE;
+/* The first line of the file `passphrase`, in `room`, which the caller wipes: it is locked in memory. The file is closed. Without a file it is empty.
+ * name: of the setting, for the error. */
+enum err_code child_read_secret(struct child *c, const char *name, uint8_t *room, size_t size, struct bytes *ret, struct err *e) MUST_USE;
 void child_free(struct child *c);
 
 #endif

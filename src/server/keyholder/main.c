@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -75,20 +74,10 @@ static enum err_code set_environment(const struct settings *s, struct err *e)
 static enum err_code open_module(struct server *v, struct err *e)
 {
 	uint8_t text[TOKEN_PIN_MAX + 1] = { 0 };
-	struct bytes pin = BYTES_LIT(""), rest;
+	struct bytes pin;
 	char path[1100];
-	ssize_t n = 0;
 
-	(void)mlock(text, sizeof text);
-	if (v->child.passphrase >= 0) {
-		n = read(v->child.passphrase, text, sizeof text);
-		if (n < 0)
-			FAIL(e, IO, "cannot read keyholder.pin-file");
-		close_p(&v->child.passphrase);
-		struct bytes all = { text, (size_t)n };
-		if (!bytes_split(all, '\n', &pin, &rest))
-			pin = all;
-	}
+	TRY(child_read_secret(&v->child, "keyholder.pin-file", text, sizeof text, &pin, e));
 	(void)snprintf(path, sizeof path, "%.*s", BYTES_FMT(v->child.settings.keyholder_module));
 	enum err_code rc = token_module_open(path, pin, &v->module, e);
 	crypto_wipe(text, sizeof text);
@@ -182,8 +171,9 @@ static void on_peer(struct server *v, const struct message *m)
 		event_error(EVENT_ERROR, "signer.channel", &e);
 }
 
-static enum err_code on_parent(struct server *v, const struct message *m, struct err *e)
+static enum err_code on_parent(void *ctx, const struct message *m, struct err *e)
 {
+	struct server *v = ctx;
 	struct err why = { 0 };
 
 	switch (m->type) {
@@ -204,22 +194,6 @@ static enum err_code on_parent(struct server *v, const struct message *m, struct
 	}
 }
 
-static enum err_code serve_parent(struct server *v, struct err *e)
-{
-	for (;;) {
-		struct message m;
-		enum err_code rc = channel_receive(v->child.parent, &m, e);
-		if (rc == ERR_AGAIN)
-			return ERR_OK;
-		if (rc == ERR_CLOSED) { /* without a parent there is nobody to serve */
-			v->stop = true;
-			return ERR_OK;
-		}
-		TRY(rc);
-		TRY(on_parent(v, &m, e));
-	}
-}
-
 static enum err_code serve(struct server *v, struct err *e)
 {
 	while (!v->stop) {
@@ -235,7 +209,7 @@ static enum err_code serve(struct server *v, struct err *e)
 		if (v->signer && channel_flush(v->signer, NULL) == ERR_CLOSED)
 			drop_signer(v);
 		serve_signer(v);
-		TRY(serve_parent(v, e));
+		TRY(child_serve_parent(&v->child, on_parent, v, &v->stop, e));
 	}
 	return ERR_OK;
 }

@@ -416,8 +416,10 @@ static enum err_code on_settings(struct server *v, const struct message *m, stru
 	return child_keeps_settings(&v->child, &why, e);
 }
 
-static enum err_code on_parent_message(struct server *v, const struct message *m, struct err *e)
+static enum err_code on_parent_message(void *ctx, const struct message *m, struct err *e)
 {
+	struct server *v = ctx;
+
 	if (m->type == MESSAGE_SETTINGS_SIGNER)
 		return on_settings(v, m, e);
 	if (m->type == MESSAGE_STATUS_SIGNER)
@@ -433,22 +435,6 @@ static enum err_code on_parent_message(struct server *v, const struct message *m
 	else if (m->fd >= 0)
 		close(m->fd);
 	return ERR_OK;
-}
-
-static enum err_code serve_parent(struct server *v, struct err *e)
-{
-	for (;;) {
-		struct message m;
-		enum err_code rc = channel_receive(v->child.parent, &m, e);
-		if (rc == ERR_AGAIN)
-			return ERR_OK;
-		if (rc == ERR_CLOSED) { /* without a parent there is nobody to serve */
-			v->stop = true;
-			return ERR_OK;
-		}
-		TRY(rc);
-		TRY(on_parent_message(v, &m, e));
-	}
 }
 
 static int poll_timeout(const struct server *v)
@@ -489,7 +475,7 @@ static enum err_code serve(struct server *v, struct err *e)
 		TRY(flush(v, e));
 		TRY(serve_front(v, e));
 		TRY(answer_questions(v, e));
-		TRY(serve_parent(v, e));
+		TRY(child_serve_parent(&v->child, on_parent_message, v, &v->stop, e));
 		TRY(operators_serve(v->operators, v->signer, e));
 		tell_news(v, false);
 		TRY(make_lists(v, e));
@@ -502,22 +488,13 @@ static enum err_code serve(struct server *v, struct err *e)
 static enum err_code open_signer(struct server *v, struct err *e)
 {
 	uint8_t text[KEY_PASSPHRASE_MAX] = { 0 };
-	struct bytes line = BYTES_LIT(""), rest;
-	ssize_t n = 0;
+	bool given = v->child.passphrase >= 0;
+	struct bytes line;
 
-	(void)mlock(text, sizeof text);
-	if (v->child.passphrase >= 0) {
-		n = read(v->child.passphrase, text, sizeof text);
-		if (n < 0)
-			FAIL(e, IO, "cannot read signer.passphrase-file");
-		close_p(&v->child.passphrase);
-		struct bytes all = { text, (size_t)n };
-		if (!bytes_split(all, '\n', &line, &rest))
-			line = all;
-		errno = 0;
-		if (line.len == 0)
-			FAIL(e, CONFIG, "signer.passphrase-file has no passphrase in its first line");
-	}
+	TRY(child_read_secret(&v->child, "signer.passphrase-file", text, sizeof text, &line, e));
+	errno = 0;
+	if (given && line.len == 0)
+		FAIL(e, CONFIG, "signer.passphrase-file has no passphrase in its first line");
 	enum err_code rc = signer_open_with(v->child.folder, &v->child.settings, line, &v->signer, e);
 	crypto_wipe(text, sizeof text);
 	return rc;
