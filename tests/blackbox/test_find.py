@@ -156,7 +156,7 @@ def ask(world, line):
 
 def test_the_socket_takes_what_comes(world):
     assert b"error" in ask(world, b"nonsense\n")
-    assert b"there are certificates, orders and accounts" in ask(world, b'{"command": "drop"}\n')
+    assert b"there are certificates, orders, accounts and limit" in ask(world, b'{"command": "drop"}\n')
     try:
         assert ask(world, b"x" * 20000 + b"\n") == b""
     except ConnectionError:  # it was still being sent
