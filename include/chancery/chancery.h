@@ -3,7 +3,7 @@
  * In short:
  *	struct chancery_client *c = chancery_client_new("https://ca.example.org/directory");
  *	chancery_client_set_account_key(c, account_key);
- *	chancery_client_set_solver(c, deploy, clean_up, context);
+ *	chancery_client_set_solver(c, "http-01", deploy, clean_up, context);
  *	if (chancery_client_issue(c, names, n_names, certificate_key, &certificate) != CHANCERY_OK)
  *		puts(chancery_error_message(chancery_client_error(c)));
  *
@@ -150,26 +150,37 @@ CHANCERY_API enum chancery_result chancery_client_set_user_agent(struct chancery
 
 /* A challenge that has to be answered. Members may be added at the end: it is only ever made by the library. */
 struct chancery_challenge {
-	const char *type;              /* "http-01" */
-	const char *name;              /* the DNS name, lower case */
+	const char *type;              /* "http-01", "dns-01" or "tls-alpn-01" */
+	const char *name;              /* the DNS name, lower case and without the "*." of a wildcard, or the IP address */
 	const char *token;             /* base64url alone: A-Z a-z 0-9 - _ ; 1 to 255 characters; safe as a file's name */
-	const char *key_authorization; /* what http://NAME/.well-known/acme-challenge/TOKEN has to answer, byte for byte */
+	const char *key_authorization; /* http-01: what http://NAME/.well-known/acme-challenge/TOKEN has to answer, byte for byte */
+	const char *digest;            /* of it, SHA-256 in base64url: dns-01's TXT value; in tls-alpn-01's certificate, as bytes */
+	const char *record;            /* dns-01: where the TXT record has to be, "_acme-challenge.NAME"; else NULL */
+	int wildcard;                  /* whether it is a wildcard below the name that is to be shown control of */
 };
 
-/* Makes the answer reachable before it returns 0; anything else fails the issuance with CHANCERY_CALLBACK. The strings live
- * until the call returns. */
+/* Makes the answer reachable before it returns 0. CHANCERY_DECLINE: not this one; the next type that the server offers and that
+ * can be solved is tried. Anything else fails the issuance with CHANCERY_CALLBACK. The strings live until the call returns.
+ * All answers are in place before the server is asked to look at the first. */
 typedef int chancery_deploy_fn(void *context, const struct chancery_challenge *challenge);
+#define CHANCERY_DECLINE 2
 /* Takes it away again; called once for each successful deploy, also after failures. */
 typedef void chancery_clean_up_fn(void *context, const struct chancery_challenge *challenge);
+/* Called once when all answers are deployed: may wait until they can be seen everywhere. 0, or the issuance fails with CHANCERY_CALLBACK. */
+typedef int chancery_ready_fn(void *context);
 
-/* One of these three is needed; the last one set counts. */
+/* How challenges are solved, for each type at most one way: the last one set. At least one is needed; where the server offers several
+ * that can be solved, the one whose type was set first is taken. Wildcards need "dns-01", IP addresses one of the other two. */
 CHANCERY_API enum chancery_result chancery_client_set_solver(
-    struct chancery_client *client, chancery_deploy_fn *deploy, chancery_clean_up_fn *clean_up, void *context);
-/* Files below FOLDER/.well-known/acme-challenge/, which a web server shows. The folder must be there. */
+    struct chancery_client *client, const char *type, chancery_deploy_fn *deploy, chancery_clean_up_fn *clean_up, void *context);
+CHANCERY_API enum chancery_result chancery_client_set_ready(struct chancery_client *client, chancery_ready_fn *ready, void *context);
+/* http-01: files below FOLDER/.well-known/acme-challenge/, which a web server shows. The folder must be there. */
 CHANCERY_API enum chancery_result chancery_client_use_webroot(struct chancery_client *client, const char *folder);
-/* A listener of the library's own, in a thread of its own, as long as an issuance runs. address: numeric IPv4 or IPv6, NULL for
- * all; port: 1 to 65535, 80 where the CA comes to the host directly. */
+/* http-01: a listener of the library's own, in a thread of its own, as long as an issuance runs. address: numeric IPv4 or IPv6, NULL
+ * for all; port: 1 to 65535, 80 where the CA comes to the host directly. */
 CHANCERY_API enum chancery_result chancery_client_use_listener(struct chancery_client *client, const char *address, uint16_t port);
+/* tls-alpn-01: the same, which speaks TLS and nothing but acme-tls/1; the CA comes to port 443. */
+CHANCERY_API enum chancery_result chancery_client_use_tls_listener(struct chancery_client *client, const char *address, uint16_t port);
 
 /* ---- progress ---- */
 
@@ -194,7 +205,7 @@ CHANCERY_API enum chancery_result chancery_client_set_progress(
 
 struct chancery_certificate;
 
-/* Gets a certificate for these DNS names (A-labels; 1 to 100; no wildcards, as http-01 cannot validate them) and this key. Blocks
+/* Gets a certificate for these names (DNS names in A-labels, wildcards like "*.example.org", IP addresses; 1 to 100) and this key. Blocks
  * until it is there, refused, or the deadline has passed. What comes back was checked: it is for this key, names all that was
  * asked for, and each certificate of the chain is signed by the next. */
 CHANCERY_API enum chancery_result chancery_client_issue(

@@ -33,10 +33,14 @@ const struct cli_option issue_options[] = {
 	{ "agree-tos", NULL, false, "Agrees to the CA's terms of service." },
 	{ "key-type", "TYPE", false,
 	    "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
+	{ "challenge", "TYPE", true,
+	    "How control of the names is shown: http-01 (default) or tls-alpn-01; given more than once, the first that the CA offers for a name." },
 	{ "webroot", "DIR", false,
 	    "Answers http-01 by files that the web server at the names shows from DIR. Without it: by a listener of its own." },
-	{ "http-port", "PORT", false, "The port of the own listener (default: 80, where the CA looks)." },
-	{ "http-address", "ADDRESS", false, "The address of the own listener (default: all)." },
+	{ "http-port", "PORT", false, "The port of the own listener for http-01 (default: 80, where the CA looks)." },
+	{ "http-address", "ADDRESS", false, "The address of the own listener for http-01 (default: all)." },
+	{ "tls-port", "PORT", false, "The port of the own listener for tls-alpn-01 (default: 443, where the CA looks)." },
+	{ "tls-address", "ADDRESS", false, "The address of the own listener for tls-alpn-01 (default: all)." },
 	{ "ca-file", "PEM", false, "Those who may vouch for the server's TLS certificate (default: the system's)." },
 	{ "timeout", "SECONDS", false, "For all of it, waiting included (default: 600)." },
 	{ "force", NULL, false, "Gets a new certificate even when more than a third of the present one's life is left." },
@@ -48,10 +52,11 @@ const size_t n_issue_options = sizeof issue_options / sizeof *issue_options;
 struct wish {
 	struct arena *arena;
 	const char *names[NAMES_MAX]; /* the first as given, which names the folder; lower case; no duplicates */
+	struct san sans[NAMES_MAX];
 	size_t n_names;
 	const char *server, *folder, *account_key;
 	enum chancery_key_type key_type;
-	uint16_t http_port;
+	uint16_t http_port, tls_port;
 	uint32_t timeout_s;
 };
 
@@ -97,19 +102,36 @@ static enum err_code read_names(const struct cli *c, struct wish *w, struct err 
 
 	for (size_t i = 0; i < c->n_arguments; i++) {
 		struct identifier id;
+		struct san san;
 		bool known = false;
-		if (identifier_parse(w->arena, BYTES_LIT("dns"), bytes_str(c->arguments[i]), &id, &why) != ERR_OK)
+		if (identifier_parse(w->arena, BYTES_LIT("ip"), bytes_str(c->arguments[i]), &id, NULL) != ERR_OK &&
+		    identifier_parse(w->arena, BYTES_LIT("dns"), bytes_str(c->arguments[i]), &id, &why) != ERR_OK)
 			FAIL(e, CONFIG, "\"%.100s\": %.200s", c->arguments[i], why.detail);
-		if (id.wildcard)
-			FAIL(e, CONFIG, "%s is a wildcard, which http-01 cannot validate: name each host", c->arguments[i]);
-		const char *name = arena_str(w->arena, id.value);
+		TRY(identifier_san(w->arena, &id, &san, e));
+		const char *name = arena_str(w->arena, identifier_display(w->arena, &id));
 		if (!name)
 			FAIL(e, NOMEM, "no memory");
 		for (size_t k = 0; k < w->n_names; k++)
 			known = known || strcmp(w->names[k], name) == 0;
-		if (!known)
+		if (!known) {
+			w->sans[w->n_names] = san;
 			w->names[w->n_names++] = name;
+		}
 	}
+	return ERR_OK;
+}
+
+/* The name of the certificate's folder: no star, as shells expand it, and no colon, which separates paths. */
+static enum err_code folder_name(const struct wish *w, const char **ret, struct err *e)
+{
+	char *name = arena_alloc(w->arena, strlen(w->names[0]) + 1);
+
+	if (!name)
+		FAIL(e, NOMEM, "no memory");
+	memcpy(name, w->names[0], strlen(w->names[0]) + 1);
+	for (char *p = name; *p; p++)
+		*p = *p == '*' ? '_' : *p == ':' ? '-' : *p;
+	*ret = name;
 	return ERR_OK;
 }
 
@@ -150,9 +172,19 @@ static enum err_code default_account(struct wish *w, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code check_challenges(const struct cli *c, struct err *e)
+{
+	const char *type;
+
+	for (size_t i = 0; (type = cli_nth(c, "challenge", i)) != NULL; i++)
+		if (strcmp(type, "http-01") != 0 && strcmp(type, "tls-alpn-01") != 0)
+			FAIL(e, CONFIG, "--challenge %s: http-01 and tls-alpn-01 are allowed", type);
+	return ERR_OK;
+}
+
 static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *e)
 {
-	unsigned long port, timeout;
+	unsigned long port, tls_port, timeout;
 
 	w->server = cli_value(c, "server", NULL);
 	if (!w->server)
@@ -161,9 +193,12 @@ static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *
 		FAIL(e, CONFIG, "--webroot lets a web server answer, so --http-port and --http-address say nothing");
 	TRY(read_names(c, w, e));
 	TRY(read_key_type(c, &w->key_type, e));
+	TRY(check_challenges(c, e));
 	TRY(read_number(c, "http-port", "80", 65535, &port, e));
+	TRY(read_number(c, "tls-port", "443", 65535, &tls_port, e));
 	TRY(read_number(c, "timeout", "600", 604800, &timeout, e));
 	w->http_port = (uint16_t)port;
+	w->tls_port = (uint16_t)tls_port;
 	w->timeout_s = (uint32_t)timeout;
 	w->folder = cli_value(c, "folder", NULL);
 	if (!w->folder)
@@ -239,7 +274,6 @@ static bool is_good(const struct wish *w, struct storage *s, struct chain *ret)
 	CLEANUP(buf_free_p) struct buf secret = buf_new_secret(KEY_FILE_MAX);
 	CLEANUP(key_free_p) struct key *key = NULL;
 	int64_t now_s = clock_wall_ms() / 1000;
-	struct bytes names[NAMES_MAX];
 	struct meta m = { 0 };
 
 	if (storage_read(s, STORAGE_META, &text, NULL) != ERR_OK || storage_read(s, STORAGE_FULLCHAIN, &pem, NULL) != ERR_OK ||
@@ -249,9 +283,7 @@ static bool is_good(const struct wish *w, struct storage *s, struct chain *ret)
 		return false;
 	if (key_private_from_pem(buf_bytes(&secret), &key, NULL) != ERR_OK)
 		return false;
-	for (size_t i = 0; i < w->n_names; i++)
-		names[i] = bytes_str(w->names[i]);
-	if (chain_check(w->arena, buf_bytes(&pem), key_spki(key), names, w->n_names, now_s, ret, NULL) != ERR_OK)
+	if (chain_check(w->arena, buf_bytes(&pem), key_spki(key), w->sans, w->n_names, now_s, ret, NULL) != ERR_OK)
 		return false;
 	return ret->not_after_s - now_s > (ret->not_after_s - ret->not_before_s) / 3;
 }
@@ -310,6 +342,27 @@ DEFINE_CLEANUP(struct chancery_client *, chancery_client_free);
 DEFINE_CLEANUP(struct chancery_key *, chancery_key_free);
 DEFINE_CLEANUP(struct chancery_certificate *, chancery_certificate_free);
 
+static enum chancery_result set_way(const struct cli *c, const struct wish *w, struct chancery_client *client, const char *type)
+{
+	if (strcmp(type, "tls-alpn-01") == 0)
+		return chancery_client_use_tls_listener(client, cli_value(c, "tls-address", NULL), w->tls_port);
+	if (cli_flag(c, "webroot"))
+		return chancery_client_use_webroot(client, cli_value(c, "webroot", NULL));
+	return chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);
+}
+
+static enum chancery_result set_ways(const struct cli *c, const struct wish *w, struct chancery_client *client)
+{
+	enum chancery_result rc = CHANCERY_OK;
+	const char *type;
+
+	if (!cli_nth(c, "challenge", 0))
+		return set_way(c, w, client, "http-01");
+	for (size_t i = 0; rc == CHANCERY_OK && (type = cli_nth(c, "challenge", i)) != NULL; i++)
+		rc = set_way(c, w, client, type);
+	return rc;
+}
+
 static enum chancery_result set_up(
     const struct cli *c, const struct wish *w, struct chancery_client *client, struct chancery_key *account, struct issue_report *r)
 {
@@ -328,10 +381,7 @@ static enum chancery_result set_up(
 		rc = chancery_client_set_user_agent(client, "chancery/" CHANCERY_VERSION);
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_progress(client, report_progress, r);
-	if (rc == CHANCERY_OK)
-		rc = cli_flag(c, "webroot") ? chancery_client_use_webroot(client, cli_value(c, "webroot", NULL))
-					    : chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);
-	return rc;
+	return rc == CHANCERY_OK ? set_ways(c, w, client) : rc;
 }
 
 static enum err_code say(struct issue_report *r, struct storage *s, struct arena *a, struct err *e)
@@ -379,6 +429,7 @@ static int issue(const struct cli *c, const struct wish *w, struct storage *s, s
 static int run(const struct cli *c, struct wish *w, struct issue_report *r)
 {
 	CLEANUP(storage_free_p) struct storage *s = NULL;
+	const char *folder = NULL;
 	struct chain present;
 	struct err e = { 0 };
 
@@ -387,7 +438,9 @@ static int run(const struct cli *c, struct wish *w, struct issue_report *r)
 	r->n_names = w->n_names;
 	r->server = w->server;
 	if (rc == ERR_OK)
-		rc = storage_open(w->folder, w->names[0], &s, &e);
+		rc = folder_name(w, &folder, &e);
+	if (rc == ERR_OK)
+		rc = storage_open(w->folder, folder, &s, &e);
 	if (rc == ERR_OK)
 		rc = say(r, s, w->arena, &e);
 	if (rc != ERR_OK) {

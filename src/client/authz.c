@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "base/json.h"
 #include "client/problem.h"
+#include "crypto/digest.h"
 #include "jose/jwk.h"
 
 #include <stdio.h>
@@ -11,18 +12,27 @@
 #define CHALLENGES_MAX 64
 #define TOKEN_MAX      255 /* a file's name has no more */
 
-struct authz {
-	const char *url, *name, *challenge_url, *token, *key_authorization;
-	enum authz_state state;
-	bool deployed;
+/* A challenge that can be solved here. */
+struct offer {
+	enum challenge_type type;
+	const char *url, *token, *key_authorization, *digest, *record;
 	bool begun; /* the server looks already, from an earlier order's request */
-	bool seen;  /* the server has looked before it answered */
+};
+
+struct authz {
+	const char *url, *name;
+	bool wildcard;
+	enum authz_state state;
+	struct offer offers[CHALLENGE_TYPE__MAX]; /* as they are preferred */
+	size_t n_offers, at;                      /* at: the one that is solved */
+	bool deployed;
+	bool seen; /* the server has looked before it answered */
 };
 
 /* What the engine holds while it solves. */
 struct solving {
 	struct session *s;
-	const struct solver *solver;
+	const struct solvers *solvers;
 	const struct identifier *names;
 	size_t n_names;
 	struct authz *v;
@@ -31,11 +41,13 @@ struct solving {
 
 struct authz_json {
 	struct bytes status, identifier, challenges;
+	struct json_bool wildcard;
 };
 static const struct json_field authz_fields[] = {
 	JSON_FIELD(struct authz_json, status, "status", JSON_STRING, true, 32),
 	JSON_FIELD(struct authz_json, identifier, "identifier", JSON_OBJECT, true, 0),
 	JSON_FIELD(struct authz_json, challenges, "challenges", JSON_ARRAY, true, 0),
+	JSON_FIELD(struct authz_json, wildcard, "wildcard", JSON_BOOL, false, 0),
 };
 struct identifier_json {
 	struct bytes type, value;
@@ -56,79 +68,149 @@ static const struct json_field challenge_fields[] = {
 	JSON_FIELD(struct challenge_json, error, "error", JSON_ANY, false, 0),
 };
 
-/* The http-01 challenge of an authorization, if there is one. */
-static enum err_code find_challenge(struct session *s, struct bytes array, struct challenge_json *ret, bool *ret_found, struct err *e)
+/* The challenge of this type, if there is one. */
+static bool find_challenge(struct session *s, const struct bytes *v, size_t n, enum challenge_type type, struct challenge_json *ret)
 {
-	struct bytes *v;
-	size_t n;
-
-	*ret_found = false;
-	TRY(json_elements(s->scratch, array, CHALLENGES_MAX, &v, &n, e));
-	for (size_t i = 0; i < n && !*ret_found; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct challenge_json c = { 0 };
 		if (v[i].len == 0 || v[i].ptr[0] != '{' ||
 		    json_read(s->scratch, v[i], "a challenge", challenge_fields, sizeof challenge_fields / sizeof *challenge_fields, &c,
 			NULL) != ERR_OK)
 			continue;
-		if (!bytes_eq_str(problem_string(s->scratch, c.type), challenge_type_name(CHALLENGE_TYPE_HTTP_01)))
+		if (!bytes_eq_str(problem_string(s->scratch, c.type), challenge_type_name(type)))
 			continue;
 		*ret = c;
-		*ret_found = true;
+		return true;
 	}
-	return ERR_OK;
+	return false;
 }
 
-static enum err_code check_name(struct solving *g, struct bytes identifier, struct authz *z, struct err *e)
+static enum err_code check_name(struct solving *g, const struct authz_json *a, struct authz *z, struct err *e)
 {
 	struct identifier_json j = { 0 };
 	struct identifier id;
 
-	TRY(json_read(g->s->scratch, identifier, "the authorization's identifier", identifier_fields, 2, &j, e));
+	z->wildcard = a->wildcard.set && a->wildcard.value;
+	TRY(json_read(g->s->scratch, a->identifier, "the authorization's identifier", identifier_fields, 2, &j, e));
 	TRY(identifier_parse(g->s->scratch, j.type, j.value, &id, e));
 	for (size_t i = 0; i < g->n_names; i++)
-		if (bytes_eq(g->names[i].value, id.value)) {
+		if (g->names[i].type == id.type && g->names[i].wildcard == z->wildcard && bytes_eq(g->names[i].value, id.value)) {
 			z->name = arena_str(g->s->arena, id.value);
 			if (!z->name)
 				FAIL(e, NOMEM, "no memory for an authorization");
 			return ERR_OK;
 		}
-	FAIL(e, MALFORMED, "the server wants an authorization for %.*s, which was not asked for", BYTES_FMT(id.value));
+	FAIL(e, MALFORMED, "the server wants an authorization for %s%.*s, which was not asked for", z->wildcard ? "*." : "",
+	    BYTES_FMT(id.value));
 }
 
-static enum err_code fill_challenge(struct session *s, const struct challenge_json *c, struct authz *z, struct err *e)
+static const char *digest_of(struct session *s, struct bytes text)
+{
+	char out[BASE64URL_LEN(SHA256_SIZE) + 1];
+	uint8_t digest[SHA256_SIZE];
+
+	sha256_one(text, digest);
+	base64url_encode(BYTES_ARRAY(digest), out);
+	return arena_str(s->arena, bytes_str(out));
+}
+
+static enum err_code fill_offer(
+    struct session *s, const struct challenge_json *c, enum challenge_type type, const struct authz *z, struct offer *ret, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(1024);
+	const char *type_name = challenge_type_name(type);
 	struct bytes token = problem_string(s->scratch, c->token);
 	uint8_t thumbprint[THUMBPRINT_SIZE];
+	struct offer o = { .type = type, .record = "" };
+	char what[64];
 
 	/* A token becomes a file's name and a part of a URL: nothing but base64url may pass (RFC 8555 §8.3, §11.4). */
 	if (!token.ptr || !base64url_is(token) || token.len > TOKEN_MAX)
-		FAIL(e, MALFORMED, "the http-01 challenge for %s has a token that is not base64url", z->name);
-	TRY(session_url(s, problem_string(s->scratch, c->url), "the http-01 challenge", &z->challenge_url, e));
-	z->begun = bytes_eq_str(problem_string(s->scratch, c->status), "processing");
+		FAIL(e, MALFORMED, "the %s challenge for %s has a token that is not base64url", type_name, z->name);
+	(void)snprintf(what, sizeof what, "the %s challenge", type_name);
+	TRY(session_url(s, problem_string(s->scratch, c->url), what, &o.url, e));
+	o.begun = bytes_eq_str(problem_string(s->scratch, c->status), "processing");
 	jwk_thumbprint(s->account->key, thumbprint);
 	key_authorization(token, thumbprint, &text);
-	z->token = arena_str(s->arena, token);
-	z->key_authorization = buf_ok(&text) ? arena_str(s->arena, buf_bytes(&text)) : NULL;
-	if (!z->token || !z->key_authorization)
+	o.token = arena_str(s->arena, token);
+	o.key_authorization = buf_ok(&text) ? arena_str(s->arena, buf_bytes(&text)) : NULL;
+	o.digest = digest_of(s, buf_bytes(&text));
+	if (type == CHALLENGE_TYPE_DNS_01)
+		o.record = arena_str(s->arena, arena_fmt(s->scratch, "_acme-challenge.%s", z->name));
+	if (!o.token || !o.key_authorization || !o.digest || !o.record)
 		FAIL(e, NOMEM, "no memory for a challenge");
+	*ret = o;
 	return ERR_OK;
 }
 
-static const char *solver_tells(const struct solver *solver)
+static bool can_solve(const struct solving *g, enum challenge_type type, const struct authz *z)
 {
-	return solver->tell ? solver->tell(solver->context) : "";
+	struct bytes value = bytes_str(z->name);
+
+	for (size_t i = 0; i < g->n_names; i++)
+		if (bytes_eq(g->names[i].value, value))
+			return g->solvers->of[type].deploy && challenge_type_covers(type, g->names[i].type, z->wildcard);
+	return false;
 }
 
-/* An authorization that is over: tells why as well as anybody can. */
-static enum err_code authz_failed(struct solving *g, const struct authz *z, const struct challenge_json *c, struct err *e)
+/* "http-01, dns-01": what the server offers, as far as it is known here. */
+static const char *offered(struct session *s, const struct bytes *v, size_t n, char *out, size_t size)
+{
+	struct challenge_json c;
+
+	*out = 0;
+	for (unsigned t = 0; t < CHALLENGE_TYPE__MAX; t++)
+		if (find_challenge(s, v, n, (enum challenge_type)t, &c)) {
+			size_t at = strlen(out);
+			(void)snprintf(out + at, size - at, "%s%s", at ? ", " : "", challenge_type_name((enum challenge_type)t));
+		}
+	return *out ? out : "nothing that is known here";
+}
+
+static enum err_code fill_offers(struct solving *g, const struct bytes *v, size_t n, struct authz *z, struct err *e)
+{
+	char types[128];
+
+	for (size_t i = 0; i < g->solvers->n; i++) {
+		enum challenge_type type = g->solvers->order[i];
+		struct challenge_json c = { 0 };
+		if (can_solve(g, type, z) && find_challenge(g->s, v, n, type, &c))
+			TRY(fill_offer(g->s, &c, type, z, &z->offers[z->n_offers++], e));
+	}
+	if (z->n_offers > 0)
+		return ERR_OK;
+	(void)err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server offers no challenge for %s%s that can be solved here: it offers %s",
+	    z->wildcard ? "*." : "", z->name, offered(g->s, v, n, types, sizeof types));
+	return failure_note(g->s->error, ERR_MALFORMED, CHANCERY_PROTOCOL, CHANCERY_FAULT_CALLER, "set up a way to solve one of these");
+}
+
+static const struct solver *solver_of(const struct solving *g, const struct authz *z)
+{
+	return &g->solvers->of[z->offers[z->at].type];
+}
+
+static const char *solver_tells(const struct solving *g, const struct authz *z)
+{
+	const struct solver *solver = solver_of(g, z);
+
+	return z->n_offers > 0 && solver->tell ? solver->tell(solver->context) : "";
+}
+
+/* An authorization that is over: tells why as well as anybody can. The error is the one of the challenge that was solved, or else of any. */
+static enum err_code authz_failed(struct solving *g, const struct authz *z, const struct bytes *v, size_t n, struct err *e)
 {
 	char doing[400];
-	const char *hint = solver_tells(g->solver);
+	const char *hint = solver_tells(g, z);
+	struct challenge_json c = { 0 };
+	bool told = false;
 
+	if (z->n_offers > 0)
+		told = find_challenge(g->s, v, n, z->offers[z->at].type, &c) && c.error.len && c.error.ptr[0] == '{';
+	for (unsigned t = 0; !told && t < CHALLENGE_TYPE__MAX; t++)
+		told = find_challenge(g->s, v, n, (enum challenge_type)t, &c) && c.error.len && c.error.ptr[0] == '{';
 	(void)snprintf(doing, sizeof doing, "%s: the server could not validate it", z->name);
-	if (c && c->error.len && c->error.ptr[0] == '{') {
-		enum err_code rc = problem_read(g->s->error, g->s->scratch, c->error, 0, PROBLEM_OF_VALIDATION, doing, e);
+	if (told) {
+		enum err_code rc = problem_read(g->s->error, g->s->scratch, c.error, 0, PROBLEM_OF_VALIDATION, doing, e);
 		if (*hint)
 			(void)snprintf(g->s->error->hint, sizeof g->s->error->hint, "%s", hint);
 		return rc;
@@ -143,27 +225,20 @@ static enum err_code authz_failed(struct solving *g, const struct authz *z, cons
 static enum err_code take_authz(struct solving *g, struct bytes body, struct authz *z, bool first, struct err *e)
 {
 	struct authz_json j = { 0 };
-	struct challenge_json c = { 0 };
-	bool found;
+	struct bytes *v;
+	size_t n;
 
 	TRY(json_read(g->s->scratch, body, "the server's authorization", authz_fields, sizeof authz_fields / sizeof *authz_fields, &j, e));
 	if (!authz_state_from_name(j.status, &z->state))
 		FAIL(e, MALFORMED, "the authorization has a status that ACME does not know: \"%.*s\"", BYTES_FMT(j.status));
 	if (first)
-		TRY(check_name(g, j.identifier, z, e));
+		TRY(check_name(g, &j, z, e));
 	if (z->state == AUTHZ_VALID)
 		return ERR_OK;
-	TRY(find_challenge(g->s, j.challenges, &c, &found, e));
+	TRY(json_elements(g->s->scratch, j.challenges, CHALLENGES_MAX, &v, &n, e));
 	if (z->state != AUTHZ_PENDING)
-		return authz_failed(g, z, found ? &c : NULL, e);
-	if (!first)
-		return ERR_OK;
-	if (!found) {
-		(void)err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server offers no http-01 challenge for %s", z->name);
-		return failure_note(g->s->error, ERR_MALFORMED, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER,
-		    "this CA wants the name proved in a way that is not known here");
-	}
-	return fill_challenge(g->s, &c, z, e);
+		return authz_failed(g, z, v, n, e);
+	return first ? fill_offers(g, v, n, z, e) : ERR_OK;
 }
 
 static enum err_code read_all(struct solving *g, const struct order *o, struct err *e)
@@ -184,20 +259,57 @@ static enum err_code read_all(struct solving *g, const struct order *o, struct e
 
 static struct chancery_challenge challenge_of(const struct authz *z)
 {
-	return (struct chancery_challenge){ challenge_type_name(CHALLENGE_TYPE_HTTP_01), z->name, z->token, z->key_authorization };
+	const struct offer *o = &z->offers[z->at];
+
+	return (struct chancery_challenge){ .type = challenge_type_name(o->type),
+		.name = z->name,
+		.token = o->token,
+		.key_authorization = o->key_authorization,
+		.digest = o->digest,
+		.record = *o->record ? o->record : NULL,
+		.wildcard = z->wildcard };
 }
 
+static enum err_code solver_failed(struct solving *g, const struct authz *z, const char *what, struct err *e)
+{
+	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "%s", what);
+	return failure_note(g->s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, solver_tells(g, z));
+}
+
+/* The first offer whose solver does not decline. */
 static enum err_code deploy(struct solving *g, struct authz *z, struct err *e)
 {
-	struct chancery_challenge c = challenge_of(z);
+	int rc = CHANCERY_DECLINE;
 
-	session_doing(g->s, "putting the answer for %s in place", z->name);
-	if (g->solver->deploy(g->solver->context, &c) != 0) {
-		(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "the solver failed");
-		return failure_note(g->s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, solver_tells(g->solver));
+	for (size_t i = 0; i < z->n_offers && rc == CHANCERY_DECLINE; i++) {
+		z->at = i;
+		struct chancery_challenge c = challenge_of(z);
+		session_doing(g->s, "putting the answer for %s in place (%s)", z->name, c.type);
+		rc = solver_of(g, z)->deploy(solver_of(g, z)->context, &c);
 	}
+	if (rc != 0)
+		return solver_failed(
+		    g, z, rc == CHANCERY_DECLINE ? "the solver takes no challenge that is offered" : "the solver failed", e);
 	z->deployed = true;
 	return ERR_OK;
+}
+
+static enum err_code tell_deployed(struct solving *g, const struct authz *z, struct err *e)
+{
+	const struct offer *o = &z->offers[z->at];
+
+	switch (o->type) {
+	case CHALLENGE_TYPE_HTTP_01:
+		return session_tell(
+		    g->s, e, CHANCERY_STEP_CHALLENGE, "%s: the server may look at http://%s/.well-known/acme-challenge/", z->name, z->name);
+	case CHALLENGE_TYPE_DNS_01:
+		return session_tell(g->s, e, CHANCERY_STEP_CHALLENGE, "%s: the server may look at TXT %s", z->name, o->record);
+	case CHALLENGE_TYPE_TLS_ALPN_01:
+		return session_tell(g->s, e, CHANCERY_STEP_CHALLENGE, "%s: the server may look at its port 443", z->name);
+	case CHALLENGE_TYPE__MAX:
+		break;
+	}
+	FAIL(e, BUG, "a challenge of type %d", (int)o->type);
 }
 
 /* "The client indicates to the server that it is ready": an empty object (RFC 8555 §7.5.1). */
@@ -205,12 +317,11 @@ static enum err_code respond(struct solving *g, struct authz *z, struct err *e)
 {
 	struct http_client_answer answer;
 
-	TRY(session_tell(
-	    g->s, e, CHANCERY_STEP_CHALLENGE, "%s: the server may look at http://%s/.well-known/acme-challenge/", z->name, z->name));
-	if (z->begun)
+	TRY(tell_deployed(g, z, e));
+	if (z->offers[z->at].begun)
 		return ERR_OK;
 	session_doing(g->s, "telling the server that the answer for %s is in place", z->name);
-	TRY(session_post(g->s, z->challenge_url, BYTES_LIT("{}"), NULL, &answer, e));
+	TRY(session_post(g->s, z->offers[z->at].url, BYTES_LIT("{}"), NULL, &answer, e));
 	/* Only whether a poll at once is worth it: what counts is the authorization. */
 	struct challenge_json c = { 0 };
 	if (json_read(g->s->scratch, answer.body, "the challenge", challenge_fields, sizeof challenge_fields / sizeof *challenge_fields, &c,
@@ -245,6 +356,11 @@ static enum err_code solve(struct solving *g, struct err *e)
 	for (size_t i = 0; i < g->n; i++)
 		if (pending[i])
 			TRY(deploy(g, &g->v[i], e));
+	if (g->solvers->ready) {
+		session_doing(g->s, "waiting until the answers can be seen");
+		if (g->solvers->ready(g->solvers->ready_context) != 0)
+			return solver_failed(g, &g->v[0], "the answers cannot be seen", e);
+	}
 	for (size_t i = 0; i < g->n; i++)
 		if (pending[i])
 			TRY(respond(g, &g->v[i], e));
@@ -257,16 +373,16 @@ static enum err_code solve(struct solving *g, struct err *e)
 static void clean_up(struct solving *g)
 {
 	for (size_t i = 0; i < g->n; i++)
-		if (g->v[i].deployed && g->solver->clean_up) {
+		if (g->v[i].deployed && solver_of(g, &g->v[i])->clean_up) {
 			struct chancery_challenge c = challenge_of(&g->v[i]);
-			g->solver->clean_up(g->solver->context, &c);
+			solver_of(g, &g->v[i])->clean_up(solver_of(g, &g->v[i])->context, &c);
 		}
 }
 
 enum err_code authz_solve_all(
-    struct session *s, const struct order *o, const struct identifier *names, size_t n, const struct solver *solver, struct err *e)
+    struct session *s, const struct order *o, const struct identifier *names, size_t n, const struct solvers *solvers, struct err *e)
 {
-	struct solving g = { .s = s, .solver = solver, .names = names, .n_names = n, .n = o->n_authz };
+	struct solving g = { .s = s, .solvers = solvers, .names = names, .n_names = n, .n = o->n_authz };
 
 	g.v = arena_array(s->arena, g.n ? g.n : 1, sizeof *g.v);
 	if (!g.v || g.n > ENGINE_NAMES_MAX)

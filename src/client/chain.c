@@ -69,25 +69,31 @@ static enum err_code check_key(X509 *leaf, struct bytes spki, struct err *e)
 	return ERR_OK;
 }
 
-static bool has_name(const GENERAL_NAMES *names, struct bytes name)
+static bool has_name(const GENERAL_NAMES *names, const struct san *name)
 {
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
 		int type;
 		const ASN1_STRING *s = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
-		if (type == GEN_DNS && (size_t)ASN1_STRING_length(s) == name.len &&
-		    strncasecmp((const char *)ASN1_STRING_get0_data(s), (const char *)name.ptr, name.len) == 0)
+		if (type != (name->type == SAN_IP ? GEN_IPADD : GEN_DNS))
+			continue;
+		struct bytes value = { ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s) };
+		if (name->type == SAN_IP ? bytes_eq(value, name->value)
+					 : value.len == name->value.len &&
+					       strncasecmp((const char *)value.ptr, (const char *)name->value.ptr, value.len) == 0)
 			return true;
 	}
 	return false;
 }
 
-static enum err_code check_names(const X509 *leaf, const struct bytes *names, size_t n, struct err *e)
+static enum err_code check_names(const X509 *leaf, const struct san *names, size_t n, struct err *e)
 {
 	CLEANUP(names_free) GENERAL_NAMES *have = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
 
 	for (size_t i = 0; i < n; i++)
-		if (!have || !has_name(have, names[i]))
-			FAIL(e, MALFORMED, "the server's certificate does not name %.*s", BYTES_FMT(names[i]));
+		if (!have || !has_name(have, &names[i]))
+			FAIL(e, MALFORMED, "the server's certificate does not name %s%.*s",
+			    names[i].type == SAN_IP ? "an address that was asked for" : "",
+			    names[i].type == SAN_IP ? 0 : (int)names[i].value.len, (const char *)names[i].value.ptr);
 	return ERR_OK;
 }
 
@@ -126,7 +132,7 @@ static enum err_code write_chain(struct arena *a, const struct certificates *c, 
 	return ERR_OK;
 }
 
-enum err_code chain_check(struct arena *a, struct bytes pem, struct bytes spki, const struct bytes *names, size_t n_names, int64_t now_s,
+enum err_code chain_check(struct arena *a, struct bytes pem, struct bytes spki, const struct san *names, size_t n_names, int64_t now_s,
     struct chain *ret, struct err *e)
 {
 	CLEANUP(certificates_free) struct certificates c = { .n = 0 };

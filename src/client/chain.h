@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "pki/name.h"
 
 #define CHAIN_MOST    10 /* certificates */
 #define CHAIN_PEM_MAX (256 * 1024)
@@ -15,9 +16,9 @@ struct chain {
 };
 
 /* MALFORMED with what is wrong: no PEM, too many or too large certificates, a leaf for another key than spki, one that lacks one
- * of these DNS names, one that is expired (now_s; 0: not looked at), or a certificate that is not signed by the one behind it. That the
+ * of these names, one that is expired (now_s; 0: not looked at), or a certificate that is not signed by the one behind it. That the
  * last one leads to an anchor is whoever's who trusts it. */
-enum err_code chain_check(struct arena *a, struct bytes pem, struct bytes spki, const struct bytes *names, size_t n_names, int64_t now_s,
+enum err_code chain_check(struct arena *a, struct bytes pem, struct bytes spki, const struct san *names, size_t n_names, int64_t now_s,
     struct chain *ret, struct err *e) MUST_USE;
 
 #endif

@@ -19,7 +19,7 @@ static struct world {
 	struct arena *a;
 	struct key *root_key, *ca_key, *leaf_key, *other_key;
 	struct bytes root, ca, leaf;
-	struct bytes names[2];
+	struct san names[2];
 } w;
 
 static struct bytes keep(struct buf *b)
@@ -98,8 +98,8 @@ static int set_up(void **state)
 	w.root = make_ca("Root", "Root", w.root_key, w.root_key);
 	w.ca = make_ca("Intermediate", "Root", w.ca_key, w.root_key);
 	w.leaf = make_leaf(w.ca, w.ca_key, w.leaf_key, NOW_S + 90 * DAY_S - 1);
-	w.names[0] = BYTES_LIT("a.example.org");
-	w.names[1] = BYTES_LIT("b.example.org");
+	w.names[0] = (struct san){ SAN_DNS, BYTES_LIT("a.example.org") };
+	w.names[1] = (struct san){ SAN_DNS, BYTES_LIT("b.example.org") };
 	return 0;
 }
 
@@ -208,8 +208,8 @@ static void another_key(void **state)
 
 static void missing_names(void **state)
 {
-	struct bytes names[] = { BYTES_LIT("a.example.org"), BYTES_LIT("c.example.org") },
-		     no_names = make_ca("Leaf", "Root", w.leaf_key, w.root_key);
+	struct san names[] = { { SAN_DNS, BYTES_LIT("a.example.org") }, { SAN_DNS, BYTES_LIT("c.example.org") } };
+	struct bytes no_names = make_ca("Leaf", "Root", w.leaf_key, w.root_key);
 	struct err e = { 0 };
 	struct chain c;
 

@@ -4,6 +4,7 @@
 #include "client/chain.h"
 #include "client/engine.h"
 #include "client/http01_listener.h"
+#include "client/tls_alpn01_listener.h"
 #include "client/webroot.h"
 #include "crypto/digest.h"
 #include "pki/cert.h"
@@ -19,6 +20,14 @@
 
 enum solve_by { SOLVE_NOT, SOLVE_CALLBACK, SOLVE_WEBROOT, SOLVE_LISTENER };
 
+/* How challenges of one type are solved. */
+struct way {
+	enum solve_by by;
+	struct solver callback; /* SOLVE_CALLBACK */
+	char *place;            /* the web root, or the listener's address (NULL: all) */
+	uint16_t port;
+};
+
 struct chancery_client {
 	struct chancery_error error;
 	char *directory_url, *ca_file;
@@ -28,10 +37,11 @@ struct chancery_client {
 	size_t n_contacts;
 	bool terms_agreed;
 	uint32_t timeout_s;
-	enum solve_by by;
-	struct solver callback; /* SOLVE_CALLBACK */
-	char *place;            /* the web root, or the listener's address (NULL: all) */
-	uint16_t port;
+	struct way ways[CHALLENGE_TYPE__MAX];
+	enum challenge_type order[CHALLENGE_TYPE__MAX]; /* as they were set */
+	size_t n_ways;
+	chancery_ready_fn *ready;
+	void *ready_context;
 	chancery_progress_fn *progress;
 	void *progress_context;
 };
@@ -77,7 +87,8 @@ void chancery_client_free(struct chancery_client *client)
 	chancery_key_free(client->account);
 	free(client->directory_url);
 	free(client->ca_file);
-	free(client->place);
+	for (unsigned t = 0; t < CHALLENGE_TYPE__MAX; t++)
+		free(client->ways[t].place);
 	free(client);
 }
 
@@ -181,31 +192,64 @@ enum chancery_result chancery_client_set_user_agent(struct chancery_client *clie
 	return ok(client);
 }
 
-enum chancery_result chancery_client_set_solver(
-    struct chancery_client *client, chancery_deploy_fn *deploy, chancery_clean_up_fn *clean_up, void *context)
+/* Takes the place of the type's way, which keeps its rank. way->place is copied. */
+static enum chancery_result set_way(struct chancery_client *c, enum challenge_type type, const struct way *way)
 {
+	struct way *to = &c->ways[type];
+	bool is_new = to->by == SOLVE_NOT;
+
+	if (set_string(c, &to->place, way->place) != CHANCERY_OK)
+		return CHANCERY_NOMEM;
+	to->by = way->by;
+	to->callback = way->callback;
+	to->port = way->port;
+	if (is_new)
+		c->order[c->n_ways++] = type;
+	return ok(c);
+}
+
+enum chancery_result chancery_client_set_solver(
+    struct chancery_client *client, const char *type, chancery_deploy_fn *deploy, chancery_clean_up_fn *clean_up, void *context)
+{
+	struct way way = { .by = SOLVE_CALLBACK, .callback = { .deploy = deploy, .clean_up = clean_up, .context = context } };
+	enum challenge_type t;
+
+	if (!type || !challenge_type_from_name(bytes_str(type), &t))
+		return usage(client, "challenges are of the types http-01, dns-01 and tls-alpn-01");
 	if (!deploy)
 		return usage(client, "a solver needs a function that deploys");
-	client->by = SOLVE_CALLBACK;
-	client->callback = (struct solver){ .deploy = deploy, .clean_up = clean_up, .context = context };
+	return set_way(client, t, &way);
+}
+
+enum chancery_result chancery_client_set_ready(struct chancery_client *client, chancery_ready_fn *ready, void *context)
+{
+	client->ready = ready;
+	client->ready_context = context;
 	return ok(client);
 }
 
 enum chancery_result chancery_client_use_webroot(struct chancery_client *client, const char *folder)
 {
-	if (!folder)
-		return usage(client, "a web root of NULL");
-	client->by = SOLVE_WEBROOT;
-	return set_string(client, &client->place, folder);
+	struct way way = { .by = SOLVE_WEBROOT, .place = (char *)(uintptr_t)folder };
+
+	return folder ? set_way(client, CHALLENGE_TYPE_HTTP_01, &way) : usage(client, "a web root of NULL");
+}
+
+static enum chancery_result use_listener(struct chancery_client *c, enum challenge_type type, const char *address, uint16_t port)
+{
+	struct way way = { .by = SOLVE_LISTENER, .place = (char *)(uintptr_t)address, .port = port };
+
+	return port > 0 ? set_way(c, type, &way) : usage(c, "a port of 0");
 }
 
 enum chancery_result chancery_client_use_listener(struct chancery_client *client, const char *address, uint16_t port)
 {
-	if (port == 0)
-		return usage(client, "a port of 0");
-	client->by = SOLVE_LISTENER;
-	client->port = port;
-	return set_string(client, &client->place, address);
+	return use_listener(client, CHALLENGE_TYPE_HTTP_01, address, port);
+}
+
+enum chancery_result chancery_client_use_tls_listener(struct chancery_client *client, const char *address, uint16_t port)
+{
+	return use_listener(client, CHALLENGE_TYPE_TLS_ALPN_01, address, port);
 }
 
 enum chancery_result chancery_client_set_progress(struct chancery_client *client, chancery_progress_fn *progress, void *context)
@@ -286,65 +330,108 @@ struct issue {
 	size_t n_names;
 	struct webroot *webroot;
 	struct http01_listener *listener;
-	struct solver solver;
+	struct tls_alpn01_listener *tls_listener;
+	struct solvers solvers;
 };
 
 static void issue_close(struct issue *i)
 {
 	webroot_free(i->webroot);
 	http01_listener_free(i->listener);
+	tls_alpn01_listener_free(i->tls_listener);
 	http_client_free(i->s.http);
 	arena_free(i->s.arena);
 	arena_free(i->s.scratch);
 }
 
-static enum err_code bad_name(struct issue *i, const char *hint)
+/* A DNS name, or an address. */
+static enum err_code read_name(struct issue *i, const char *text, struct identifier *ret, struct err *e)
 {
-	return failure_note(&i->client->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER, hint);
+	struct err why = { 0 };
+
+	if (identifier_parse(i->s.arena, BYTES_LIT("ip"), bytes_str(text), ret, NULL) == ERR_OK ||
+	    identifier_parse(i->s.arena, BYTES_LIT("dns"), bytes_str(text), ret, &why) == ERR_OK)
+		return ERR_OK;
+	FAIL(e, CONFIG, "\"%.100s\": %.200s", text, why.detail);
+}
+
+/* What no way that is set could ever show control of, is told before anybody is asked. */
+static enum err_code check_ways(struct issue *i, const struct identifier *id, struct err *e)
+{
+	const struct chancery_client *c = i->client;
+
+	for (size_t k = 0; k < c->n_ways; k++)
+		if (challenge_type_covers(c->order[k], id->type, id->wildcard))
+			return ERR_OK;
+	if (c->n_ways == 0)
+		FAIL(e, CONFIG, "nothing is set that solves challenges");
+	(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%.*s is %s, which %s cannot show control of",
+	    BYTES_FMT(identifier_display(i->s.arena, id)), id->type == IDENTIFIER_IP ? "an address" : "a wildcard",
+	    challenge_type_name(c->order[0]));
+	return failure_note(&i->client->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER,
+	    id->type == IDENTIFIER_IP ? "an address needs http-01 or tls-alpn-01" : "a wildcard needs dns-01, or name each host");
 }
 
 static enum err_code read_names(struct issue *i, const char *const *names, size_t n, struct err *e)
 {
-	struct err why = { 0 };
-
 	if (n < 1 || n > ENGINE_NAMES_MAX)
 		FAIL(e, CONFIG, "a certificate has 1 to %d names, not %zu", ENGINE_NAMES_MAX, n);
 	i->names = arena_array(i->s.arena, n, sizeof *i->names);
 	if (!i->names)
 		FAIL(e, NOMEM, "no memory for %zu names", n);
 	for (size_t k = 0; k < n; k++) {
-		enum err_code rc = identifier_parse(i->s.arena, BYTES_LIT("dns"), bytes_str(names[k]), &i->names[k], &why);
-		if (rc != ERR_OK)
-			FAIL(e, CONFIG, "\"%.100s\": %.200s", names[k], why.detail);
-		if (i->names[k].wildcard) {
-			(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%s is a wildcard, which http-01 cannot validate", names[k]);
-			return bad_name(i, "a wildcard needs dns-01, which is not there yet: name each host"); /* RFC 8555 §8.3 */
-		}
+		TRY(read_name(i, names[k], &i->names[k], e));
+		TRY(check_ways(i, &i->names[k], e));
 	}
 	i->n_names = identifier_sort(i->names, n);
 	return ERR_OK;
 }
 
-static enum err_code open_solver(struct issue *i, struct err *e)
+static enum err_code open_listener(struct issue *i, enum challenge_type type, const struct way *way, struct solver *ret, struct err *e)
 {
-	struct chancery_client *c = i->client;
+	if (type == CHALLENGE_TYPE_HTTP_01) {
+		TRY(http01_listener_new(way->place, way->port, &i->listener, e));
+		*ret = (struct solver){ http01_listener_deploy, http01_listener_clean_up, i->listener, http01_listener_tell };
+	} else {
+		TRY(tls_alpn01_listener_new(way->place, way->port, &i->tls_listener, e));
+		*ret =
+		    (struct solver){ tls_alpn01_listener_deploy, tls_alpn01_listener_clean_up, i->tls_listener, tls_alpn01_listener_tell };
+	}
+	return ERR_OK;
+}
 
-	switch (c->by) {
+static enum err_code open_solver(struct issue *i, enum challenge_type type, struct err *e)
+{
+	const struct way *way = &i->client->ways[type];
+	struct solver *to = &i->solvers.of[type];
+
+	switch (way->by) {
 	case SOLVE_NOT:
-		FAIL(e, CONFIG, "nothing is set that solves challenges");
+		return ERR_OK;
 	case SOLVE_CALLBACK:
-		i->solver = c->callback;
+		*to = way->callback;
 		return ERR_OK;
 	case SOLVE_WEBROOT:
-		TRY(webroot_new(c->place, &i->webroot, e));
-		i->solver = (struct solver){ webroot_deploy, webroot_clean_up, i->webroot, webroot_tell };
+		TRY(webroot_new(way->place, &i->webroot, e));
+		*to = (struct solver){ webroot_deploy, webroot_clean_up, i->webroot, webroot_tell };
 		return ERR_OK;
 	case SOLVE_LISTENER:
-		TRY(http01_listener_new(c->place, c->port, &i->listener, e));
-		i->solver = (struct solver){ http01_listener_deploy, http01_listener_clean_up, i->listener, http01_listener_tell };
-		return ERR_OK;
+		return open_listener(i, type, way, to, e);
 	}
-	FAIL(e, BUG, "a solver of kind %d", (int)c->by);
+	FAIL(e, BUG, "a solver of kind %d", (int)way->by);
+}
+
+static enum err_code open_solvers(struct issue *i, struct err *e)
+{
+	const struct chancery_client *c = i->client;
+
+	i->solvers.n = c->n_ways;
+	memcpy(i->solvers.order, c->order, sizeof c->order);
+	i->solvers.ready = c->ready;
+	i->solvers.ready_context = c->ready_context;
+	for (size_t k = 0; k < c->n_ways; k++)
+		TRY(open_solver(i, c->order[k], e));
+	return ERR_OK;
 }
 
 static enum err_code issue_open(struct issue *i, const char *const *names, size_t n, struct err *e)
@@ -364,7 +451,7 @@ static enum err_code issue_open(struct issue *i, const char *const *names, size_
 		FAIL(e, CONFIG, "no account key is set");
 	TRY(read_names(i, names, n, e));
 	TRY(http_client_new(c->ca_file, c->user_agent, &i->s.http, e));
-	return open_solver(i, e);
+	return open_solvers(i, e);
 }
 
 static enum err_code write_csr(struct issue *i, const struct chancery_key *key, struct buf *out, struct err *e)
@@ -377,7 +464,7 @@ static enum err_code write_csr(struct issue *i, const struct chancery_key *key, 
 	if (!names)
 		FAIL(e, NOMEM, "no memory for a request");
 	for (size_t k = 0; k < i->n_names; k++)
-		names[k] = (struct san){ SAN_DNS, i->names[k].value };
+		TRY(identifier_san(i->s.arena, &i->names[k], &names[k], e));
 	csr_write_info(key_spki(key->key), names, san_sort(names, i->n_names), &info);
 	if (!buf_ok(&info))
 		FAIL(e, CONFIG, "a request for %zu names is too large", i->n_names);
@@ -426,13 +513,14 @@ static enum err_code give(
 static enum err_code download(
     struct issue *i, const struct order *o, const struct chancery_key *key, struct chancery_certificate **ret, struct err *e)
 {
-	struct bytes *names = arena_array(i->s.arena, i->n_names, sizeof *names), pem;
+	struct san *names = arena_array(i->s.arena, i->n_names, sizeof *names);
+	struct bytes pem;
 	struct chain chain;
 
 	if (!names)
 		FAIL(e, NOMEM, "no memory for the certificate");
 	for (size_t k = 0; k < i->n_names; k++)
-		names[k] = i->names[k].value;
+		TRY(identifier_san(i->s.arena, &i->names[k], &names[k], e));
 	TRY(session_tell(&i->s, e, CHANCERY_STEP_CERTIFICATE, "downloading the certificate"));
 	TRY(order_download(&i->s, o, &pem, e));
 	session_doing(&i->s, "looking at the certificate %.300s", o->certificate);
@@ -461,7 +549,7 @@ static enum err_code run(struct issue *i, const struct chancery_key *key, struct
 	TRY(session_tell(&i->s, e, CHANCERY_STEP_ORDER, "order %s", o.url));
 	/* An order may be ready at once: its authorizations were valid before (RFC 8555 §7.1.3). */
 	if (o.state == ORDER_PENDING)
-		TRY(authz_solve_all(&i->s, &o, i->names, i->n_names, &i->solver, e));
+		TRY(authz_solve_all(&i->s, &o, i->names, i->n_names, &i->solvers, e));
 	TRY(session_tell(&i->s, e, CHANCERY_STEP_FINALIZE, "asking for the certificate"));
 	TRY(write_csr(i, key, &csr, e));
 	TRY(order_finalize(&i->s, &o, buf_bytes(&csr), e));

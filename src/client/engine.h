@@ -10,11 +10,19 @@
 #define ENGINE_CONTACTS_MAX 8
 
 struct solver {
-	chancery_deploy_fn *deploy;
+	chancery_deploy_fn *deploy; /* NULL: such challenges cannot be solved */
 	chancery_clean_up_fn *clean_up;
 	void *context;
 	/* What the solver knows of why it did not work; "" when nothing. May be NULL. */
 	const char *(*tell)(void *context);
+};
+/* All of them, and which is preferred. */
+struct solvers {
+	struct solver of[CHALLENGE_TYPE__MAX];
+	enum challenge_type order[CHALLENGE_TYPE__MAX];
+	size_t n;
+	chancery_ready_fn *ready;
+	void *ready_context;
 };
 
 struct account_wish {
@@ -38,7 +46,7 @@ struct order {
 enum err_code order_new(struct session *s, const struct identifier *names, size_t n, struct order *ret, struct err *e) MUST_USE;
 /* Gets every authorization valid: deploys, asks the server to look, waits, cleans up whatever happens. */
 enum err_code authz_solve_all(struct session *s, const struct order *o, const struct identifier *names, size_t n,
-    const struct solver *solver, struct err *e) MUST_USE;
+    const struct solvers *solvers, struct err *e) MUST_USE;
 /* From `ready` (or still `pending`, which then passes by itself) to `valid`. */
 enum err_code order_finalize(struct session *s, struct order *o, struct bytes csr, struct err *e) MUST_USE;
 /* The PEM chain as sent; lives as long as the session. */

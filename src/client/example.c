@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 	if (client && chancery_key_generate(CHANCERY_KEY_ECDSA_P256, &account) == CHANCERY_OK &&
 	    chancery_key_generate(CHANCERY_KEY_ECDSA_P256, &key) == CHANCERY_OK &&
 	    chancery_client_set_account_key(client, account) == CHANCERY_OK && chancery_client_set_terms_agreed(client, 1) == CHANCERY_OK &&
-	    chancery_client_set_solver(client, deploy, clean_up, NULL) == CHANCERY_OK &&
+	    chancery_client_set_solver(client, "http-01", deploy, clean_up, NULL) == CHANCERY_OK &&
 	    chancery_client_set_progress(client, progress, NULL) == CHANCERY_OK &&
 	    chancery_client_set_ca_file(client, argc > 3 ? argv[3] : NULL) == CHANCERY_OK)
 		rc = issue(client, argv[2], key);

@@ -11,8 +11,12 @@
 
 #include <cmocka.h>
 
-static const struct chancery_challenge one = { "http-01", "example.org", "token-1", "token-1.thumb" };
-static const struct chancery_challenge two = { "http-01", "example.net", "token-12", "token-12.thumb" };
+static const struct chancery_challenge one = {
+	.type = "http-01", .name = "example.org", .token = "token-1", .key_authorization = "token-1.thumb"
+};
+static const struct chancery_challenge two = {
+	.type = "http-01", .name = "example.net", .token = "token-12", .key_authorization = "token-12.thumb"
+};
 
 static int dial(const struct http01_listener *l)
 {

@@ -144,6 +144,13 @@ static void what_is_no_key(void **state)
 
 /* --- the handle of a client --- */
 
+static int deploy_nothing(void *context, const struct chancery_challenge *challenge)
+{
+	(void)context;
+	(void)challenge;
+	return 0;
+}
+
 static void settings_are_checked(void **state)
 {
 	struct chancery_client *c = chancery_client_new("https://localhost/dir");
@@ -166,20 +173,14 @@ static void settings_are_checked(void **state)
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(chancery_client_add_contact(c, "mailto:a@example.org"), CHANCERY_OK);
 	assert_int_equal(chancery_client_add_contact(c, "mailto:a@example.org"), CHANCERY_USAGE);
-	assert_int_equal(chancery_client_set_solver(c, NULL, NULL, NULL), CHANCERY_USAGE);
+	assert_int_equal(chancery_client_set_solver(c, "http-01", NULL, NULL, NULL), CHANCERY_USAGE);
+	assert_int_equal(chancery_client_set_solver(c, "http-02", deploy_nothing, NULL, NULL), CHANCERY_USAGE);
 	assert_int_equal(chancery_client_use_listener(c, NULL, 0), CHANCERY_USAGE);
 	assert_int_equal(chancery_client_use_webroot(c, NULL), CHANCERY_USAGE);
 	assert_int_equal(chancery_client_set_account_key(c, NULL), CHANCERY_USAGE);
 	chancery_client_free(c);
 	chancery_client_free(NULL);
 	assert_null(chancery_client_error(NULL));
-}
-
-static int deploy_nothing(void *context, const struct chancery_challenge *challenge)
-{
-	(void)context;
-	(void)challenge;
-	return 0;
 }
 
 static void what_is_missing_is_told_before_anything_is_sent(void **state)
@@ -195,7 +196,7 @@ static void what_is_missing_is_told_before_anything_is_sent(void **state)
 	assert_int_equal(chancery_client_set_account_key(c, k), CHANCERY_OK);
 	assert_int_equal(chancery_client_issue(c, &name, 1, k, &cert), CHANCERY_USAGE);
 	assert_non_null(strstr(chancery_error_message(chancery_client_error(c)), "solves challenges"));
-	assert_int_equal(chancery_client_set_solver(c, deploy_nothing, NULL, NULL), CHANCERY_OK);
+	assert_int_equal(chancery_client_set_solver(c, "http-01", deploy_nothing, NULL, NULL), CHANCERY_OK);
 	assert_int_equal(chancery_client_issue(c, &name, 0, k, &cert), CHANCERY_USAGE);
 	assert_int_equal(chancery_client_issue(c, &name, 1, NULL, &cert), CHANCERY_USAGE);
 	assert_int_equal(chancery_client_issue(c, &wild, 1, k, &cert), CHANCERY_USAGE);

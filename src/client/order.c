@@ -79,7 +79,7 @@ enum err_code order_new(struct session *s, const struct identifier *names, size_
 	for (size_t i = 0; i < n; i++) {
 		json_put_object(&w);
 		json_put_member_str(&w, "type", identifier_type_name(names[i].type));
-		json_put_member(&w, "value", names[i].value);
+		json_put_member(&w, "value", identifier_display(s->scratch, &names[i]));
 		json_end_object(&w);
 	}
 	json_end_array(&w);

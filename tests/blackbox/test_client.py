@@ -44,14 +44,14 @@ def make_tls(folder):
 class Pebble:
     def __init__(self, folder, settings=None, **environment):
         self.folder = folder
-        self.port, self.http_port = free_port(), free_port()
+        self.port, self.http_port, self.tls_port = free_port(), free_port(), free_port()
         self.directory = f"https://localhost:{self.port}/dir"
         self.ca_file = folder / "tls.pem"
         self.dns = Responder()
         make_tls(folder)
         config = {"pebble": {
             "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{free_port()}", "certificate": "tls.pem",
-            "privateKey": "tls.key", "httpPort": self.http_port, "tlsPort": free_port(), "ocspResponderURL": "",
+            "privateKey": "tls.key", "httpPort": self.http_port, "tlsPort": self.tls_port, "ocspResponderURL": "",
             "externalAccountBindingRequired": False, "domainBlocklist": ["blocked-domain.example"], "retryAfter": {"authz": 1, "order": 1},
             "keyAlgorithm": "ecdsa", "profiles": {"default": {"description": "d", "validityPeriod": 7776000}}, **(settings or {})}}
         (folder / "pebble.json").write_text(json.dumps(config))
@@ -121,6 +121,10 @@ def spki(key):
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def addresses(chain):
+    return [str(a) for a in chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.IPAddress)]
+
+
 def check_files(live, names):
     """What lies there belongs together, and is for these names."""
     chain = blocks(live / "fullchain.pem")
@@ -164,6 +168,25 @@ def test_by_a_web_root(issue, pebble, tmp_path):
         server.server_close()
     check_files(issue.folder / "webroot.example.test" / "live", ["webroot.example.test"])
     assert list((web / ".well-known" / "acme-challenge").iterdir()) == []  # cleaned up
+
+
+def test_by_tls(issue, pebble):
+    result = issue("tls.example.test", "--challenge", "tls-alpn-01", "--tls-port", pebble.tls_port, "--tls-address", "127.0.0.1", listener=False)
+    check_files(issue.folder / "tls.example.test" / "live", ["tls.example.test"])
+    assert "may look at its port 443" in result.stdout
+
+
+@pytest.mark.parametrize("way", (["--challenge", "tls-alpn-01"], []))
+def test_an_address(issue, pebble, way):
+    issue("127.0.0.1", *way, "--tls-port", pebble.tls_port, "--tls-address", "127.0.0.1")
+    live = issue.folder / "127.0.0.1" / "live"
+    assert addresses(blocks(live / "fullchain.pem")) == ["127.0.0.1"] and json.loads((live / "meta.json").read_text())["names"] == ["127.0.0.1"]
+    issue("127.0.0.1", *way, "--tls-port", pebble.tls_port, "--tls-address", "127.0.0.1", expect=NOTHING_TO_DO)
+
+
+def test_what_no_way_shows_control_of(issue):
+    failed(issue("*.example.test", expect=FAILED), "*.example.test is a wildcard, which http-01 cannot show control of", "a wildcard needs dns-01")
+    failed(issue("a.example.test", "--challenge", "dns-02", expect=FAILED), "--challenge dns-02: http-01 and tls-alpn-01 are allowed")
 
 
 def test_the_example_by_the_shared_library(pebble, tmp_path):
@@ -516,7 +539,7 @@ def test_a_challenge_that_is_looked_at_already_is_not_begun_again(fake):
 
 def test_no_challenge_that_is_known(fake):
     result, _ = fake(lambda ca: {"/authz": (200, {}, ca.authz({"type": "dns-01", "url": ca.base + "/x", "token": "t"}))})
-    failed(result, "no http-01 challenge for fake.example.test")
+    failed(result, "no challenge for fake.example.test that can be solved here: it offers dns-01")
 
 
 def test_an_authorization_for_another_name(fake):
