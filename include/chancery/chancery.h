@@ -157,6 +157,8 @@ struct chancery_challenge {
 	const char *digest;            /* of it, SHA-256 in base64url: dns-01's TXT value; in tls-alpn-01's certificate, as bytes */
 	const char *record;            /* dns-01: where the TXT record has to be, "_acme-challenge.NAME"; else NULL */
 	int wildcard;                  /* whether it is a wildcard below the name that is to be shown control of */
+	unsigned remaining;            /* how many more are deployed after this one */
+	int valid;                     /* when it is cleaned up: whether the server has found the answer */
 };
 
 /* Makes the answer reachable before it returns 0. CHANCERY_DECLINE: not this one; the next type that the server offers and that

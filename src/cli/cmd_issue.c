@@ -1,6 +1,7 @@
 #include "cli/cmd_issue.h"
 
 #include "acme/identifier.h"
+#include "agent/hook.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/issue_report.h"
@@ -34,7 +35,15 @@ const struct cli_option issue_options[] = {
 	{ "key-type", "TYPE", false,
 	    "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
 	{ "challenge", "TYPE", true,
-	    "How control of the names is shown: http-01 (default) or tls-alpn-01; given more than once, the first that the CA offers for a name." },
+	    "How control of the names is shown: http-01 (default), dns-01 (default with --hook) or tls-alpn-01; given more than once, the first that the "
+	    "CA offers for a name." },
+	{ "hook", "PROGRAM", false,
+	    "Solves the challenges of these types, as far as its dialect knows them. It is run for each name without a shell; one that fails is a failure." },
+	{ "hook-dialect", "NAME", false,
+	    "How the hook is asked: certbot (default), dehydrated, lego, lego-raw, uacme or mod_md, so that programs written for these clients work as they "
+	    "are." },
+	{ "hook-clean-up", "PROGRAM", false, "Of certbot's dialect: takes the answer away again. The other dialects ask the hook itself." },
+	{ "hook-timeout", "SECONDS", false, "After so long a hook is ended (default: 300)." },
 	{ "webroot", "DIR", false,
 	    "Answers http-01 by files that the web server at the names shows from DIR. Without it: by a listener of its own." },
 	{ "http-port", "PORT", false, "The port of the own listener for http-01 (default: 80, where the CA looks)." },
@@ -57,6 +66,7 @@ struct wish {
 	const char *server, *folder, *account_key;
 	enum chancery_key_type key_type;
 	uint16_t http_port, tls_port;
+	struct hook_wish hook; /* program NULL: none */
 	uint32_t timeout_s;
 };
 
@@ -172,13 +182,43 @@ static enum err_code default_account(struct wish *w, struct err *e)
 	return ERR_OK;
 }
 
-static enum err_code check_challenges(const struct cli *c, struct err *e)
+/* What a type is solved by: the hook, where its dialect knows it. */
+static bool is_hooked(const struct wish *w, const char *type)
+{
+	return w->hook.program && hook_dialect_solves(w->hook.dialect, type);
+}
+
+static enum err_code check_challenges(const struct cli *c, const struct wish *w, struct err *e)
 {
 	const char *type;
+	enum challenge_type t;
 
-	for (size_t i = 0; (type = cli_nth(c, "challenge", i)) != NULL; i++)
-		if (strcmp(type, "http-01") != 0 && strcmp(type, "tls-alpn-01") != 0)
-			FAIL(e, CONFIG, "--challenge %s: http-01 and tls-alpn-01 are allowed", type);
+	for (size_t i = 0; (type = cli_nth(c, "challenge", i)) != NULL; i++) {
+		if (!challenge_type_from_name(bytes_str(type), &t))
+			FAIL(e, CONFIG, "--challenge %s: http-01, dns-01 and tls-alpn-01 are allowed", type);
+		if (t == CHALLENGE_TYPE_DNS_01 && !is_hooked(w, type))
+			FAIL(e, CONFIG, "dns-01 needs a program that changes the DNS: --hook PROGRAM");
+	}
+	return ERR_OK;
+}
+
+static enum err_code read_hook(const struct cli *c, struct wish *w, struct err *e)
+{
+	const char *dialect = cli_value(c, "hook-dialect", "certbot");
+	unsigned long timeout;
+
+	if (!cli_flag(c, "hook") && (cli_flag(c, "hook-dialect") || cli_flag(c, "hook-clean-up") || cli_flag(c, "hook-timeout")))
+		FAIL(e, CONFIG, "--hook-dialect, --hook-clean-up and --hook-timeout say how a hook is run: name it by --hook PROGRAM");
+	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
+		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, uacme and mod_md are known", dialect);
+	if (cli_flag(c, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
+		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
+	TRY(read_number(c, "hook-timeout", "300", 86400, &timeout, e));
+	w->hook.program = cli_value(c, "hook", NULL);
+	w->hook.clean_up = cli_value(c, "hook-clean-up", NULL);
+	w->hook.names = w->names;
+	w->hook.n_names = w->n_names;
+	w->hook.timeout_s = (uint32_t)timeout;
 	return ERR_OK;
 }
 
@@ -193,7 +233,8 @@ static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *
 		FAIL(e, CONFIG, "--webroot lets a web server answer, so --http-port and --http-address say nothing");
 	TRY(read_names(c, w, e));
 	TRY(read_key_type(c, &w->key_type, e));
-	TRY(check_challenges(c, e));
+	TRY(read_hook(c, w, e));
+	TRY(check_challenges(c, w, e));
 	TRY(read_number(c, "http-port", "80", 65535, &port, e));
 	TRY(read_number(c, "tls-port", "443", 65535, &tls_port, e));
 	TRY(read_number(c, "timeout", "600", 604800, &timeout, e));
@@ -342,8 +383,11 @@ DEFINE_CLEANUP(struct chancery_client *, chancery_client_free);
 DEFINE_CLEANUP(struct chancery_key *, chancery_key_free);
 DEFINE_CLEANUP(struct chancery_certificate *, chancery_certificate_free);
 
-static enum chancery_result set_way(const struct cli *c, const struct wish *w, struct chancery_client *client, const char *type)
+static enum chancery_result set_way(
+    const struct cli *c, const struct wish *w, struct chancery_client *client, struct hook *hook, const char *type)
 {
+	if (is_hooked(w, type))
+		return chancery_client_set_solver(client, type, hook_deploy, hook_clean_up, hook);
 	if (strcmp(type, "tls-alpn-01") == 0)
 		return chancery_client_use_tls_listener(client, cli_value(c, "tls-address", NULL), w->tls_port);
 	if (cli_flag(c, "webroot"))
@@ -351,20 +395,20 @@ static enum chancery_result set_way(const struct cli *c, const struct wish *w, s
 	return chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);
 }
 
-static enum chancery_result set_ways(const struct cli *c, const struct wish *w, struct chancery_client *client)
+static enum chancery_result set_ways(const struct cli *c, const struct wish *w, struct chancery_client *client, struct hook *hook)
 {
 	enum chancery_result rc = CHANCERY_OK;
 	const char *type;
 
 	if (!cli_nth(c, "challenge", 0))
-		return set_way(c, w, client, "http-01");
+		return set_way(c, w, client, hook, w->hook.program ? "dns-01" : "http-01");
 	for (size_t i = 0; rc == CHANCERY_OK && (type = cli_nth(c, "challenge", i)) != NULL; i++)
-		rc = set_way(c, w, client, type);
+		rc = set_way(c, w, client, hook, type);
 	return rc;
 }
 
-static enum chancery_result set_up(
-    const struct cli *c, const struct wish *w, struct chancery_client *client, struct chancery_key *account, struct issue_report *r)
+static enum chancery_result set_up(const struct cli *c, const struct wish *w, struct chancery_client *client, struct chancery_key *account,
+    struct hook *hook, struct issue_report *r)
 {
 	const char *contact;
 	enum chancery_result rc = chancery_client_set_account_key(client, account);
@@ -381,7 +425,7 @@ static enum chancery_result set_up(
 		rc = chancery_client_set_user_agent(client, "chancery/" CHANCERY_VERSION);
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_progress(client, report_progress, r);
-	return rc == CHANCERY_OK ? set_ways(c, w, client) : rc;
+	return rc == CHANCERY_OK ? set_ways(c, w, client, hook) : rc;
 }
 
 static enum err_code say(struct issue_report *r, struct storage *s, struct arena *a, struct err *e)
@@ -395,6 +439,7 @@ static enum err_code say(struct issue_report *r, struct storage *s, struct arena
 /* Gets it and stores it. Failures are reported here; returns the exit code. */
 static int issue(const struct cli *c, const struct wish *w, struct storage *s, struct issue_report *r)
 {
+	CLEANUP(hook_free_p) struct hook *hook = NULL;
 	CLEANUP(chancery_client_free_p) struct chancery_client *client = chancery_client_new(w->server);
 	CLEANUP(chancery_key_free_p) struct chancery_key *account = NULL, *key = NULL;
 	CLEANUP(chancery_certificate_free_p) struct chancery_certificate *cert = NULL;
@@ -403,13 +448,16 @@ static int issue(const struct cli *c, const struct wish *w, struct storage *s, s
 	enum err_code rc = account_key(w, &account, &e);
 	if (rc == ERR_OK && (!client || chancery_key_generate(w->key_type, &key) != CHANCERY_OK))
 		rc = err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "cannot make a key: no memory");
+	if (rc == ERR_OK)
+		rc = hook_new(&w->hook, &hook, &e);
 	if (rc != ERR_OK) {
 		report_failed_here(r, &e);
 		return EXIT_FAILED;
 	}
 	report_catch_signals();
-	if (set_up(c, w, client, account, r) != CHANCERY_OK ||
+	if (set_up(c, w, client, account, hook, r) != CHANCERY_OK ||
 	    chancery_client_issue(client, w->names, w->n_names, key, &cert) != CHANCERY_OK) {
+		r->hook_failure = hook_failure(hook);
 		report_failed(r, chancery_client_error(client));
 		return EXIT_FAILED;
 	}

@@ -267,7 +267,8 @@ static struct chancery_challenge challenge_of(const struct authz *z)
 		.key_authorization = o->key_authorization,
 		.digest = o->digest,
 		.record = *o->record ? o->record : NULL,
-		.wildcard = z->wildcard };
+		.wildcard = z->wildcard,
+		.valid = z->state == AUTHZ_VALID };
 }
 
 static enum err_code solver_failed(struct solving *g, const struct authz *z, const char *what, struct err *e)
@@ -277,13 +278,14 @@ static enum err_code solver_failed(struct solving *g, const struct authz *z, con
 }
 
 /* The first offer whose solver does not decline. */
-static enum err_code deploy(struct solving *g, struct authz *z, struct err *e)
+static enum err_code deploy(struct solving *g, struct authz *z, unsigned remaining, struct err *e)
 {
 	int rc = CHANCERY_DECLINE;
 
 	for (size_t i = 0; i < z->n_offers && rc == CHANCERY_DECLINE; i++) {
 		z->at = i;
 		struct chancery_challenge c = challenge_of(z);
+		c.remaining = remaining;
 		session_doing(g->s, "putting the answer for %s in place (%s)", z->name, c.type);
 		rc = solver_of(g, z)->deploy(solver_of(g, z)->context, &c);
 	}
@@ -350,12 +352,15 @@ static enum err_code await(struct solving *g, struct authz *z, struct err *e)
 static enum err_code solve(struct solving *g, struct err *e)
 {
 	bool pending[ENGINE_NAMES_MAX];
+	unsigned remaining = 0;
 
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = 0; i < g->n; i++) {
 		pending[i] = g->v[i].state == AUTHZ_PENDING;
+		remaining += pending[i];
+	}
 	for (size_t i = 0; i < g->n; i++)
 		if (pending[i])
-			TRY(deploy(g, &g->v[i], e));
+			TRY(deploy(g, &g->v[i], --remaining, e));
 	if (g->solvers->ready) {
 		session_doing(g->s, "waiting until the answers can be seen");
 		if (g->solvers->ready(g->solvers->ready_context) != 0)

@@ -1,0 +1,161 @@
+"""Hooks in the dialects of other clients, and programs that came with these clients, show control of names for chancery issue."""
+import http.server
+import json
+import os
+import pathlib
+import threading
+
+import pytest
+
+from harness import free_port, running_ca
+from test_client import DONE, FAILED, chancery, check_files, failed
+
+UACME_HOOK = pathlib.Path("/usr/share/uacme/uacme.sh")
+
+# A program in each dialect as its client documents it. $TXT is a folder that the DNS is made of.
+HOOKS = {
+    "certbot": 'echo "$CERTBOT_VALIDATION" >>"$TXT/_acme-challenge.$CERTBOT_DOMAIN"; echo "kept $CERTBOT_DOMAIN"',
+    "dehydrated": """deploy_challenge() { echo "$3" >>"$TXT/_acme-challenge.$1"; }
+clean_challenge() { rm -f "$TXT/_acme-challenge.$1"; }
+HANDLER="$1"; shift
+case "$HANDLER" in deploy_challenge|clean_challenge) "$HANDLER" "$@" ;; esac""",
+    "lego": 'case $1 in present) echo "$3" >>"$TXT/${2%.}" ;; cleanup) rm -f "$TXT/${2%.}" ;; esac',
+    "lego-raw": """[ "$2" = -- ] || exit 1
+digest=$(printf %s "$5" | openssl dgst -sha256 -binary | openssl base64 | tr -d = | tr /+ _-)
+case $1 in present) echo "$digest" >>"$TXT/_acme-challenge.$3" ;; cleanup) rm -f "$TXT/_acme-challenge.$3" ;; esac""",
+    "uacme": """[ "$2" = dns-01 ] || exit 1
+case $1 in begin) echo "$5" >>"$TXT/_acme-challenge.$3" ;; done|failed) rm -f "$TXT/_acme-challenge.$3"; echo "$1 $3" >>"$LOG" ;; esac""",
+    "mod_md": 'case $1 in setup) echo "$3" >>"$TXT/_acme-challenge.$2" ;; teardown) [ -n "$3" ] && rm -f "$TXT/_acme-challenge.$2" ;; esac',
+}
+CERTBOT_CLEAN_UP = '[ "$CERTBOT_AUTH_OUTPUT" = "kept $CERTBOT_DOMAIN" ] && rm -f "$TXT/_acme-challenge.$CERTBOT_DOMAIN"'
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    port = free_port()
+    with running_ca(http_port=port) as ca:
+        ca.http_port = port
+        ca.txt = tmp_path_factory.mktemp("txt")
+        ca.dns.txt_folder = ca.txt
+        yield ca
+
+
+@pytest.fixture
+def issue(ca, tmp_path):
+    def run(*words, expect=DONE, **environment):
+        result = chancery("issue", *words, "--server", ca.base + "/directory", "--ca-file", ca.root, "--folder", tmp_path / "f", "--timeout", 60,
+                          env={**os.environ, "TXT": str(ca.txt), "LOG": str(tmp_path / "log"), **environment})
+        assert result.returncode == expect, f"exit {result.returncode}\n{result.stdout}{result.stderr}"
+        return result
+
+    run.folder = tmp_path / "f"
+    return run
+
+
+@pytest.fixture
+def program(tmp_path):
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text("#!/bin/sh\n" + text + "\n")
+        path.chmod(0o755)
+        return path
+    return write
+
+
+@pytest.mark.parametrize("dialect", HOOKS)
+def test_a_name_and_its_wildcard(ca, issue, program, dialect):
+    name = f"{dialect.replace('_', '-')}.example"
+    more = ["--hook-clean-up", program("clean-up", CERTBOT_CLEAN_UP)] if dialect == "certbot" else []
+    result = issue(name, f"*.{name}", "--hook", program("hook", HOOKS[dialect]), "--hook-dialect", dialect, *more)
+    check_files(issue.folder / name / "live", [name, f"*.{name}"])
+    assert f"may look at TXT _acme-challenge.{name}" in result.stdout
+    assert list(ca.txt.iterdir()) == [], "it is cleaned up"
+
+
+def test_a_wildcard_alone_and_its_folder(issue, program):
+    issue("*.alone.example", "--hook", program("hook", HOOKS["lego"]), "--hook-dialect", "lego")
+    check_files(issue.folder / "_.alone.example" / "live", ["*.alone.example"])
+
+
+def test_uacme_is_told_how_it_ended(issue, program, tmp_path):
+    hook = program("hook", HOOKS["uacme"])
+    issue("done.example", "--hook", hook, "--hook-dialect", "uacme")
+    failing = program("failing", HOOKS["uacme"].replace('echo "$5"', "echo nonsense"))
+    issue("failed.example", "--hook", failing, "--hook-dialect", "uacme", expect=FAILED)
+    assert (tmp_path / "log").read_text().splitlines() == ["done done.example", "failed failed.example"]
+
+
+def test_uacme_declines_a_type(ca, issue, program):
+    """It is asked for http-01 first, as the command says, and takes dns-01."""
+    result = issue("declined.example", "--challenge", "http-01", "--challenge", "dns-01", "--hook", program("hook", HOOKS["uacme"]), "--hook-dialect", "uacme")
+    assert "may look at TXT _acme-challenge.declined.example" in result.stdout and "well-known" not in result.stdout
+    result = issue("all-declined.example", "--hook", program("none", "exit 1"), "--hook-dialect", "uacme", expect=FAILED)
+    failed(result, "the solver takes no challenge that is offered")
+
+
+def serve(folder, port):
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *a):
+            super().__init__(*a, directory=str(folder))
+
+        def log_message(self, *_):
+            pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def test_uacmes_own_hook(ca, issue, tmp_path):
+    """The program that comes with uacme, as it is: http-01 by files."""
+    web = tmp_path / "web" / ".well-known" / "acme-challenge"
+    web.mkdir(parents=True)
+    server = serve(tmp_path / "web", ca.http_port)
+    try:
+        issue("uacme-own.example", "--challenge", "http-01", "--hook", UACME_HOOK, "--hook-dialect", "uacme", UACME_CHALLENGE_PATH=str(web))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert list(web.iterdir()) == []
+
+
+def test_http_by_certbots_dialect(ca, issue, program, tmp_path):
+    web = tmp_path / "web"
+    folder = web / ".well-known" / "acme-challenge"
+    folder.mkdir(parents=True)
+    server = serve(web, ca.http_port)
+    try:
+        issue("certbot-http.example", "second.example", "--challenge", "http-01", "--hook",
+              program("hook", f'echo "$CERTBOT_REMAINING_CHALLENGES $CERTBOT_ALL_DOMAINS" >>"$LOG"; printf %s "$CERTBOT_VALIDATION" >{folder}/"$CERTBOT_TOKEN"'))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (tmp_path / "log").read_text().splitlines() == [f"{n} certbot-http.example,second.example" for n in (1, 0)]
+
+
+def test_a_hook_that_fails_is_a_failure(ca, issue, program):
+    hook = program("hook", "echo 'the zone is locked' >&2; exit 3")
+    result = issue("locked.example", "--hook", hook, "--hook-dialect", "lego", expect=FAILED)
+    failed(result, "the solver failed", f"The hook: {hook} present ended with exit code 3: the zone is locked")
+    said = json.loads(issue("locked.example", "--hook", hook, "--hook-dialect", "lego", "--json", expect=FAILED).stdout)
+    assert said["error"]["fault"] == "caller" and "the zone is locked" in said["error"]["hook"]
+
+
+def test_a_hook_that_never_ends(issue, program):
+    result = issue("slow.example", "--hook", program("hook", "sleep 600"), "--hook-timeout", 1, expect=FAILED)
+    failed(result, "has not ended within 1 s")
+
+
+def test_an_answer_that_is_not_there(issue, program):
+    result = issue("nowhere.example", "--hook", program("hook", "exit 0"), expect=FAILED)
+    failed(result, "nowhere.example: the server could not validate it")
+
+
+@pytest.mark.parametrize("words, told", (
+    (["--challenge", "dns-01"], "dns-01 needs a program that changes the DNS: --hook PROGRAM"),
+    (["--hook-dialect", "lego"], "name it by --hook PROGRAM"),
+    (["--hook", "/x", "--hook-dialect", "acme.sh"], "certbot, dehydrated, lego, lego-raw, uacme and mod_md are known"),
+    (["--hook", "/x", "--hook-dialect", "lego", "--hook-clean-up", "/y"], "--hook-clean-up is of certbot's dialect"),
+    (["--hook", "/nonexistent/hook"], "/nonexistent/hook cannot be run: No such file"),
+))
+def test_what_cannot_be(issue, words, told):
+    failed(issue("x.example", *words, expect=FAILED), told)
