@@ -72,7 +72,7 @@ static bool probe(const struct tls_alpn01_listener *l, const char *server_name, 
 	if (*protocol)
 		assert_int_equal(SSL_set_alpn_protos(ssl, protocols, protocols[0] + 1u), 0);
 	if (server_name)
-		assert_int_equal(SSL_set_tlsext_host_name(ssl, server_name), 1);
+		assert_int_equal(SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)server_name), 1);
 	assert_int_equal(SSL_set_fd(ssl, fd), 1);
 	bool shaken = SSL_connect(ssl) == 1;
 	X509 *x = shaken ? SSL_get1_peer_certificate(ssl) : NULL;
