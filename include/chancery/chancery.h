@@ -139,6 +139,10 @@ CHANCERY_API enum chancery_result chancery_client_set_account_key(struct chancer
 CHANCERY_API enum chancery_result chancery_client_add_contact(struct chancery_client *client, const char *uri);
 /* agree != 0: the account's owner agrees to the CA's terms of service. Without it, a CA that has terms makes no account. */
 CHANCERY_API enum chancery_result chancery_client_set_terms_agreed(struct chancery_client *client, int agree);
+/* External account binding (RFC 8555 section 7.3.4), for a CA that makes accounts only for those it knows: what it gave for that, the
+ * key in base64url. It is sent when the account is made. NULL, NULL: none. */
+CHANCERY_API enum chancery_result chancery_client_set_external_account(
+    struct chancery_client *client, const char *kid, const char *hmac_key);
 /* A PEM file of the CAs that vouch for the server's TLS certificate, instead of the system's; NULL for the system's. */
 CHANCERY_API enum chancery_result chancery_client_set_ca_file(struct chancery_client *client, const char *path);
 /* The deadline of one chancery_client_issue() in seconds, waits included: 1 to 604800; 600 unless set. */
@@ -184,6 +188,17 @@ CHANCERY_API enum chancery_result chancery_client_use_listener(struct chancery_c
 /* tls-alpn-01: the same, which speaks TLS and nothing but acme-tls/1; the CA comes to port 443. */
 CHANCERY_API enum chancery_result chancery_client_use_tls_listener(struct chancery_client *client, const char *address, uint16_t port);
 
+/* ---- what is ordered ---- */
+
+/* The CA's profile by its name; NULL: the CA's own choice. */
+CHANCERY_API enum chancery_result chancery_client_set_profile(struct chancery_client *client, const char *profile);
+/* The certificate (PEM, the first of it) that the next one takes the place of (RFC 9773 section 5), which CAs may exempt from rate limits;
+ * NULL: none. One that the CA does not take as such does not stop the order. */
+CHANCERY_API enum chancery_result chancery_client_set_replaces(struct chancery_client *client, const char *pem);
+/* Where the CA offers several chains: the one whose topmost certificate was issued by this common name (case counts), or, when none
+ * was, the CA's own choice. NULL: that. */
+CHANCERY_API enum chancery_result chancery_client_set_preferred_chain(struct chancery_client *client, const char *issuer);
+
 /* ---- progress ---- */
 
 enum chancery_step {
@@ -227,6 +242,40 @@ CHANCERY_API int64_t chancery_certificate_not_after(const struct chancery_certif
 CHANCERY_API const char *chancery_certificate_url(const struct chancery_certificate *certificate);
 CHANCERY_API const char *chancery_certificate_order_url(const struct chancery_certificate *certificate);
 CHANCERY_API const char *chancery_certificate_account_url(const struct chancery_certificate *certificate);
+
+/* ---- accounts ---- */
+
+/* Finds the account of the client's key, or makes it. *ret_url: its URL, the handle's; lives until the next call. It may be NULL. */
+CHANCERY_API enum chancery_result chancery_client_open_account(struct chancery_client *client, const char **ret_url);
+/* Tells the CA the contacts that are set now; none: it forgets them. */
+CHANCERY_API enum chancery_result chancery_client_update_account(struct chancery_client *client);
+/* The account goes on with another key, which the client then has; the old one is of no use any more (RFC 8555 section 7.3.5). */
+CHANCERY_API enum chancery_result chancery_client_change_account_key(struct chancery_client *client, struct chancery_key *key);
+/* For good: no key opens it again. Certificates stay valid. */
+CHANCERY_API enum chancery_result chancery_client_deactivate_account(struct chancery_client *client);
+
+/* ---- renewal and revocation ---- */
+
+/* When the CA wants the certificate replaced (RFC 9773). */
+struct chancery_renewal {
+	int64_t start, end;    /* the window, seconds since 1970; wholly past: at once */
+	uint32_t retry_after;  /* seconds until it is worth asking again */
+	char explanation[512]; /* a URL that says why, or "" */
+};
+/* For the first certificate in pem. CHANCERY_REFUSED with the type "" from a CA that says nothing about renewal. No account is needed. */
+CHANCERY_API enum chancery_result chancery_client_renewal(struct chancery_client *client, const char *pem, struct chancery_renewal *ret);
+
+enum chancery_reason {
+	CHANCERY_UNSPECIFIED = 0,
+	CHANCERY_KEY_COMPROMISE = 1,
+	CHANCERY_AFFILIATION_CHANGED = 3,
+	CHANCERY_SUPERSEDED = 4,
+	CHANCERY_CESSATION_OF_OPERATION = 5
+};
+/* Revokes the first certificate in pem: by its own key, or NULL: by the account that it was issued to, or that has shown control of all its
+ * names. */
+CHANCERY_API enum chancery_result chancery_client_revoke(
+    struct chancery_client *client, const char *pem, enum chancery_reason reason, struct chancery_key *certificate_key);
 
 /* "0.1.0" */
 CHANCERY_API const char *chancery_version(void);

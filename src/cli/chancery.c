@@ -1,4 +1,6 @@
 /* chancery: the program of who needs certificates. */
+#include "cli/cmd_account.h"
+#include "cli/cmd_client_revoke.h"
 #include "cli/cmd_issue.h"
 #include "cli/cmd_probe.h"
 #include "crypto/digest.h"
@@ -6,8 +8,13 @@
 int main(int argc, char **argv)
 {
 	const struct cli_command commands[] = {
-		{ "issue", "NAME...", "Gets one certificate for these DNS names and puts it where servers read it.", issue_options,
-		    n_issue_options, 1, 100, cmd_issue },
+		{ "issue", "NAME...", "Gets one certificate for these names, wildcards and addresses, and puts it where servers read it.",
+		    issue_options, n_issue_options, 1, 100, cmd_issue },
+		{ "account", "show | update | rollover | deactivate",
+		    "The account at a CA: shows its URL, tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it.",
+		    account_options, n_account_options, 1, 1, cmd_account },
+		{ "revoke", "NAME|FILE", "Has the CA revoke a certificate: one of the folder by its name, or the one in FILE (PEM).",
+		    client_revoke_options, n_client_revoke_options, 1, 1, cmd_client_revoke },
 		{ "probe", "[URL]", "Holds an ACME server, by its directory's URL, against the standards: one case for each requirement.",
 		    probe_options_table, n_probe_options, 0, 1, cmd_probe },
 	};

@@ -4,6 +4,7 @@
 #include "agent/hook.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/client_frame.h"
 #include "cli/issue_report.h"
 #include "client/chain.h"
 #include "client/storage.h"
@@ -19,19 +20,13 @@
 
 #define NAMES_MAX    100
 #define KEY_FILE_MAX 16384
-#define ROOT_FOLDER  CHANCERY_SYSCONF "/chancery/client"
-/* No DNS name has an underscore, so no certificate's folder is called so. */
-#define ACCOUNTS_FOLDER "_accounts"
 
 const struct cli_option issue_options[] = {
-	{ "server", "URL", false, "The CA's ACME directory, an https URL." },
-	{ "folder", "DIR", false,
-	    "Where certificates and accounts live (default: " ROOT_FOLDER
-	    " for root, else $XDG_DATA_HOME/chancery or ~/.local/share/chancery)." },
-	{ "account-key", "FILE", false, "The account's private key in PEM; made on first use (default: in the folder, one for each CA)." },
-	{ "contact", "URI", true,
-	    "Where the CA may reach the account's owner, like mailto:ops@example.org; told to the CA when the account is made." },
-	{ "agree-tos", NULL, false, "Agrees to the CA's terms of service." },
+	FRAME_OPTIONS,
+	FRAME_ACCOUNT_OPTIONS,
+	{ "profile", "NAME", false, "The CA's profile (default: the CA's own choice); its directory lists which there are." },
+	{ "preferred-chain", "NAME", false,
+	    "Where the CA offers several chains: the one whose topmost certificate was issued by this common name (default: the CA's first)." },
 	{ "key-type", "TYPE", false,
 	    "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
 	{ "challenge", "TYPE", true,
@@ -50,8 +45,6 @@ const struct cli_option issue_options[] = {
 	{ "http-address", "ADDRESS", false, "The address of the own listener for http-01 (default: all)." },
 	{ "tls-port", "PORT", false, "The port of the own listener for tls-alpn-01 (default: 443, where the CA looks)." },
 	{ "tls-address", "ADDRESS", false, "The address of the own listener for tls-alpn-01 (default: all)." },
-	{ "ca-file", "PEM", false, "Those who may vouch for the server's TLS certificate (default: the system's)." },
-	{ "timeout", "SECONDS", false, "For all of it, waiting included (default: 600)." },
 	{ "force", NULL, false, "Gets a new certificate even when more than a third of the present one's life is left." },
 	{ "json", NULL, false, "Prints one JSON object instead of progress." },
 };
@@ -63,28 +56,13 @@ struct wish {
 	const char *names[NAMES_MAX]; /* the first as given, which names the folder; lower case; no duplicates */
 	struct san sans[NAMES_MAX];
 	size_t n_names;
-	const char *server, *folder, *account_key;
+	struct client_frame frame;
 	enum chancery_key_type key_type;
 	uint16_t http_port, tls_port;
 	struct hook_wish hook; /* program NULL: none */
-	uint32_t timeout_s;
 };
 
 /* --- the command line --- */
-
-static enum err_code read_number(
-    const struct cli *c, const char *option, const char *fallback, unsigned long most, unsigned long *ret, struct err *e)
-{
-	const char *text = cli_value(c, option, fallback);
-	char *end;
-
-	errno = 0;
-	unsigned long v = strtoul(text, &end, 10);
-	if (errno != 0 || *end || *text < '0' || *text > '9' || v < 1 || v > most)
-		FAIL(e, CONFIG, "--%s %s: a number from 1 to %lu is allowed", option, text, most);
-	*ret = v;
-	return ERR_OK;
-}
 
 static enum err_code read_key_type(const struct cli *c, enum chancery_key_type *ret, struct err *e)
 {
@@ -145,43 +123,6 @@ static enum err_code folder_name(const struct wish *w, const char **ret, struct 
 	return ERR_OK;
 }
 
-static enum err_code default_folder(struct arena *a, const char **ret, struct err *e)
-{
-	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-
-	if (geteuid() == 0) {
-		*ret = ROOT_FOLDER;
-		return ERR_OK;
-	}
-	if ((!data || *data != '/') && (!home || *home != '/'))
-		FAIL(e, CONFIG, "neither XDG_DATA_HOME nor HOME says where to put certificates: give --folder DIR");
-	struct bytes path = data && *data == '/' ? arena_fmt(a, "%s/chancery", data) : arena_fmt(a, "%s/.local/share/chancery", home);
-	if (!path.ptr)
-		FAIL(e, NOMEM, "no memory");
-	*ret = (const char *)path.ptr;
-	return ERR_OK;
-}
-
-/* FOLDER/_accounts/HOST_PORT.pem: another CA gets another account key, so that they cannot tell that it is the same owner. */
-static enum err_code default_account(struct wish *w, struct err *e)
-{
-	const char *host = strstr(w->server, "://");
-	struct bytes path;
-
-	host = host ? host + 3 : w->server;
-	path = arena_fmt(w->arena, "%s/" ACCOUNTS_FOLDER "/%.*s.pem", w->folder, (int)strcspn(host, "/?#"), host);
-	if (!path.ptr)
-		FAIL(e, NOMEM, "no memory");
-	char *text = arena_str(w->arena, path);
-	if (!text)
-		FAIL(e, NOMEM, "no memory");
-	for (char *p = text + strlen(w->folder) + sizeof "/" ACCOUNTS_FOLDER; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *p))
-			*p = '_';
-	w->account_key = text;
-	return ERR_OK;
-}
-
 /* What a type is solved by: the hook, where its dialect knows it. */
 static bool is_hooked(const struct wish *w, const char *type)
 {
@@ -213,7 +154,7 @@ static enum err_code read_hook(const struct cli *c, struct wish *w, struct err *
 		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, uacme and mod_md are known", dialect);
 	if (cli_flag(c, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
 		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
-	TRY(read_number(c, "hook-timeout", "300", 86400, &timeout, e));
+	TRY(cli_number(c, "hook-timeout", "300", 86400, &timeout, e));
 	w->hook.program = cli_value(c, "hook", NULL);
 	w->hook.clean_up = cli_value(c, "hook-clean-up", NULL);
 	w->hook.names = w->names;
@@ -224,71 +165,20 @@ static enum err_code read_hook(const struct cli *c, struct wish *w, struct err *
 
 static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *e)
 {
-	unsigned long port, tls_port, timeout;
+	unsigned long port, tls_port;
 
-	w->server = cli_value(c, "server", NULL);
-	if (!w->server)
-		FAIL(e, CONFIG, "--server URL is needed: the CA's ACME directory");
+	TRY(client_frame_read(c, w->arena, &w->frame, e));
 	if (cli_flag(c, "webroot") && (cli_flag(c, "http-port") || cli_flag(c, "http-address")))
 		FAIL(e, CONFIG, "--webroot lets a web server answer, so --http-port and --http-address say nothing");
 	TRY(read_names(c, w, e));
 	TRY(read_key_type(c, &w->key_type, e));
 	TRY(read_hook(c, w, e));
 	TRY(check_challenges(c, w, e));
-	TRY(read_number(c, "http-port", "80", 65535, &port, e));
-	TRY(read_number(c, "tls-port", "443", 65535, &tls_port, e));
-	TRY(read_number(c, "timeout", "600", 604800, &timeout, e));
+	TRY(cli_number(c, "http-port", "80", 65535, &port, e));
+	TRY(cli_number(c, "tls-port", "443", 65535, &tls_port, e));
 	w->http_port = (uint16_t)port;
 	w->tls_port = (uint16_t)tls_port;
-	w->timeout_s = (uint32_t)timeout;
-	w->folder = cli_value(c, "folder", NULL);
-	if (!w->folder)
-		TRY(default_folder(w->arena, &w->folder, e));
-	w->account_key = cli_value(c, "account-key", NULL);
-	return w->account_key ? ERR_OK : default_account(w, e);
-}
-
-/* --- keys --- */
-
-static enum err_code read_key(const char *path, struct chancery_key **ret, struct err *e)
-{
-	CLEANUP(buf_free_p) struct buf pem = buf_new_secret(KEY_FILE_MAX);
-
-	TRY(file_read(AT_FDCWD, path, KEY_FILE_MAX, &pem, e));
-	if (chancery_key_from_pem((const char *)pem.ptr, pem.len, ret) != CHANCERY_OK)
-		FAIL(e, CONFIG, "%.250s: this is no private key in PEM that can be used", path);
 	return ERR_OK;
-}
-
-/* The folder of the default account key; that of a file that the user names has to be there. */
-static void make_accounts_folder(const struct wish *w)
-{
-	struct bytes path = arena_fmt(w->arena, "%s/" ACCOUNTS_FOLDER, w->folder);
-
-	if (path.ptr && strncmp(w->account_key, (const char *)path.ptr, path.len) == 0)
-		(void)mkdir((const char *)path.ptr, 0700); /* that it failed is seen when the key is written */
-}
-
-static enum err_code account_key(const struct wish *w, struct chancery_key **ret, struct err *e)
-{
-	struct chancery_key *key;
-	char *pem;
-	size_t len;
-
-	enum err_code rc = read_key(w->account_key, ret, e);
-	if (rc != ERR_NOT_FOUND)
-		return rc;
-	make_accounts_folder(w);
-	if (chancery_key_generate(CHANCERY_KEY_ECDSA_P256, &key) != CHANCERY_OK)
-		FAIL(e, CRYPTO, "cannot make an account key");
-	rc =
-	    chancery_key_to_pem(key, &pem, &len) == CHANCERY_OK ? ERR_OK : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory for a key");
-	chancery_key_free(key);
-	TRY(rc);
-	rc = file_create(AT_FDCWD, w->account_key, 0600, (struct bytes){ (const uint8_t *)pem, len }, e);
-	chancery_secret_free(pem, len);
-	/* Another run may have been faster: then its key is the account's. */
-	return rc == ERR_OK || rc == ERR_CONFLICT ? read_key(w->account_key, ret, e) : rc;
 }
 
 /* --- what is there --- */
@@ -342,7 +232,7 @@ static void write_meta(const struct wish *w, const struct chancery_certificate *
 	for (size_t i = 0; i < w->n_names; i++)
 		json_put_string(&j, bytes_str(w->names[i]));
 	json_end_array(&j);
-	json_put_member_str(&j, "server", w->server);
+	json_put_member_str(&j, "server", w->frame.server);
 	json_put_member_str(&j, "account", chancery_certificate_account_url(cert));
 	json_put_member_str(&j, "order", chancery_certificate_order_url(cert));
 	json_put_member_str(&j, "certificate", chancery_certificate_url(cert));
@@ -378,9 +268,6 @@ static enum err_code put(
 	return rc;
 }
 
-/* Handles that the library gives, for CLEANUP. */
-DEFINE_CLEANUP(struct chancery_client *, chancery_client_free);
-DEFINE_CLEANUP(struct chancery_key *, chancery_key_free);
 DEFINE_CLEANUP(struct chancery_certificate *, chancery_certificate_free);
 
 static enum chancery_result set_way(
@@ -407,24 +294,25 @@ static enum chancery_result set_ways(const struct cli *c, const struct wish *w, 
 	return rc;
 }
 
-static enum chancery_result set_up(const struct cli *c, const struct wish *w, struct chancery_client *client, struct chancery_key *account,
-    struct hook *hook, struct issue_report *r)
+/* What this certificate is to be like. */
+static enum chancery_result set_wishes(const struct cli *c, struct chancery_client *client, const char *replaces)
 {
-	const char *contact;
-	enum chancery_result rc = chancery_client_set_account_key(client, account);
+	enum chancery_result rc = chancery_client_set_profile(client, cli_value(c, "profile", NULL));
 
-	for (size_t i = 0; rc == CHANCERY_OK && (contact = cli_nth(c, "contact", i)) != NULL; i++)
-		rc = chancery_client_add_contact(client, contact);
 	if (rc == CHANCERY_OK)
-		rc = chancery_client_set_terms_agreed(client, cli_flag(c, "agree-tos"));
+		rc = chancery_client_set_preferred_chain(client, cli_value(c, "preferred-chain", NULL));
 	if (rc == CHANCERY_OK)
-		rc = chancery_client_set_ca_file(client, cli_value(c, "ca-file", NULL));
+		rc = chancery_client_set_replaces(client, replaces);
+	return rc;
+}
+
+static enum chancery_result set_up(const struct cli *c, const struct wish *w, struct chancery_client *client, struct hook *hook,
+    const char *replaces, struct issue_report *r)
+{
+	enum chancery_result rc = chancery_client_set_progress(client, report_progress, r);
+
 	if (rc == CHANCERY_OK)
-		rc = chancery_client_set_timeout(client, w->timeout_s);
-	if (rc == CHANCERY_OK)
-		rc = chancery_client_set_user_agent(client, "chancery/" CHANCERY_VERSION);
-	if (rc == CHANCERY_OK)
-		rc = chancery_client_set_progress(client, report_progress, r);
+		rc = set_wishes(c, client, replaces);
 	return rc == CHANCERY_OK ? set_ways(c, w, client, hook) : rc;
 }
 
@@ -440,22 +328,28 @@ static enum err_code say(struct issue_report *r, struct storage *s, struct arena
 static int issue(const struct cli *c, const struct wish *w, struct storage *s, struct issue_report *r)
 {
 	CLEANUP(hook_free_p) struct hook *hook = NULL;
-	CLEANUP(chancery_client_free_p) struct chancery_client *client = chancery_client_new(w->server);
+	CLEANUP(chancery_client_free_p) struct chancery_client *client = NULL;
+	CLEANUP(buf_free_p) struct buf present = buf_new(STORAGE_FILE_MAX);
 	CLEANUP(chancery_key_free_p) struct chancery_key *account = NULL, *key = NULL;
 	CLEANUP(chancery_certificate_free_p) struct chancery_certificate *cert = NULL;
 	struct err e = { 0 };
 
-	enum err_code rc = account_key(w, &account, &e);
-	if (rc == ERR_OK && (!client || chancery_key_generate(w->key_type, &key) != CHANCERY_OK))
+	enum err_code rc = client_frame_account_key(&w->frame, true, &account, &e);
+	if (rc == ERR_OK && chancery_key_generate(w->key_type, &key) != CHANCERY_OK)
 		rc = err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "cannot make a key: no memory");
 	if (rc == ERR_OK)
 		rc = hook_new(&w->hook, &hook, &e);
+	if (rc == ERR_OK)
+		rc = client_frame_client(c, &w->frame, account, &client, &e);
 	if (rc != ERR_OK) {
 		report_failed_here(r, &e);
 		return EXIT_FAILED;
 	}
+	/* What it takes the place of. */
+	bool renews = storage_read(s, STORAGE_CERT, &present, NULL) == ERR_OK;
+	buf_add_u8(&present, 0);
 	report_catch_signals();
-	if (set_up(c, w, client, account, hook, r) != CHANCERY_OK ||
+	if (set_up(c, w, client, hook, renews ? (const char *)present.ptr : NULL, r) != CHANCERY_OK ||
 	    chancery_client_issue(client, w->names, w->n_names, key, &cert) != CHANCERY_OK) {
 		r->hook_failure = hook_failure(hook);
 		report_failed(r, chancery_client_error(client));
@@ -484,11 +378,11 @@ static int run(const struct cli *c, struct wish *w, struct issue_report *r)
 	enum err_code rc = read_wish(c, w, &e);
 	r->names = w->names;
 	r->n_names = w->n_names;
-	r->server = w->server;
+	r->server = w->frame.server;
 	if (rc == ERR_OK)
 		rc = folder_name(w, &folder, &e);
 	if (rc == ERR_OK)
-		rc = storage_open(w->folder, folder, &s, &e);
+		rc = storage_open(w->frame.folder, folder, &s, &e);
 	if (rc == ERR_OK)
 		rc = say(r, s, w->arena, &e);
 	if (rc != ERR_OK) {

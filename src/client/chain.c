@@ -147,6 +147,44 @@ enum err_code chain_check(struct arena *a, struct bytes pem, struct bytes spki, 
 	if (now_s && chain.not_after_s <= now_s)
 		FAIL(e, MALFORMED, "the server's certificate has expired already");
 	TRY(write_chain(a, &c, &chain, e));
+	if (X509_NAME_get_text_by_NID(X509_get_issuer_name(c.v[c.n - 1]), NID_commonName, chain.top_issuer, sizeof chain.top_issuer) < 0)
+		chain.top_issuer[0] = 0;
 	*ret = chain;
+	return ERR_OK;
+}
+
+/* "base64url(keyIdentifier).base64url(serial)": the serial number's content octets, with a leading zero where it has one. */
+static void write_id(const X509 *x, char id[CHAIN_ID_SIZE])
+{
+	const ASN1_OCTET_STRING *key_id = X509_get0_authority_key_id((X509 *)(uintptr_t)x);
+	unsigned char *der = NULL;
+	int n = i2d_ASN1_INTEGER(X509_get0_serialNumber(x), &der);
+
+	id[0] = 0;
+	if (key_id && ASN1_STRING_length(key_id) <= 32 && n > 2 && n <= 2 + 21) {
+		struct bytes key = { ASN1_STRING_get0_data(key_id), (size_t)ASN1_STRING_length(key_id) };
+		base64url_encode(key, id);
+		id[BASE64URL_LEN(key.len)] = '.';
+		base64url_encode((struct bytes){ der + 2, (size_t)n - 2 }, id + BASE64URL_LEN(key.len) + 1);
+	}
+	OPENSSL_free(der);
+}
+
+enum err_code chain_first(struct arena *a, struct bytes pem, struct bytes *ret_der, char ret_id[CHAIN_ID_SIZE], struct err *e)
+{
+	struct bytes rest = pem, der;
+
+	if (pem.len > CHAIN_PEM_MAX || pem_next(a, &rest, "CERTIFICATE", &der, NULL) != ERR_OK || der.len > CERTIFICATE_MAX)
+		FAIL(e, CONFIG, "there is no certificate in PEM");
+	const unsigned char *p = der.ptr;
+	X509 *x = d2i_X509(NULL, &p, (long)der.len);
+	if (!x || p != der.ptr + der.len) {
+		X509_free(x);
+		ERR_clear_error();
+		FAIL(e, CONFIG, "the certificate cannot be read");
+	}
+	write_id(x, ret_id);
+	X509_free(x);
+	*ret_der = der;
 	return ERR_OK;
 }

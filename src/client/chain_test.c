@@ -1,5 +1,7 @@
 #include "client/chain.h"
 
+#include "acme/ari.h"
+
 #include "base/codec.h"
 #include "crypto/digest.h"
 #include "pki/cert.h"
@@ -244,6 +246,23 @@ static void expired(void **state)
 	assert_int_equal(chain_check(w.a, pem_of(&leaf, 1), key_spki(w.leaf_key), w.names, 2, 0, &c, &e), ERR_OK);
 }
 
+/* As the CA's side names it (RFC 9773 §4.1). */
+static void the_first_has_a_name_for_renewal(void **state)
+{
+	struct bytes all[] = { w.leaf, w.root }, der;
+	char id[CHAIN_ID_SIZE];
+	struct ari_id read;
+	struct cert c;
+
+	(void)state;
+	assert_int_equal(chain_first(w.a, pem_of(all, 2), &der, id, NULL), ERR_OK);
+	assert_true(bytes_eq(der, w.leaf));
+	assert_int_equal(cert_parse(w.a, w.leaf, &c, NULL), ERR_OK);
+	assert_int_equal(ari_id_read(w.a, bytes_str(id), &read, NULL), ERR_OK);
+	assert_true(bytes_eq(read.key_id, c.authority_key_id) && bytes_eq(read.serial, c.serial));
+	assert_int_equal(chain_first(w.a, BYTES_LIT("no certificate"), &der, id, NULL), ERR_CONFIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +271,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_chain),
 		cmocka_unit_test(another_key),
 		cmocka_unit_test(missing_names),
+		cmocka_unit_test(the_first_has_a_name_for_renewal),
 		cmocka_unit_test(broken_links),
 		cmocka_unit_test(expired),
 	};

@@ -29,6 +29,7 @@ struct account_wish {
 	const char *contacts[ENGINE_CONTACTS_MAX];
 	size_t n_contacts;
 	bool terms_agreed;
+	const char *eab_kid, *eab_key; /* NULL: none; the key in base64url */
 };
 
 /* Finds the account of the session's key, or makes it; then the session knows its URL. */
@@ -42,14 +43,26 @@ struct order {
 	size_t n_authz;
 };
 
+/* NULL: not asked for. */
+struct order_wish {
+	const char *profile;
+	const char *replaces; /* as RFC 9773 §4.1 names a certificate; left out when the server does not take it */
+};
 /* Places an order for these names. */
-enum err_code order_new(struct session *s, const struct identifier *names, size_t n, struct order *ret, struct err *e) MUST_USE;
+enum err_code order_new(
+    struct session *s, const struct identifier *names, size_t n, const struct order_wish *wish, struct order *ret, struct err *e) MUST_USE;
 /* Gets every authorization valid: deploys, asks the server to look, waits, cleans up whatever happens. */
 enum err_code authz_solve_all(struct session *s, const struct order *o, const struct identifier *names, size_t n,
     const struct solvers *solvers, struct err *e) MUST_USE;
 /* From `ready` (or still `pending`, which then passes by itself) to `valid`. */
 enum err_code order_finalize(struct session *s, struct order *o, struct bytes csr, struct err *e) MUST_USE;
-/* The PEM chain as sent; lives as long as the session. */
-enum err_code order_download(struct session *s, const struct order *o, struct bytes *ret_pem, struct err *e) MUST_USE;
+/* The PEM chain as sent; lives as long as the session. url: the order's, or one of the alternates. */
+#define ALTERNATES_MAX 8
+struct download {
+	struct bytes pem;
+	const char *alternates[ALTERNATES_MAX]; /* further chains (RFC 8555 §7.4.2) */
+	size_t n_alternates;
+};
+enum err_code order_download(struct session *s, const char *url, struct download *ret, struct err *e) MUST_USE;
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "client/problem.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -65,28 +66,54 @@ static enum err_code take_order(struct session *s, struct bytes body, bool first
 	return ERR_OK;
 }
 
-enum err_code order_new(struct session *s, const struct identifier *names, size_t n, struct order *ret, struct err *e)
+static void write_order(struct session *s, const struct identifier *names, size_t n, const struct order_wish *wish, struct buf *payload)
 {
-	CLEANUP(buf_free_p) struct buf payload = buf_new(65536);
-	struct json_out w = json_out_to(&payload);
-	struct http_client_answer answer;
-	struct order o = { 0 };
+	struct json_out w = json_out_to(payload);
 
-	session_doing(s, "asking for an order at %.300s", s->directory.new_order);
 	json_put_object(&w);
 	json_put_key(&w, "identifiers");
 	json_put_array(&w);
 	for (size_t i = 0; i < n; i++) {
 		json_put_object(&w);
 		json_put_member_str(&w, "type", identifier_type_name(names[i].type));
-		json_put_member(&w, "value", identifier_display(s->scratch, &names[i]));
+		json_put_member(&w, "value", identifier_display(s->arena, &names[i]));
 		json_end_object(&w);
 	}
 	json_end_array(&w);
+	if (wish->profile)
+		json_put_member_str(&w, "profile", wish->profile);
+	if (wish->replaces)
+		json_put_member_str(&w, "replaces", wish->replaces);
 	json_end_object(&w);
+}
+
+/* Whether it may be what the order replaces that the server does not like. Rate limits, names, accounts: it is not. */
+static bool is_about_replaces(const struct session *s, enum err_code rc)
+{
+	return rc == ERR_ALREADY_REPLACED ||
+	       (s->error->result == CHANCERY_REFUSED && (rc == ERR_MALFORMED || rc == ERR_NOT_FOUND || rc == ERR_UNAUTHORIZED ||
+							    rc == ERR_CONFLICT || rc == ERR_SERVER_INTERNAL));
+}
+
+enum err_code order_new(
+    struct session *s, const struct identifier *names, size_t n, const struct order_wish *wish, struct order *ret, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf payload = buf_new(65536);
+	struct order_wish without = { .profile = wish->profile };
+	struct http_client_answer answer;
+	struct order o = { 0 };
+
+	session_doing(s, "asking for an order at %.300s", s->directory.new_order);
+	write_order(s, names, n, wish, &payload);
 	if (!buf_ok(&payload))
 		FAIL(e, NOMEM, "no room for the order");
-	TRY(session_post(s, s->directory.new_order, buf_bytes(&payload), NULL, &answer, e));
+	enum err_code rc = session_post(s, s->directory.new_order, buf_bytes(&payload), NULL, &answer, e);
+	if (rc != ERR_OK && wish->replaces && is_about_replaces(s, rc)) {
+		failure_reset(s->error);
+		TRY(session_tell(s, e, CHANCERY_STEP_ORDER, "the server does not take the order as a replacement: asking for it without"));
+		return order_new(s, names, n, &without, ret, e);
+	}
+	TRY(rc);
 	TRY(session_url(s, answer.location, "the order's URL", &o.url, e));
 	session_doing(s, "reading the order %.300s", o.url);
 	TRY(take_order(s, answer.body, true, &o, e));
@@ -154,17 +181,36 @@ static bool is_pem_chain(struct bytes type)
 	return type.len >= sizeof chain - 1 && strncasecmp((const char *)type.ptr, chain, sizeof chain - 1) == 0;
 }
 
-enum err_code order_download(struct session *s, const struct order *o, struct bytes *ret_pem, struct err *e)
+/* "Link: <URL>;rel="alternate"" (RFC 8555 §7.4.2); what is no such link is passed over. */
+static void take_alternate(struct session *s, struct bytes link, struct download *d)
+{
+	struct bytes head, rest;
+	const char *url;
+	char params[256];
+
+	if (!bytes_starts_with(link, BYTES_LIT("<")) || !bytes_split(link, '>', &head, &rest) || d->n_alternates == ALTERNATES_MAX)
+		return;
+	(void)snprintf(params, sizeof params, "%.*s", BYTES_FMT(rest));
+	if ((strstr(params, "rel=\"alternate\"") || strstr(params, "rel=alternate")) &&
+	    session_url(s, bytes_slice(head, 1, head.len), "an alternate chain", &url, NULL) == ERR_OK)
+		d->alternates[d->n_alternates++] = url;
+}
+
+enum err_code order_download(struct session *s, const char *url, struct download *ret, struct err *e)
 {
 	struct http_client_answer answer;
+	struct download d = { .n_alternates = 0 };
 
-	session_doing(s, "downloading the certificate %.300s", o->certificate);
-	TRY(session_post(s, o->certificate, BYTES_NONE, "application/pem-certificate-chain", &answer, e));
+	session_doing(s, "downloading the certificate %.300s", url);
+	TRY(session_post(s, url, BYTES_NONE, "application/pem-certificate-chain", &answer, e));
 	if (!is_pem_chain(answer.content_type))
 		FAIL(e, MALFORMED, "the server sends the certificate as something else than application/pem-certificate-chain");
-	struct bytes pem = arena_copy(s->arena, answer.body);
-	if (!pem.ptr)
+	d.pem = arena_copy(s->arena, answer.body);
+	if (!d.pem.ptr)
 		FAIL(e, NOMEM, "no memory for the certificate");
-	*ret_pem = pem;
+	for (size_t i = 0; i < answer.n_fields; i++)
+		if (bytes_eq_str(answer.fields[i].name, "link"))
+			take_alternate(s, answer.fields[i].value, &d);
+	*ret = d;
 	return ERR_OK;
 }

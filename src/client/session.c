@@ -167,12 +167,15 @@ static enum err_code take_nonce(struct session *s, char out[SESSION_NONCE_MAX + 
 /* --- the directory --- */
 
 struct directory_json {
-	struct bytes new_nonce, new_account, new_order, meta;
+	struct bytes new_nonce, new_account, new_order, revoke_cert, key_change, renewal_info, meta;
 };
 static const struct json_field directory_fields[] = {
 	JSON_FIELD(struct directory_json, new_nonce, "newNonce", JSON_STRING, true, SESSION_URL_MAX),
 	JSON_FIELD(struct directory_json, new_account, "newAccount", JSON_STRING, true, SESSION_URL_MAX),
 	JSON_FIELD(struct directory_json, new_order, "newOrder", JSON_STRING, true, SESSION_URL_MAX),
+	JSON_FIELD(struct directory_json, revoke_cert, "revokeCert", JSON_ANY, false, 0),
+	JSON_FIELD(struct directory_json, key_change, "keyChange", JSON_ANY, false, 0),
+	JSON_FIELD(struct directory_json, renewal_info, "renewalInfo", JSON_ANY, false, 0),
 	JSON_FIELD(struct directory_json, meta, "meta", JSON_ANY, false, 0),
 };
 struct meta_json {
@@ -202,6 +205,15 @@ static enum err_code read_meta(struct session *s, struct bytes meta, struct dire
 	return ERR_OK;
 }
 
+/* What is not there is not needed for a certificate; what is there has to be right. */
+static enum err_code optional_url(struct session *s, struct bytes value, const char *what, const char **ret, struct err *e)
+{
+	struct bytes text = problem_string(s->scratch, value);
+
+	*ret = NULL;
+	return text.ptr ? session_url(s, text, what, ret, e) : ERR_OK;
+}
+
 static enum err_code read_directory(struct session *s, struct bytes body, struct err *e)
 {
 	struct directory_json j = { 0 };
@@ -212,6 +224,9 @@ static enum err_code read_directory(struct session *s, struct bytes body, struct
 	TRY(session_url(s, j.new_nonce, "newNonce", &d.new_nonce, e));
 	TRY(session_url(s, j.new_account, "newAccount", &d.new_account, e));
 	TRY(session_url(s, j.new_order, "newOrder", &d.new_order, e));
+	TRY(optional_url(s, j.revoke_cert, "revokeCert", &d.revoke_cert, e));
+	TRY(optional_url(s, j.key_change, "keyChange", &d.key_change, e));
+	TRY(optional_url(s, j.renewal_info, "renewalInfo", &d.renewal_info, e));
 	TRY(read_meta(s, j.meta, &d, e));
 	s->directory = d;
 	return ERR_OK;
@@ -236,6 +251,24 @@ enum err_code session_open(struct session *s, const char *directory_url, struct 
 	if (rc == ERR_MALFORMED)
 		(void)failure_note(s->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_CALLER, "this is no ACME directory: look at the URL");
 	return rc;
+}
+
+enum err_code session_get(struct session *s, const char *url, struct http_client_answer *ret, struct err *e)
+{
+	struct http_client_request r = { .method = HTTP_CLIENT_GET, .url = url };
+	struct http_client_answer answer;
+
+	arena_reset(s->scratch);
+	enum err_code rc = transport(s, &r, &answer, e);
+	if (rc != ERR_OK)
+		return transport_failed(s, rc);
+	s->error->retry_after_s = retry_after_parse(answer.retry_after, clock_wall_ms() / 1000);
+	if (answer.status >= 400)
+		return problem_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
+	if (answer.status < 200 || answer.status >= 300)
+		FAIL(e, MALFORMED, "the server answers with HTTP status %d", answer.status);
+	*ret = answer;
+	return ERR_OK;
 }
 
 /* --- signed requests --- */

@@ -12,7 +12,8 @@
 /* The resources that a client needs (RFC 8555 §7.1.1). */
 struct directory {
 	const char *new_nonce, *new_account, *new_order;
-	const char *terms; /* NULL: none */
+	const char *revoke_cert, *key_change, *renewal_info; /* NULL: the server has none */
+	const char *terms;                                   /* NULL: none */
 	bool external_account;
 };
 
@@ -42,6 +43,9 @@ enum err_code session_url(struct session *s, struct bytes url, const char *what,
 
 /* GETs and reads the directory. */
 enum err_code session_open(struct session *s, const char *directory_url, struct err *e) MUST_USE;
+
+/* A plain GET, which needs no account. As with session_post(), 2xx is a success. */
+enum err_code session_get(struct session *s, const char *url, struct http_client_answer *ret, struct err *e) MUST_USE;
 
 /* A signed POST (RFC 8555 §6.2); payload absent: POST-as-GET (§6.3). By the account's URL once it is known, else by its key.
  * Any answer of 2xx is a success; problem documents become the error, noted in s->error. badNonce, 429 and 503 with Retry-After

@@ -44,13 +44,13 @@ def make_tls(folder):
 class Pebble:
     def __init__(self, folder, settings=None, **environment):
         self.folder = folder
-        self.port, self.http_port, self.tls_port = free_port(), free_port(), free_port()
+        self.port, self.http_port, self.tls_port, self.management = free_port(), free_port(), free_port(), free_port()
         self.directory = f"https://localhost:{self.port}/dir"
         self.ca_file = folder / "tls.pem"
         self.dns = Responder()
         make_tls(folder)
         config = {"pebble": {
-            "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{free_port()}", "certificate": "tls.pem",
+            "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{self.management}", "certificate": "tls.pem",
             "privateKey": "tls.key", "httpPort": self.http_port, "tlsPort": self.tls_port, "ocspResponderURL": "",
             "externalAccountBindingRequired": False, "domainBlocklist": ["blocked-domain.example"], "retryAfter": {"authz": 1, "order": 1},
             "keyAlgorithm": "ecdsa", "profiles": {"default": {"description": "d", "validityPeriod": 7776000}}, **(settings or {})}}
@@ -184,9 +184,29 @@ def test_an_address(issue, pebble, way):
     issue("127.0.0.1", *way, "--tls-port", pebble.tls_port, "--tls-address", "127.0.0.1", expect=NOTHING_TO_DO)
 
 
+def test_a_preferred_chain(tmp_path):
+    """Pebble has two roots, and two intermediates' chains to them."""
+    p = Pebble(tmp_path, PEBBLE_ALTERNATE_ROOTS="1")
+    try:
+        context = ssl.create_default_context(cafile=str(p.ca_file))
+        roots = []
+        for i in (0, 1):
+            with urllib.request.urlopen(f"https://localhost:{p.management}/roots/{i}", context=context, timeout=10) as answer:
+                root = x509.load_pem_x509_certificate(answer.read())
+            roots.append(root.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
+        for wanted, got in ((roots[0], roots[0]), (roots[1], roots[1]), ("No Such Root", roots[0])):
+            result = chancery("issue", "chain.example.test", "--server", p.directory, "--ca-file", p.ca_file, "--folder", tmp_path / "f", "--agree-tos", "--force",
+                              "--http-port", p.http_port, "--http-address", "127.0.0.1", "--preferred-chain", wanted, "--timeout", 60)
+            assert result.returncode == DONE, result.stderr
+            top = blocks(tmp_path / "f" / "chain.example.test" / "live" / "fullchain.pem")[-1]
+            assert top.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == got
+    finally:
+        p.close()
+
+
 def test_what_no_way_shows_control_of(issue):
     failed(issue("*.example.test", expect=FAILED), "*.example.test is a wildcard, which http-01 cannot show control of", "a wildcard needs dns-01")
-    failed(issue("a.example.test", "--challenge", "dns-02", expect=FAILED), "--challenge dns-02: http-01 and tls-alpn-01 are allowed")
+    failed(issue("a.example.test", "--challenge", "dns-02", expect=FAILED), "--challenge dns-02: http-01, dns-01 and tls-alpn-01 are allowed")
 
 
 def test_the_example_by_the_shared_library(pebble, tmp_path):

@@ -1,0 +1,274 @@
+/* An issuance from its first request to its last. */
+#include "base/clock.h"
+#include "client/certificate.h"
+#include "client/chain.h"
+#include "client/client_impl.h"
+#include "client/http01_listener.h"
+#include "client/tls_alpn01_listener.h"
+#include "client/webroot.h"
+#include "pki/cert.h"
+#include "pki/csr.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What an issuance holds, to be given back whatever happens. */
+struct issue {
+	struct work w;
+	struct identifier *names;
+	size_t n_names;
+	struct webroot *webroot;
+	struct http01_listener *listener;
+	struct tls_alpn01_listener *tls_listener;
+	struct solvers solvers;
+};
+
+static void issue_close(struct issue *i)
+{
+	webroot_free(i->webroot);
+	http01_listener_free(i->listener);
+	tls_alpn01_listener_free(i->tls_listener);
+	work_close(&i->w);
+}
+
+/* A DNS name, or an address. */
+static enum err_code read_name(struct issue *i, const char *text, struct identifier *ret, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (identifier_parse(i->w.s.arena, BYTES_LIT("ip"), bytes_str(text), ret, NULL) == ERR_OK ||
+	    identifier_parse(i->w.s.arena, BYTES_LIT("dns"), bytes_str(text), ret, &why) == ERR_OK)
+		return ERR_OK;
+	FAIL(e, CONFIG, "\"%.100s\": %.200s", text, why.detail);
+}
+
+/* What no way that is set could ever show control of, is told before anybody is asked. */
+static enum err_code check_ways(struct issue *i, const struct identifier *id, struct err *e)
+{
+	const struct chancery_client *c = i->w.client;
+
+	for (size_t k = 0; k < c->n_ways; k++)
+		if (challenge_type_covers(c->order[k], id->type, id->wildcard))
+			return ERR_OK;
+	if (c->n_ways == 0)
+		FAIL(e, CONFIG, "nothing is set that solves challenges");
+	(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%.*s is %s, which %s cannot show control of",
+	    BYTES_FMT(identifier_display(i->w.s.arena, id)), id->type == IDENTIFIER_IP ? "an address" : "a wildcard",
+	    challenge_type_name(c->order[0]));
+	return failure_note(&i->w.client->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER,
+	    id->type == IDENTIFIER_IP ? "an address needs http-01 or tls-alpn-01" : "a wildcard needs dns-01, or name each host");
+}
+
+static enum err_code read_names(struct issue *i, const char *const *names, size_t n, struct err *e)
+{
+	if (n < 1 || n > ENGINE_NAMES_MAX)
+		FAIL(e, CONFIG, "a certificate has 1 to %d names, not %zu", ENGINE_NAMES_MAX, n);
+	i->names = arena_array(i->w.s.arena, n, sizeof *i->names);
+	if (!i->names)
+		FAIL(e, NOMEM, "no memory for %zu names", n);
+	for (size_t k = 0; k < n; k++) {
+		TRY(read_name(i, names[k], &i->names[k], e));
+		TRY(check_ways(i, &i->names[k], e));
+	}
+	i->n_names = identifier_sort(i->names, n);
+	return ERR_OK;
+}
+
+static enum err_code open_listener(struct issue *i, enum challenge_type type, const struct way *way, struct solver *ret, struct err *e)
+{
+	if (type == CHALLENGE_TYPE_HTTP_01) {
+		TRY(http01_listener_new(way->place, way->port, &i->listener, e));
+		*ret = (struct solver){ http01_listener_deploy, http01_listener_clean_up, i->listener, http01_listener_tell };
+	} else {
+		TRY(tls_alpn01_listener_new(way->place, way->port, &i->tls_listener, e));
+		*ret =
+		    (struct solver){ tls_alpn01_listener_deploy, tls_alpn01_listener_clean_up, i->tls_listener, tls_alpn01_listener_tell };
+	}
+	return ERR_OK;
+}
+
+static enum err_code open_solver(struct issue *i, enum challenge_type type, struct err *e)
+{
+	const struct way *way = &i->w.client->ways[type];
+	struct solver *to = &i->solvers.of[type];
+
+	switch (way->by) {
+	case SOLVE_NOT:
+		return ERR_OK;
+	case SOLVE_CALLBACK:
+		*to = way->callback;
+		return ERR_OK;
+	case SOLVE_WEBROOT:
+		TRY(webroot_new(way->place, &i->webroot, e));
+		*to = (struct solver){ webroot_deploy, webroot_clean_up, i->webroot, webroot_tell };
+		return ERR_OK;
+	case SOLVE_LISTENER:
+		return open_listener(i, type, way, to, e);
+	}
+	FAIL(e, BUG, "a solver of kind %d", (int)way->by);
+}
+
+static enum err_code open_solvers(struct issue *i, struct err *e)
+{
+	const struct chancery_client *c = i->w.client;
+
+	i->solvers.n = c->n_ways;
+	memcpy(i->solvers.order, c->order, sizeof c->order);
+	i->solvers.ready = c->ready;
+	i->solvers.ready_context = c->ready_context;
+	for (size_t k = 0; k < c->n_ways; k++)
+		TRY(open_solver(i, c->order[k], e));
+	return ERR_OK;
+}
+
+static enum err_code issue_open(struct issue *i, struct chancery_client *c, const char *const *names, size_t n, struct err *e)
+{
+	TRY(work_open(c, &i->w, e));
+	if (!c->account)
+		FAIL(e, CONFIG, "no account key is set");
+	TRY(read_names(i, names, n, e));
+	return open_solvers(i, e);
+}
+
+static enum err_code write_csr(struct issue *i, const struct chancery_key *key, struct buf *out, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf info = buf_new(CSR_SIZE_MAX);
+	struct san *names = arena_array(i->w.s.arena, i->n_names, sizeof *names);
+	uint8_t sig[KEY_SIG_SIZE_MAX];
+	size_t sig_len;
+
+	if (!names)
+		FAIL(e, NOMEM, "no memory for a request");
+	for (size_t k = 0; k < i->n_names; k++)
+		TRY(identifier_san(i->w.s.arena, &i->names[k], &names[k], e));
+	csr_write_info(key_spki(key->key), names, san_sort(names, i->n_names), &info);
+	if (!buf_ok(&info))
+		FAIL(e, CONFIG, "a request for %zu names is too large", i->n_names);
+	enum err_code rc = keys_sign(key, SIG_FORM_X509, buf_bytes(&info), sig, &sig_len, e);
+	if (rc != ERR_OK && key->sign)
+		return failure_note(
+		    &i->w.client->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, "look at what signs for the certificate's key");
+	TRY(rc);
+	cert_write_signed(buf_bytes(&info), key_sig_alg(key->key), (struct bytes){ sig, sig_len }, out);
+	if (!buf_ok(out))
+		FAIL(e, CONFIG, "a request for %zu names is too large", i->n_names);
+	return ERR_OK;
+}
+
+static char *copy(struct bytes in)
+{
+	return strndup((const char *)in.ptr, in.len);
+}
+
+static enum err_code give(
+    const struct issue *i, const struct order *o, const struct chain *chain, struct chancery_certificate **ret, struct err *e)
+{
+	struct chancery_certificate *c = calloc(1, sizeof *c);
+
+	if (!c)
+		FAIL(e, NOMEM, "no memory for the certificate");
+	*c = (struct chancery_certificate){
+		.fullchain = copy(chain->fullchain),
+		.leaf = copy(bytes_slice(chain->fullchain, 0, chain->leaf_len)),
+		.url = strdup(o->certificate),
+		.order_url = strdup(o->url),
+		.account_url = strdup(i->w.s.account_url),
+		.leaf_len = chain->leaf_len,
+		.fullchain_len = chain->fullchain.len,
+		.not_before_s = chain->not_before_s,
+		.not_after_s = chain->not_after_s,
+	};
+	if (!c->fullchain || !c->leaf || !c->url || !c->order_url || !c->account_url) {
+		chancery_certificate_free(c);
+		FAIL(e, NOMEM, "no memory for the certificate");
+	}
+	*ret = c;
+	return ERR_OK;
+}
+
+static enum err_code check_chain(
+    struct issue *i, const struct san *names, const struct chancery_key *key, struct bytes pem, struct chain *ret, struct err *e)
+{
+	enum err_code rc = chain_check(i->w.s.arena, pem, key_spki(key->key), names, i->n_names, clock_wall_ms() / 1000, ret, e);
+
+	if (rc != ERR_MALFORMED)
+		return rc;
+	return failure_note(
+	    &i->w.client->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER, "the certificate is not used; tell the CA's operators");
+}
+
+/* The chain that is preferred, where one of the alternates is it; one that cannot be had is not missed. */
+static enum err_code prefer(struct issue *i, const struct san *names, const struct chancery_key *key, const struct download *first,
+    struct chain *chain, struct err *e)
+{
+	const char *wanted = i->w.client->preferred_chain;
+	struct download other;
+	struct chain c;
+
+	for (size_t k = 0; wanted && strcmp(chain->top_issuer, wanted) != 0 && k < first->n_alternates; k++) {
+		TRY(order_download(&i->w.s, first->alternates[k], &other, e));
+		TRY(check_chain(i, names, key, other.pem, &c, e));
+		if (strcmp(c.top_issuer, wanted) == 0)
+			*chain = c;
+	}
+	return ERR_OK;
+}
+
+static enum err_code download(
+    struct issue *i, const struct order *o, const struct chancery_key *key, struct chancery_certificate **ret, struct err *e)
+{
+	struct san *names = arena_array(i->w.s.arena, i->n_names, sizeof *names);
+	struct download first;
+	struct chain chain;
+
+	if (!names)
+		FAIL(e, NOMEM, "no memory for the certificate");
+	for (size_t k = 0; k < i->n_names; k++)
+		TRY(identifier_san(i->w.s.arena, &i->names[k], &names[k], e));
+	TRY(session_tell(&i->w.s, e, CHANCERY_STEP_CERTIFICATE, "downloading the certificate"));
+	TRY(order_download(&i->w.s, o->certificate, &first, e));
+	session_doing(&i->w.s, "looking at the certificate %.300s", o->certificate);
+	TRY(check_chain(i, names, key, first.pem, &chain, e));
+	TRY(prefer(i, names, key, &first, &chain, e));
+	return give(i, o, &chain, ret, e);
+}
+
+static enum err_code run(struct issue *i, const struct chancery_key *key, struct chancery_certificate **ret, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf csr = buf_new(CSR_SIZE_MAX);
+	struct session *s = &i->w.s;
+	struct order_wish wish = { .profile = i->w.client->profile };
+	char replaces[CHAIN_ID_SIZE] = "";
+	struct bytes der;
+	struct order o;
+
+	if (i->w.client->replaces)
+		TRY(chain_first(s->arena, bytes_str(i->w.client->replaces), &der, replaces, e));
+	TRY(work_account(&i->w, e));
+	if (*replaces && s->directory.renewal_info)
+		wish.replaces = replaces;
+	TRY(order_new(s, i->names, i->n_names, &wish, &o, e));
+	TRY(session_tell(s, e, CHANCERY_STEP_ORDER, "order %s", o.url));
+	/* An order may be ready at once: its authorizations were valid before (RFC 8555 §7.1.3). */
+	if (o.state == ORDER_PENDING)
+		TRY(authz_solve_all(s, &o, i->names, i->n_names, &i->solvers, e));
+	TRY(session_tell(s, e, CHANCERY_STEP_FINALIZE, "asking for the certificate"));
+	TRY(write_csr(i, key, &csr, e));
+	TRY(order_finalize(s, &o, buf_bytes(&csr), e));
+	return download(i, &o, key, ret, e);
+}
+
+enum chancery_result chancery_client_issue(
+    struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key, struct chancery_certificate **ret)
+{
+	CLEANUP(issue_close) struct issue i = { .w = { .client = client } };
+	struct err e = { 0 };
+
+	if (!key || !ret || !names)
+		return client_usage(client, "an argument of NULL");
+	failure_reset(&client->error);
+	enum err_code rc = issue_open(&i, client, names, n_names, &e);
+	if (rc == ERR_OK)
+		rc = run(&i, key, ret, &e);
+	return failure_finish(&client->error, rc, i.w.s.doing, &e);
+}
