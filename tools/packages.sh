@@ -2,7 +2,7 @@
 # Sets nothing but functions and these lists.
 
 BUILD_PACKAGES="gcc cmake ninja-build pkg-config libc6-dev libssl-dev libevent-dev libunbound-dev nettle-dev libsqlite3-dev libcurl4-openssl-dev
-libconfuse-dev libp11-kit-dev libseccomp-dev libpsl-dev libidn2-dev publicsuffix curl ca-certificates openssl"
+libconfuse-dev libldns-dev libp11-kit-dev libseccomp-dev libpsl-dev libidn2-dev publicsuffix curl ca-certificates openssl"
 TEST_PACKAGES="libcmocka-dev libjansson-dev python3 python3-pytest python3-cryptography python3-jsonschema python3-venv gnutls-bin softhsm2 opensc knot nsd bind9 bind9-utils
 nginx-light certbot lego uacme dehydrated procps strace git iproute2 util-linux mandoc clang-format"
 DEB_PACKAGES="debhelper dpkg-dev fakeroot"

@@ -1,6 +1,7 @@
 #include "cli/cmd_issue.h"
 
 #include "acme/identifier.h"
+#include "agent/dns_update.h"
 #include "agent/hook.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -30,8 +31,12 @@ const struct cli_option issue_options[] = {
 	{ "key-type", "TYPE", false,
 	    "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
 	{ "challenge", "TYPE", true,
-	    "How control of the names is shown: http-01 (default), dns-01 (default with --hook) or tls-alpn-01; given more than once, the first that the "
+	    "How control of the names is shown: http-01 (default), dns-01 (default with --dns-update or --hook) or tls-alpn-01; given more than once, the first that the "
 	    "CA offers for a name." },
+	{ "dns-update", "SERVER", false,
+	    "Solves dns-01 by dynamic updates (RFC 2136) of the zone's primary name server: HOST, HOST:PORT or [ADDRESS]:PORT." },
+	{ "tsig-key", "FILE", false,
+	    "Signs the updates by the key in FILE, as tsig-keygen writes it; open to its owner alone. Without it the server takes them by address." },
 	{ "hook", "PROGRAM", false,
 	    "Solves the challenges of these types, as far as its dialect knows them. It is run for each name without a shell; one that fails is a failure." },
 	{ "hook-dialect", "NAME", false,
@@ -59,7 +64,8 @@ struct wish {
 	struct client_frame frame;
 	enum chancery_key_type key_type;
 	uint16_t http_port, tls_port;
-	struct hook_wish hook; /* program NULL: none */
+	struct hook_wish hook;  /* program NULL: none */
+	const char *dns_server; /* NULL: none */
 };
 
 /* --- the command line --- */
@@ -137,8 +143,8 @@ static enum err_code check_challenges(const struct cli *c, const struct wish *w,
 	for (size_t i = 0; (type = cli_nth(c, "challenge", i)) != NULL; i++) {
 		if (!challenge_type_from_name(bytes_str(type), &t))
 			FAIL(e, CONFIG, "--challenge %s: http-01, dns-01 and tls-alpn-01 are allowed", type);
-		if (t == CHALLENGE_TYPE_DNS_01 && !is_hooked(w, type))
-			FAIL(e, CONFIG, "dns-01 needs a program that changes the DNS: --hook PROGRAM");
+		if (t == CHALLENGE_TYPE_DNS_01 && !w->dns_server && !is_hooked(w, type))
+			FAIL(e, CONFIG, "dns-01 needs what changes the DNS: --dns-update SERVER or --hook PROGRAM");
 	}
 	return ERR_OK;
 }
@@ -154,6 +160,12 @@ static enum err_code read_hook(const struct cli *c, struct wish *w, struct err *
 		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, uacme and mod_md are known", dialect);
 	if (cli_flag(c, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
 		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
+	w->dns_server = cli_value(c, "dns-update", NULL);
+	if (!w->dns_server && cli_flag(c, "tsig-key"))
+		FAIL(e, CONFIG, "--tsig-key signs updates: say of which server by --dns-update SERVER");
+	if (w->dns_server && cli_flag(c, "hook") && hook_dialect_solves(w->hook.dialect, "dns-01") &&
+	    !hook_dialect_solves(w->hook.dialect, "http-01"))
+		FAIL(e, CONFIG, "--dns-update and a hook of this dialect both solve dns-01: take one");
 	TRY(cli_number(c, "hook-timeout", "300", 86400, &timeout, e));
 	w->hook.program = cli_value(c, "hook", NULL);
 	w->hook.clean_up = cli_value(c, "hook-clean-up", NULL);
@@ -270,11 +282,45 @@ static enum err_code put(
 
 DEFINE_CLEANUP(struct chancery_certificate *, chancery_certificate_free);
 
-static enum chancery_result set_way(
-    const struct cli *c, const struct wish *w, struct chancery_client *client, struct hook *hook, const char *type)
+/* What solves challenges beside the library; closed by solvers_close(). */
+struct solvers {
+	struct hook *hook;
+	struct dns_updater *updater; /* NULL: none */
+	struct tsig_key key;
+};
+
+static void solvers_close(struct solvers *v)
 {
+	hook_free(v->hook);
+	dns_updater_free(v->updater);
+	tsig_key_free(&v->key);
+}
+
+static enum err_code solvers_open(const struct cli *c, const struct wish *w, struct solvers *ret, struct err *e)
+{
+	const char *key = cli_value(c, "tsig-key", NULL);
+
+	TRY(hook_new(&w->hook, &ret->hook, e));
+	if (!w->dns_server)
+		return ERR_OK;
+	if (key)
+		TRY(tsig_key_read(key, &ret->key, e));
+	return dns_updater_new(w->dns_server, key ? &ret->key : NULL, &ret->updater, e);
+}
+
+/* "" when nothing failed. */
+static const char *solvers_failure(const struct solvers *v)
+{
+	return v->updater && *dns_updater_failure(v->updater) ? dns_updater_failure(v->updater) : hook_failure(v->hook);
+}
+
+static enum chancery_result set_way(
+    const struct cli *c, const struct wish *w, struct chancery_client *client, struct solvers *v, const char *type)
+{
+	if (v->updater && strcmp(type, "dns-01") == 0)
+		return chancery_client_set_solver(client, type, dns_updater_deploy, dns_updater_clean_up, v->updater);
 	if (is_hooked(w, type))
-		return chancery_client_set_solver(client, type, hook_deploy, hook_clean_up, hook);
+		return chancery_client_set_solver(client, type, hook_deploy, hook_clean_up, v->hook);
 	if (strcmp(type, "tls-alpn-01") == 0)
 		return chancery_client_use_tls_listener(client, cli_value(c, "tls-address", NULL), w->tls_port);
 	if (cli_flag(c, "webroot"))
@@ -282,15 +328,15 @@ static enum chancery_result set_way(
 	return chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);
 }
 
-static enum chancery_result set_ways(const struct cli *c, const struct wish *w, struct chancery_client *client, struct hook *hook)
+static enum chancery_result set_ways(const struct cli *c, const struct wish *w, struct chancery_client *client, struct solvers *v)
 {
 	enum chancery_result rc = CHANCERY_OK;
 	const char *type;
 
 	if (!cli_nth(c, "challenge", 0))
-		return set_way(c, w, client, hook, w->hook.program ? "dns-01" : "http-01");
+		return set_way(c, w, client, v, w->hook.program || w->dns_server ? "dns-01" : "http-01");
 	for (size_t i = 0; rc == CHANCERY_OK && (type = cli_nth(c, "challenge", i)) != NULL; i++)
-		rc = set_way(c, w, client, hook, type);
+		rc = set_way(c, w, client, v, type);
 	return rc;
 }
 
@@ -306,14 +352,14 @@ static enum chancery_result set_wishes(const struct cli *c, struct chancery_clie
 	return rc;
 }
 
-static enum chancery_result set_up(const struct cli *c, const struct wish *w, struct chancery_client *client, struct hook *hook,
+static enum chancery_result set_up(const struct cli *c, const struct wish *w, struct chancery_client *client, struct solvers *v,
     const char *replaces, struct issue_report *r)
 {
 	enum chancery_result rc = chancery_client_set_progress(client, report_progress, r);
 
 	if (rc == CHANCERY_OK)
 		rc = set_wishes(c, client, replaces);
-	return rc == CHANCERY_OK ? set_ways(c, w, client, hook) : rc;
+	return rc == CHANCERY_OK ? set_ways(c, w, client, v) : rc;
 }
 
 static enum err_code say(struct issue_report *r, struct storage *s, struct arena *a, struct err *e)
@@ -327,7 +373,7 @@ static enum err_code say(struct issue_report *r, struct storage *s, struct arena
 /* Gets it and stores it. Failures are reported here; returns the exit code. */
 static int issue(const struct cli *c, const struct wish *w, struct storage *s, struct issue_report *r)
 {
-	CLEANUP(hook_free_p) struct hook *hook = NULL;
+	CLEANUP(solvers_close) struct solvers v = { .hook = NULL };
 	CLEANUP(chancery_client_free_p) struct chancery_client *client = NULL;
 	CLEANUP(buf_free_p) struct buf present = buf_new(STORAGE_FILE_MAX);
 	CLEANUP(chancery_key_free_p) struct chancery_key *account = NULL, *key = NULL;
@@ -338,7 +384,7 @@ static int issue(const struct cli *c, const struct wish *w, struct storage *s, s
 	if (rc == ERR_OK && chancery_key_generate(w->key_type, &key) != CHANCERY_OK)
 		rc = err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "cannot make a key: no memory");
 	if (rc == ERR_OK)
-		rc = hook_new(&w->hook, &hook, &e);
+		rc = solvers_open(c, w, &v, &e);
 	if (rc == ERR_OK)
 		rc = client_frame_client(c, &w->frame, account, &client, &e);
 	if (rc != ERR_OK) {
@@ -349,9 +395,9 @@ static int issue(const struct cli *c, const struct wish *w, struct storage *s, s
 	bool renews = storage_read(s, STORAGE_CERT, &present, NULL) == ERR_OK;
 	buf_add_u8(&present, 0);
 	report_catch_signals();
-	if (set_up(c, w, client, hook, renews ? (const char *)present.ptr : NULL, r) != CHANCERY_OK ||
+	if (set_up(c, w, client, &v, renews ? (const char *)present.ptr : NULL, r) != CHANCERY_OK ||
 	    chancery_client_issue(client, w->names, w->n_names, key, &cert) != CHANCERY_OK) {
-		r->hook_failure = hook_failure(hook);
+		r->solver_failure = solvers_failure(&v);
 		report_failed(r, chancery_client_error(client));
 		return EXIT_FAILED;
 	}

@@ -192,8 +192,8 @@ static void json_failed(const struct issue_report *r, const struct chancery_erro
 	json_put_member_str(&w, "type", chancery_error_type(x));
 	json_put_member_uint(&w, "http_status", (uint64_t)chancery_error_http_status(x));
 	json_put_member_uint(&w, "retry_after_s", chancery_error_retry_after(x));
-	if (r->hook_failure && *r->hook_failure)
-		json_put_member_str(&w, "hook", r->hook_failure);
+	if (r->solver_failure && *r->solver_failure)
+		json_put_member_str(&w, "solver", r->solver_failure);
 	put_subs(&w, x);
 	json_end_object(&w);
 	print_json(&w);
@@ -213,8 +213,8 @@ void report_failed(const struct issue_report *r, const struct chancery_error *er
 		    chancery_error_sub_type(error, i));
 	if (interrupted)
 		return;
-	if (r->hook_failure && *r->hook_failure)
-		fprintf(stderr, "  The hook: %s.\n", r->hook_failure);
+	if (r->solver_failure && *r->solver_failure)
+		fprintf(stderr, "  The solver: %s.\n", r->solver_failure);
 	fprintf(stderr, "  Where it lies: %s.\n", fault_words(chancery_error_fault(error)));
 	if (*chancery_error_hint(error))
 		fprintf(stderr, "  What to do: %s.\n", chancery_error_hint(error));

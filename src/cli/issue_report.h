@@ -13,7 +13,7 @@ struct issue_report {
 	const char *server;
 	const char *live; /* the folder where the files are */
 	int64_t not_before_s, not_after_s;
-	const char *hook_failure; /* why a hook failed; NULL or "": none did */
+	const char *solver_failure; /* why a hook or an update failed; NULL or "": none did */
 	/* Of a fresh certificate. */
 	const char *account_url, *order_url, *certificate_url;
 };

@@ -135,9 +135,9 @@ def test_http_by_certbots_dialect(ca, issue, program, tmp_path):
 def test_a_hook_that_fails_is_a_failure(ca, issue, program):
     hook = program("hook", "echo 'the zone is locked' >&2; exit 3")
     result = issue("locked.example", "--hook", hook, "--hook-dialect", "lego", expect=FAILED)
-    failed(result, "the solver failed", f"The hook: {hook} present ended with exit code 3: the zone is locked")
+    failed(result, "the solver failed", f"The solver: {hook} present ended with exit code 3: the zone is locked")
     said = json.loads(issue("locked.example", "--hook", hook, "--hook-dialect", "lego", "--json", expect=FAILED).stdout)
-    assert said["error"]["fault"] == "caller" and "the zone is locked" in said["error"]["hook"]
+    assert said["error"]["fault"] == "caller" and "the zone is locked" in said["error"]["solver"]
 
 
 def test_a_hook_that_never_ends(issue, program):
@@ -151,7 +151,7 @@ def test_an_answer_that_is_not_there(issue, program):
 
 
 @pytest.mark.parametrize("words, told", (
-    (["--challenge", "dns-01"], "dns-01 needs a program that changes the DNS: --hook PROGRAM"),
+    (["--challenge", "dns-01"], "dns-01 needs what changes the DNS: --dns-update SERVER or --hook PROGRAM"),
     (["--hook-dialect", "lego"], "name it by --hook PROGRAM"),
     (["--hook", "/x", "--hook-dialect", "acme.sh"], "certbot, dehydrated, lego, lego-raw, uacme and mod_md are known"),
     (["--hook", "/x", "--hook-dialect", "lego", "--hook-clean-up", "/y"], "--hook-clean-up is of certbot's dialect"),
