@@ -53,7 +53,12 @@ def issuer_url(certificate):
 
 
 def fetch_list(ca, url):
+    """Just after a start a list may not be made yet: 503 says so, and when to come again."""
     status, headers, body = ask(ca, url)
+    end = time.monotonic() + 20
+    while status == 503 and headers["Retry-After"] and time.monotonic() < end:
+        time.sleep(0.1)
+        status, headers, body = ask(ca, url)
     assert status == 200 and headers["Content-Type"] == "application/pkix-crl"
     return x509.load_der_x509_crl(body)
 
