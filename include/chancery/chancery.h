@@ -119,6 +119,10 @@ CHANCERY_API enum chancery_result chancery_key_to_pem(const struct chancery_key 
 CHANCERY_API void chancery_secret_free(char *secret, size_t len);
 /* DER SubjectPublicKeyInfo; lives as long as the key. */
 CHANCERY_API const unsigned char *chancery_key_spki(const struct chancery_key *key, size_t *ret_len);
+/* An account key's thumbprint (RFC 7638) in base64url: 43 characters and a NUL. A web server that answers TOKEN.THUMBPRINT for every token shows control for
+ * the account without more ado ("stateless"). */
+#define CHANCERY_THUMBPRINT_SIZE 44
+CHANCERY_API void chancery_key_thumbprint(const struct chancery_key *key, char ret[CHANCERY_THUMBPRINT_SIZE]);
 /* A client that uses the key holds it by itself: freeing it here is always allowed. */
 CHANCERY_API void chancery_key_free(struct chancery_key *key);
 
@@ -182,6 +186,8 @@ CHANCERY_API enum chancery_result chancery_client_set_solver(
 CHANCERY_API enum chancery_result chancery_client_set_ready(struct chancery_client *client, chancery_ready_fn *ready, void *context);
 /* http-01: files below FOLDER/.well-known/acme-challenge/, which a web server shows. The folder must be there. */
 CHANCERY_API enum chancery_result chancery_client_use_webroot(struct chancery_client *client, const char *folder);
+/* http-01: the names' web servers answer by themselves, from the account key's thumbprint. */
+CHANCERY_API enum chancery_result chancery_client_use_stateless(struct chancery_client *client);
 /* http-01: a listener of the library's own, in a thread of its own, as long as an issuance runs. address: numeric IPv4 or IPv6, NULL
  * for all; port: 1 to 65535, 80 where the CA comes to the host directly. */
 CHANCERY_API enum chancery_result chancery_client_use_listener(struct chancery_client *client, const char *address, uint16_t port);

@@ -10,9 +10,10 @@ int main(int argc, char **argv)
 	const struct cli_command commands[] = {
 		{ "issue", "NAME...", "Gets one certificate for these names, wildcards and addresses, and puts it where servers read it.",
 		    issue_options, n_issue_options, 1, 100, cmd_issue },
-		{ "account", "show | update | rollover | deactivate",
-		    "The account at a CA: shows its URL, tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it.",
-		    account_options, n_account_options, 1, 1, cmd_account },
+		{ "account", "show | update | rollover | deactivate | snippet WEB-SERVER",
+		    "The account at a CA: shows its URL, tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it; prints what a web server (nginx, apache, haproxy) needs "
+		    "to answer http-01 by itself (issue --stateless).",
+		    account_options, n_account_options, 1, 2, cmd_account },
 		{ "revoke", "NAME|FILE", "Has the CA revoke a certificate: one of the folder by its name, or the one in FILE (PEM).",
 		    client_revoke_options, n_client_revoke_options, 1, 1, cmd_client_revoke },
 		{ "probe", "[URL]", "Holds an ACME server, by its directory's URL, against the standards: one case for each requirement.",

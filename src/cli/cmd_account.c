@@ -123,10 +123,52 @@ static enum err_code rollover(struct work *w, struct err *e)
 	return why.code;
 }
 
+/* --- a web server that answers by itself --- */
+
+/* What stands before and behind the thumbprint. */
+static const struct {
+	const char *server, *before, *behind;
+} snippets[] = {
+	{ "nginx",
+	    "# In each server block of port 80.\n"
+	    "location ~ \"^/\\.well-known/acme-challenge/([-_a-zA-Z0-9]+)$\" {\n"
+	    "\tdefault_type application/octet-stream;\n"
+	    "\treturn 200 \"$1.",
+	    "\";\n}\n" },
+	{ "apache",
+	    "# In each virtual host of port 80; needs mod_rewrite.\n"
+	    "RewriteEngine on\n"
+	    "RewriteRule \"^/\\.well-known/acme-challenge/[-_a-zA-Z0-9]+$\" \"-\" [L,R=200]\n"
+	    "<LocationMatch \"^/\\.well-known/acme-challenge/(?<token>[-_a-zA-Z0-9]+)$\">\n"
+	    "\tErrorDocument 200 \"%{env:MATCH_TOKEN}.",
+	    "\"\n</LocationMatch>\n" },
+	{ "haproxy",
+	    "# In each frontend of port 80.\n"
+	    "http-request return status 200 content-type application/octet-stream lf-string \"%[path,field(-1,/)].",
+	    "\" if { path -m reg ^/\\.well-known/acme-challenge/[-_a-zA-Z0-9]+$ }\n" },
+};
+
+static enum err_code snippet(struct work *w, struct err *e)
+{
+	const char *server = w->c->n_arguments > 1 ? w->c->arguments[1] : "";
+	char thumbprint[CHANCERY_THUMBPRINT_SIZE];
+
+	chancery_key_thumbprint(w->key, thumbprint);
+	for (size_t i = 0; i < sizeof snippets / sizeof *snippets; i++) {
+		if (strcmp(snippets[i].server, server) != 0)
+			continue;
+		w->done = (const char *)arena_fmt(w->frame.arena, "%s%s%s", snippets[i].before, thumbprint, snippets[i].behind).ptr;
+		if (!w->done)
+			FAIL(e, NOMEM, "no memory");
+		return ERR_OK;
+	}
+	FAIL(e, CONFIG, "account snippet WEB-SERVER: nginx, apache and haproxy are known");
+}
+
 static const struct {
 	const char *name;
 	enum err_code (*run)(struct work *w, struct err *e);
-} verbs[] = { { "show", show }, { "update", update }, { "rollover", rollover }, { "deactivate", deactivate } };
+} verbs[] = { { "show", show }, { "update", update }, { "rollover", rollover }, { "deactivate", deactivate }, { "snippet", snippet } };
 
 static enum err_code run(struct work *w, struct arena *a, struct err *e)
 {
@@ -138,7 +180,7 @@ static enum err_code run(struct work *w, struct arena *a, struct err *e)
 		TRY(client_frame_account_key(&w->frame, false, &w->key, e));
 		return verbs[i].run(w, e);
 	}
-	FAIL(e, CONFIG, "account %s: show, update, rollover and deactivate are known", w->c->arguments[0]);
+	FAIL(e, CONFIG, "account %s: show, update, rollover, deactivate and snippet are known", w->c->arguments[0]);
 }
 
 static void tell(const struct work *w)
@@ -147,13 +189,18 @@ static void tell(const struct work *w)
 	struct json_out j = json_out_to(&text);
 
 	if (!w->report.json) {
-		printf("%s\n%s%s", w->url, w->done, *w->done ? "\n" : "");
+		if (w->url)
+			printf("%s\n", w->url);
+		printf("%s%s", w->done, *w->done && w->url ? "\n" : "");
 		return;
 	}
 	json_put_object(&j);
 	json_put_member_str(&j, "result", "done");
 	json_put_member_str(&j, "server", w->frame.server);
-	json_put_member_str(&j, "account", w->url);
+	if (w->url)
+		json_put_member_str(&j, "account", w->url);
+	else
+		json_put_member_str(&j, "snippet", w->done);
 	json_put_member_str(&j, "key", w->frame.account_key);
 	json_end_object(&j);
 	printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));

@@ -46,6 +46,8 @@ const struct cli_option issue_options[] = {
 	{ "hook-timeout", "SECONDS", false, "After so long a hook is ended (default: 300)." },
 	{ "webroot", "DIR", false,
 	    "Answers http-01 by files that the web server at the names shows from DIR. Without it: by a listener of its own." },
+	{ "stateless", NULL, false,
+	    "The names' web servers answer http-01 by themselves: chancery account snippet prints what they need for that, once." },
 	{ "http-port", "PORT", false, "The port of the own listener for http-01 (default: 80, where the CA looks)." },
 	{ "http-address", "ADDRESS", false, "The address of the own listener for http-01 (default: all)." },
 	{ "tls-port", "PORT", false, "The port of the own listener for tls-alpn-01 (default: 443, where the CA looks)." },
@@ -180,8 +182,10 @@ static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *
 	unsigned long port, tls_port;
 
 	TRY(client_frame_read(c, w->arena, &w->frame, e));
-	if (cli_flag(c, "webroot") && (cli_flag(c, "http-port") || cli_flag(c, "http-address")))
-		FAIL(e, CONFIG, "--webroot lets a web server answer, so --http-port and --http-address say nothing");
+	if ((cli_flag(c, "webroot") || cli_flag(c, "stateless")) && (cli_flag(c, "http-port") || cli_flag(c, "http-address")))
+		FAIL(e, CONFIG, "--webroot and --stateless let a web server answer, so --http-port and --http-address say nothing");
+	if (cli_flag(c, "webroot") && cli_flag(c, "stateless"))
+		FAIL(e, CONFIG, "--webroot and --stateless are two ways for one thing: take one");
 	TRY(read_names(c, w, e));
 	TRY(read_key_type(c, &w->key_type, e));
 	TRY(read_hook(c, w, e));
@@ -323,6 +327,8 @@ static enum chancery_result set_way(
 		return chancery_client_set_solver(client, type, hook_deploy, hook_clean_up, v->hook);
 	if (strcmp(type, "tls-alpn-01") == 0)
 		return chancery_client_use_tls_listener(client, cli_value(c, "tls-address", NULL), w->tls_port);
+	if (cli_flag(c, "stateless"))
+		return chancery_client_use_stateless(client);
 	if (cli_flag(c, "webroot"))
 		return chancery_client_use_webroot(client, cli_value(c, "webroot", NULL));
 	return chancery_client_use_listener(client, cli_value(c, "http-address", NULL), w->http_port);

@@ -233,6 +233,18 @@ enum chancery_result chancery_client_use_webroot(struct chancery_client *client,
 	return folder ? set_way(client, CHALLENGE_TYPE_HTTP_01, &way) : client_usage(client, "a web root of NULL");
 }
 
+static int is_there(void *context, const struct chancery_challenge *challenge)
+{
+	(void)context;
+	(void)challenge;
+	return 0;
+}
+
+enum chancery_result chancery_client_use_stateless(struct chancery_client *client)
+{
+	return chancery_client_set_solver(client, challenge_type_name(CHALLENGE_TYPE_HTTP_01), is_there, NULL, NULL);
+}
+
 static enum chancery_result use_listener(struct chancery_client *c, enum challenge_type type, const char *address, uint16_t port)
 {
 	struct way way = { .by = SOLVE_LISTENER, .place = (char *)(uintptr_t)address, .port = port };

@@ -1,6 +1,8 @@
 #include "client/keys.h"
 
+#include "base/codec.h"
 #include "crypto/digest.h"
+#include "jose/jwk.h"
 #include "pki/der.h"
 
 #include <stdlib.h>
@@ -103,6 +105,14 @@ const unsigned char *chancery_key_spki(const struct chancery_key *key, size_t *r
 
 	*ret_len = spki.len;
 	return spki.ptr;
+}
+
+void chancery_key_thumbprint(const struct chancery_key *key, char ret[CHANCERY_THUMBPRINT_SIZE])
+{
+	uint8_t thumbprint[THUMBPRINT_SIZE];
+
+	jwk_thumbprint(key->key, thumbprint);
+	base64url_encode(BYTES_ARRAY(thumbprint), ret);
 }
 
 struct chancery_key *keys_ref(struct chancery_key *k)

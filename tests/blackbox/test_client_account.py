@@ -97,7 +97,7 @@ def test_a_rollover_that_was_cut_off(ca, client):
 
 def test_no_account(client):
     failed(client("account", "show", expect=FAILED), "there is no account key at")
-    failed(client("account", "rename", expect=FAILED), "show, update, rollover and deactivate are known")
+    failed(client("account", "rename", expect=FAILED), "show, update, rollover, deactivate and snippet are known")
 
 
 def revoked(ca, path):
