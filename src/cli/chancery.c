@@ -3,6 +3,7 @@
 #include "cli/cmd_client_revoke.h"
 #include "cli/cmd_issue.h"
 #include "cli/cmd_probe.h"
+#include "cli/cmd_renew.h"
 #include "crypto/digest.h"
 
 int main(int argc, char **argv)
@@ -10,6 +11,13 @@ int main(int argc, char **argv)
 	const struct cli_command commands[] = {
 		{ "issue", "NAME...", "Gets one certificate for these names, wildcards and addresses, and puts it where servers read it.",
 		    issue_options, n_issue_options, 1, 100, cmd_issue },
+		{ "renew", "[NAME...]",
+		    "Renews the certificates of the folder that are due, or those that are named, each the way that it was issued: for a timer, some times a day. Exit "
+		    "code 1: none was due.",
+		    renew_options, n_renew_options, 0, 100, cmd_renew },
+		{ "status", "[NAME...]",
+		    "Lists the certificates of the folder: what they are for, until when they hold, when they are due.", list_options,
+		    n_list_options, 0, 100, cmd_list },
 		{ "account", "show | update | rollover | deactivate | snippet WEB-SERVER",
 		    "The account at a CA: shows its URL, tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it; prints what a web server (nginx, apache, haproxy) needs "
 		    "to answer http-01 by itself (issue --stateless).",

@@ -28,7 +28,7 @@ enum err_code cli_number(
 	return ERR_OK;
 }
 
-static enum err_code default_folder(struct arena *a, const char **ret, struct err *e)
+enum err_code client_default_folder(struct arena *a, const char **ret, struct err *e)
 {
 	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
 
@@ -75,7 +75,7 @@ enum err_code client_frame_read(const struct cli *c, struct arena *a, struct cli
 	TRY(cli_number(c, "timeout", "600", 604800, &timeout, e));
 	f.timeout_s = (uint32_t)timeout;
 	if (!f.folder)
-		TRY(default_folder(a, &f.folder, e));
+		TRY(client_default_folder(a, &f.folder, e));
 	f.account_key = cli_value(c, "account-key", NULL);
 	if (!f.account_key)
 		TRY(default_account(&f, e));

@@ -8,11 +8,14 @@
 
 #define CLIENT_ROOT_FOLDER CHANCERY_SYSCONF "/chancery/client"
 
+#define FOLDER_OPTION                                                                      \
+	{                                                                                  \
+		"folder", "DIR", false,                                                    \
+		    "Where certificates and accounts live (default: " CLIENT_ROOT_FOLDER   \
+		    " for root, else $XDG_DATA_HOME/chancery or ~/.local/share/chancery)." \
+	}
 #define FRAME_OPTIONS                                                                                                     \
-	{ "server", "URL", false, "The CA's ACME directory, an https URL." },                                             \
-	    { "folder", "DIR", false,                                                                                     \
-		    "Where certificates and accounts live (default: " CLIENT_ROOT_FOLDER                                  \
-		    " for root, else $XDG_DATA_HOME/chancery or ~/.local/share/chancery)." },                             \
+	{ "server", "URL", false, "The CA's ACME directory, an https URL." }, FOLDER_OPTION,                              \
 	    { "account-key", "FILE", false,                                                                               \
 		    "The account's private key in PEM; made on first use (default: in the folder, one for each CA)." },   \
 	    { "ca-file", "PEM", false, "Those who may vouch for the server's TLS certificate (default: the system's)." }, \
@@ -36,6 +39,8 @@ struct client_frame {
 };
 /* CONFIG with what is missing or wrong. Strings are in the arena, or argv's. */
 enum err_code client_frame_read(const struct cli *c, struct arena *a, struct client_frame *ret, struct err *e) MUST_USE;
+/* Where certificates and accounts live without --folder. */
+enum err_code client_default_folder(struct arena *a, const char **ret, struct err *e) MUST_USE;
 /* make: it is made where there is none; else NOT_FOUND says so. */
 enum err_code client_frame_account_key(const struct client_frame *f, bool make, struct chancery_key **ret, struct err *e) MUST_USE;
 /* A private key in a file. NOT_FOUND; CONFIG: it is none. */

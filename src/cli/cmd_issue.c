@@ -7,13 +7,16 @@
 #include "base/json.h"
 #include "cli/client_frame.h"
 #include "cli/issue_report.h"
+#include "cli/saved_options.h"
 #include "client/chain.h"
 #include "client/storage.h"
+#include "crypto/digest.h"
 #include "crypto/key.h"
 #include "os/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,6 +71,7 @@ struct wish {
 	uint16_t http_port, tls_port;
 	struct hook_wish hook;  /* program NULL: none */
 	const char *dns_server; /* NULL: none */
+	bool force, again;      /* again: a renewal, which asks the CA whether it is due */
 };
 
 /* --- the command line --- */
@@ -284,6 +288,18 @@ static enum err_code put(
 	return rc;
 }
 
+/* For its renewal. */
+static enum err_code put_options(const struct cli *c, const struct storage *s, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(SAVED_SIZE_MAX);
+	char path[4096];
+
+	saved_write(c, &text);
+	if (!buf_ok(&text) || snprintf(path, sizeof path, "%s/" SAVED_FILE, storage_path(s)) >= (int)sizeof path)
+		FAIL(e, NOMEM, "no room for the options");
+	return file_write(AT_FDCWD, path, 0600, buf_bytes(&text), e);
+}
+
 DEFINE_CLEANUP(struct chancery_certificate *, chancery_certificate_free);
 
 /* What solves challenges beside the library; closed by solvers_close(). */
@@ -407,7 +423,7 @@ static int issue(const struct cli *c, const struct wish *w, struct storage *s, s
 		report_failed(r, chancery_client_error(client));
 		return EXIT_FAILED;
 	}
-	if (put(w, s, key, cert, &e) != ERR_OK) {
+	if (put(w, s, key, cert, &e) != ERR_OK || put_options(c, s, &e) != ERR_OK) {
 		report_failed_here(r, &e);
 		return EXIT_FAILED;
 	}
@@ -418,6 +434,35 @@ static int issue(const struct cli *c, const struct wish *w, struct storage *s, s
 	r->certificate_url = chancery_certificate_url(cert);
 	report_issued(r);
 	return EXIT_DONE;
+}
+
+/* A point in the window that is this certificate's own, so that not all come at once: by its bytes, the same at each run. */
+static int64_t point_in(const struct chancery_renewal *r, const struct chain *present)
+{
+	uint8_t digest[SHA256_SIZE];
+
+	sha256_one(present->fullchain, digest);
+	uint64_t n = (uint64_t)digest[0] << 24 | (uint64_t)digest[1] << 16 | (uint64_t)digest[2] << 8 | digest[3];
+	return r->start + (int64_t)(n * (uint64_t)(r->end - r->start) >> 32);
+}
+
+/* RFC 9773; a CA that says nothing, or cannot be asked, wants nothing. */
+static bool ca_wants_it(const struct cli *c, const struct wish *w, const struct chain *present, const struct issue_report *r)
+{
+	CLEANUP(chancery_client_free_p) struct chancery_client *client = NULL;
+	CLEANUP(buf_free_p) struct buf pem = buf_new(STORAGE_FILE_MAX);
+	struct chancery_renewal renewal;
+
+	buf_add(&pem, present->fullchain);
+	buf_add_u8(&pem, 0);
+	if (!buf_ok(&pem) || client_frame_client(c, &w->frame, NULL, &client, NULL) != ERR_OK ||
+	    chancery_client_renewal(client, (const char *)pem.ptr, &renewal) != CHANCERY_OK)
+		return false;
+	if (point_in(&renewal, present) > clock_wall_ms() / 1000)
+		return false;
+	if (!r->json)
+		printf("  The CA asks for a renewal now%s%s.\n", *renewal.explanation ? ": " : "", renewal.explanation);
+	return true;
 }
 
 static int run(const struct cli *c, struct wish *w, struct issue_report *r)
@@ -441,7 +486,7 @@ static int run(const struct cli *c, struct wish *w, struct issue_report *r)
 		report_failed_here(r, &e);
 		return EXIT_FAILED;
 	}
-	if (!cli_flag(c, "force") && is_good(w, s, &present)) {
+	if (!w->force && is_good(w, s, &present) && !(w->again && ca_wants_it(c, w, &present, r))) {
 		r->not_before_s = present.not_before_s;
 		r->not_after_s = present.not_after_s;
 		report_nothing_to_do(r);
@@ -454,9 +499,25 @@ int cmd_issue(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
 	struct issue_report r = { .json = cli_flag(c, "json") };
-	struct wish w = { .arena = a };
+	struct wish w = { .arena = a, .force = cli_flag(c, "force") };
 
 	if (!a)
 		return EXIT_FAILED;
 	return run(c, &w, &r);
+}
+
+const struct cli_command *issue_command(const struct cli_program *p)
+{
+	for (size_t i = 0; i < p->n_commands; i++)
+		if (p->commands[i].run == cmd_issue)
+			return &p->commands[i];
+	return NULL;
+}
+
+int issue_again(struct cli *as, struct arena *a, bool force, bool json)
+{
+	struct issue_report r = { .json = json };
+	struct wish w = { .arena = a, .force = force, .again = true };
+
+	return run(as, &w, &r);
 }
