@@ -23,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+import schemas
 from dns_responder import Responder
 from harness import BUILD, CLIENT_PROGRAM, free_port
 
@@ -262,11 +263,11 @@ def test_nothing_to_do_then_force(issue):
 
 def test_json(issue):
     result = issue("json.example.test", "--json")
-    told = json.loads(result.stdout)
+    told = schemas.check("client/issue", result.stdout)
     assert told["result"] == "issued" and told["names"] == ["json.example.test"]
     assert pathlib.Path(told["privkey"]).exists() and pathlib.Path(told["fullchain"]).exists()
     assert told["not_after"].endswith("Z") and told["certificate"].startswith("https://")
-    again = json.loads(issue("json.example.test", "--json", expect=NOTHING_TO_DO).stdout)
+    again = schemas.check("client/issue", issue("json.example.test", "--json", expect=NOTHING_TO_DO).stdout)
     assert again["result"] == "nothing-to-do" and again["not_after"] == told["not_after"]
 
 

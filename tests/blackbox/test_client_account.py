@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import schemas
 from harness import BUILD, free_port, running_ca
 from test_client import DONE, FAILED, blocks, chancery, check_files, failed
 
@@ -42,7 +43,7 @@ def client(ca, tmp_path):
 
 
 def account_of(client):
-    return json.loads(client("account", "show", "--json").stdout)["account"]
+    return schemas.check("client/account", client("account", "show", "--json").stdout)["account"]
 
 
 def key_file(client):
@@ -114,7 +115,7 @@ def test_revoke(ca, client, tmp_path):
     assert revoked(ca, live / "cert.pem") is None
     assert "Revoked" in client("revoke", "revoke.example", "--yes", "--reason", "superseded").stdout
     assert revoked(ca, live / "cert.pem") == 4
-    said = json.loads(client("revoke", "revoke.example", "--yes", "--json", expect=FAILED).stdout)
+    said = schemas.check("client/revoke", client("revoke", "revoke.example", "--yes", "--json", expect=FAILED).stdout)
     assert said["error"]["type"] == "alreadyRevoked"
     client("issue", "by-key.example")
     live = client.folder / "by-key.example" / "live"

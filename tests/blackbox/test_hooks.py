@@ -1,12 +1,12 @@
 """Hooks in the dialects of other clients, and programs that came with these clients, show control of names for chancery issue."""
 import http.server
-import json
 import os
 import pathlib
 import threading
 
 import pytest
 
+import schemas
 from harness import free_port, running_ca
 from test_client import DONE, FAILED, chancery, check_files, failed
 
@@ -136,7 +136,7 @@ def test_a_hook_that_fails_is_a_failure(ca, issue, program):
     hook = program("hook", "echo 'the zone is locked' >&2; exit 3")
     result = issue("locked.example", "--hook", hook, "--hook-dialect", "lego", expect=FAILED)
     failed(result, "the solver failed", f"The solver: {hook} present ended with exit code 3: the zone is locked")
-    said = json.loads(issue("locked.example", "--hook", hook, "--hook-dialect", "lego", "--json", expect=FAILED).stdout)
+    said = schemas.check("client/issue", issue("locked.example", "--hook", hook, "--hook-dialect", "lego", "--json", expect=FAILED).stdout)
     assert said["error"]["fault"] == "caller" and "the zone is locked" in said["error"]["solver"]
 
 

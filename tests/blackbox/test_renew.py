@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import schemas
 from harness import free_port, running_ca
 from test_client import DONE, FAILED, NOTHING_TO_DO, blocks, chancery, check_files, failed
 
@@ -45,7 +46,7 @@ def test_what_is_not_due_stays(run):
     before = leaf(run, "good.example")
     result = run("renew", expect=NOTHING_TO_DO)
     assert "good.example" in result.stdout and "Nothing to do" in result.stdout
-    said = json.loads(run("renew", "--json", expect=NOTHING_TO_DO).stdout)
+    said = schemas.check("client/renew", run("renew", "--json", expect=NOTHING_TO_DO).stdout)
     assert [c["result"] for c in said["certificates"]] == ["nothing-to-do"]
     assert leaf(run, "good.example") == before
 
@@ -100,7 +101,7 @@ def test_one_that_fails_stops_no_other(ca, run):
     result = run("renew", "--force", expect=FAILED)
     failed(result, "a.example/options.json: it has no names", "b.example/options.json: chancery issue has no option no-such-option")
     assert leaf(run, "c.example") != before
-    said = json.loads(run("renew", "--json", expect=FAILED).stdout)
+    said = schemas.check("client/renew", run("renew", "--json", expect=FAILED).stdout)
     assert [c["result"] for c in said["certificates"]] == ["failed", "failed", "nothing-to-do"]
 
 
@@ -117,7 +118,7 @@ def test_status(run):
     run("issue", "one.example", "two.example", "--profile", "tiny")
     out = run("status").stdout.splitlines()
     assert out[0].split() == ["CERTIFICATE", "STATE", "ENDS", "DUE", "NAMES"] and out[1].split()[:2] == ["one.example", "good"] and "and 1 more" in out[1]
-    (row,) = json.loads(run("status", "--json").stdout)["certificates"]
+    (row,) = schemas.check("client/status", run("status", "--json").stdout)["certificates"]
     assert row["names"] == ["one.example", "two.example"] and row["state"] == "good" and row["not_before"] < row["due"] < row["not_after"]
     failed(run("status", "none.example", expect=FAILED), "there is no certificate none.example")
     failed(run("renew", "none.example", expect=FAILED), "there is no certificate none.example")
