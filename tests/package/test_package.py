@@ -105,7 +105,8 @@ def test_it_installs_and_waits_for_a_ca(machine):
     assert machine.run("systemctl", "is-enabled", "chancery-ca").stdout.strip() == "enabled"
     assert machine.run("systemctl", "is-active", "chancery-ca", check=False).stdout.strip() == "inactive"
     assert machine.run("systemctl", "--failed", "--no-legend").stdout.strip() == ""
-    for process in ("front", "validator", "signer"):
+    assert machine.run("systemctl", "is-enabled", "chancery-renew.timer", check=False).stdout.strip() == "disabled"
+    for process in ("front", "validator", "signer", "keyholder"):
         machine.run("getent", "passwd", f"chancery-{process}")
 
 
@@ -116,6 +117,17 @@ def test_the_unit_is_sound(machine):
     told = machine.run("systemd-analyze", "security", "--no-pager", "chancery-ca", check=False).stdout
     exposure = float(re.search(r"Overall exposure level for chancery-ca.service: ([0-9.]+)", told)[1])
     assert exposure < 4.5, told
+
+
+def test_the_clients_timer(machine):
+    for name in ("chancery-renew.service", "chancery-renew.timer"):
+        assert machine.run("systemd-analyze", "verify", "--man=no", f"/lib/systemd/system/{name}").stderr.strip() == ""
+    machine.run("systemctl", "enable", "--now", "chancery-renew.timer")
+    assert "chancery-renew.service" in machine.run("systemctl", "list-timers", "--no-pager", "--no-legend").stdout
+    machine.run("systemctl", "start", "chancery-renew.service")  # nothing is there to be renewed, and that is no failure
+    assert machine.run("systemctl", "show", "-p", "Result", "--value", "chancery-renew.service").stdout.strip() == "success"
+    machine.run("systemctl", "disable", "--now", "chancery-renew.timer")
+    machine.run("systemctl", "clean", "--what=state", "chancery-renew.timer")  # when it ran last
 
 
 def test_the_unit_starts_it(machine):
