@@ -67,6 +67,7 @@ class World:
         self.token.make("rsa", "rsa:3072", "02")
         self.token.make("root", "EC:secp384r1", "03")
         self.token.make("other", "EC:prime256v1", "04")
+        self.shim = shutil.copy(SHIM, folder)  # the checkout may be below a folder that the keyholder's user cannot enter
         self.secret = folder / "secret"
         self.secret.write_text(PASSPHRASE + "\n")
         self.secret.chmod(0o600)
@@ -77,7 +78,7 @@ class World:
         self.root = folder / "root"
 
     def configure(self, text):
-        values = {"module": f'"{SHIM}"', "pin-file": f'"{self.token.pin}"',
+        values = {"module": f'"{self.shim}"', "pin-file": f'"{self.token.pin}"',
                   "environment": f'{{"SOFTHSM2_CONF={self.token.conf}", "SHIM_MODULE={SOFTHSM}", "SHIM_CONTROL={self.token.control}"}}'}
         for name, value in values.items():
             assert re.search(rf"(?m)^\s*#?{name} = ", text), name
