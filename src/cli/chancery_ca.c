@@ -31,11 +31,11 @@
 /* Where numeric users are looked for when the system has no users of our names: above those that adduser gives out. */
 #define UID_FIRST 59610
 
-static const struct cli_option config_option = CONFIG_OPTION;
+static const struct given_option config_option = CONFIG_OPTION;
 
 /* --- init --- */
 
-static const struct cli_option init_options[] = {
+static const struct given_option init_options[] = {
 	{ "folder", "DIR", false,
 	    "Puts everything below DIR: DIR/chancery-ca.conf, DIR/state, DIR/run. Without it: " CONFIG_PATH ", " STATE_PATH ", " RUN_PATH
 	    "." },

@@ -12,9 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct cli_option account_options[] = {
-	FRAME_OPTIONS,
-	FRAME_ACCOUNT_OPTIONS,
+const struct given_option account_options[] = {
+#define X(name, value, repeats, doc) { name, value, repeats, doc },
+#include "agent/account.def"
+#include "agent/frame.def"
+#undef X
+	FOLDER_OPTION,
 	YES_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
@@ -22,7 +25,7 @@ const size_t n_account_options = sizeof account_options / sizeof *account_option
 
 struct work {
 	const struct cli *c;
-	struct client_frame frame;
+	struct frame frame;
 	struct issue_report report;
 	struct chancery_key *key;
 	struct chancery_client *client;
@@ -175,7 +178,7 @@ static enum err_code run(struct work *w, struct arena *a, struct err *e)
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (strcmp(verbs[i].name, w->c->arguments[0]) != 0)
 			continue;
-		TRY(client_frame_read(w->c, a, &w->frame, e));
+		TRY(frame_read(&w->c->given, a, &w->frame, e));
 		w->report.server = w->frame.server;
 		TRY(client_frame_account_key(&w->frame, false, &w->key, e));
 		return verbs[i].run(w, e);

@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 
-extern const struct cli_option account_options[];
+extern const struct given_option account_options[];
 extern const size_t n_account_options;
 int cmd_account(struct cli *c);
 

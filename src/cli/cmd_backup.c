@@ -19,14 +19,14 @@
 
 #define CONFIG_TEXT_MAX (1u << 20)
 
-const struct cli_option backup_options[BACKUP_OPTIONS] = {
+const struct given_option backup_options[BACKUP_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "with-keys", NULL, false,
 	    "With all private keys and secrets, so that a CA can be made of this file alone. It is encrypted, and needs --passphrase-file." },
 	PASSPHRASE_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const struct cli_option restore_options[RESTORE_OPTIONS] = {
+const struct given_option restore_options[RESTORE_OPTIONS] = {
 	{ "config", "FILE", false, "The configuration (default: " CONFIG_PATH "). The backup's own is put there if there is none." },
 	PASSPHRASE_OPTION,
 	{ "repair", NULL, false, "Makes the database right by the log, when it is older." },

@@ -5,7 +5,7 @@
 
 #define BACKUP_OPTIONS  4
 #define RESTORE_OPTIONS 4
-extern const struct cli_option backup_options[BACKUP_OPTIONS], restore_options[RESTORE_OPTIONS];
+extern const struct given_option backup_options[BACKUP_OPTIONS], restore_options[RESTORE_OPTIONS];
 /* `chancery-ca backup`, `chancery-ca restore` */
 int cmd_backup(struct cli *c);
 int cmd_restore(struct cli *c);

@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct cli_option block_options[BLOCK_OPTIONS] = {
+const struct given_option block_options[BLOCK_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "reason", "TEXT", false, "Why, for the log and the list: at most 200 bytes." },
 	{ "json", NULL, false, "Prints what the signer answers, one JSON object." },
 };
-const struct cli_option limits_options[LIMITS_OPTIONS] = {
+const struct given_option limits_options[LIMITS_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "json", NULL, false, "Prints what the process that was asked answers, one JSON object." },
 };

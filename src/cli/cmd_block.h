@@ -6,8 +6,8 @@
 
 #define BLOCK_OPTIONS  3
 #define LIMITS_OPTIONS 2
-extern const struct cli_option block_options[BLOCK_OPTIONS];
-extern const struct cli_option limits_options[LIMITS_OPTIONS];
+extern const struct given_option block_options[BLOCK_OPTIONS];
+extern const struct given_option limits_options[LIMITS_OPTIONS];
 int cmd_block(struct cli *c);
 int cmd_unblock(struct cli *c);
 int cmd_limits(struct cli *c);

@@ -12,8 +12,11 @@
 
 #define CERTIFICATE_MAX (512 * 1024)
 
-const struct cli_option client_revoke_options[] = {
-	FRAME_OPTIONS,
+const struct given_option client_revoke_options[] = {
+#define X(name, value, repeats, doc) { name, value, repeats, doc },
+#include "agent/frame.def"
+#undef X
+	FOLDER_OPTION,
 	{ "reason", "REASON", false, "unspecified (default), keyCompromise, affiliationChanged, superseded or cessationOfOperation." },
 	{ "key", "FILE", false,
 	    "The certificate's own private key in PEM, which says it instead of the account: for one that other accounts have got." },
@@ -42,7 +45,7 @@ static enum err_code read_reason(const struct cli *c, enum chancery_reason *ret,
 }
 
 /* A file, or the name of a certificate in our folder. */
-static enum err_code read_certificate(const struct client_frame *f, const char *what, struct buf *out, struct err *e)
+static enum err_code read_certificate(const struct frame *f, const char *what, struct buf *out, struct err *e)
 {
 	enum err_code rc = file_read(AT_FDCWD, what, CERTIFICATE_MAX, out, e);
 
@@ -57,7 +60,7 @@ static enum err_code read_certificate(const struct client_frame *f, const char *
 
 struct work {
 	const struct cli *c;
-	struct client_frame frame;
+	struct frame frame;
 	struct issue_report report;
 	struct chancery_client *client;
 	struct chancery_key *account, *key;
@@ -71,7 +74,7 @@ static enum err_code run(struct work *w, struct arena *a, struct err *e)
 	enum chancery_reason reason;
 
 	TRY(read_reason(w->c, &reason, e));
-	TRY(client_frame_read(w->c, a, &w->frame, e));
+	TRY(frame_read(&w->c->given, a, &w->frame, e));
 	w->report.server = w->frame.server;
 	TRY(read_certificate(&w->frame, w->c->arguments[0], &pem, e));
 	if (key)

@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 
-extern const struct cli_option client_revoke_options[];
+extern const struct given_option client_revoke_options[];
 extern const size_t n_client_revoke_options;
 int cmd_client_revoke(struct cli *c);
 

@@ -13,7 +13,7 @@
 #define PAGE_MAX  256
 #define PAGES_MAX 64
 
-const struct cli_option eab_options[EAB_OPTIONS] = {
+const struct given_option eab_options[EAB_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "label", "TEXT", false, "add: what the key is called in the list." },
 	{ "expires", "TIME", false, "add: how long accounts can be bound by it, like 30d or 12h (default: without end)." },
@@ -297,9 +297,9 @@ static const struct verb {
 /* Options that belong to add alone say so in their help. */
 static enum err_code check_options(const struct cli *c, const struct verb *v, struct err *e)
 {
-	for (size_t i = 0; v->run != run_add && i < c->n_given; i++)
-		if (strncmp(c->given[i].option->doc, "add:", 4) == 0)
-			FAIL(e, CONFIG, "eab %s has no option --%s", v->name, c->given[i].option->name);
+	for (size_t i = 0; v->run != run_add && i < c->given.n; i++)
+		if (strncmp(c->given.v[i].option->doc, "add:", 4) == 0)
+			FAIL(e, CONFIG, "eab %s has no option --%s", v->name, c->given.v[i].option->name);
 	return ERR_OK;
 }
 

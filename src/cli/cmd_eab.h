@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 #define EAB_OPTIONS 8
-extern const struct cli_option eab_options[EAB_OPTIONS];
+extern const struct given_option eab_options[EAB_OPTIONS];
 int cmd_eab(struct cli *c);
 
 #endif

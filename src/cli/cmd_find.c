@@ -32,7 +32,7 @@
 		"json", NULL, false, "Prints one JSON object." \
 	}
 
-const struct cli_option certificates_options[CERTIFICATES_OPTIONS] = {
+const struct given_option certificates_options[CERTIFICATES_OPTIONS] = {
 	CONFIG_OPTION,
 	NAME_OPTION,
 	{ "account", "ID|URL", false, "Of this account." },
@@ -51,7 +51,7 @@ const struct cli_option certificates_options[CERTIFICATES_OPTIONS] = {
 	LIMIT_OPTION,
 	JSON_OPTION,
 };
-const struct cli_option orders_options[ORDERS_OPTIONS] = {
+const struct given_option orders_options[ORDERS_OPTIONS] = {
 	CONFIG_OPTION,
 	NAME_OPTION,
 	{ "account", "ID|URL", false, "Of this account." },
@@ -61,7 +61,7 @@ const struct cli_option orders_options[ORDERS_OPTIONS] = {
 	LIMIT_OPTION,
 	JSON_OPTION,
 };
-const struct cli_option accounts_options[ACCOUNTS_OPTIONS] = {
+const struct given_option accounts_options[ACCOUNTS_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "contact", "TEXT", false, "With this in a contact." },
 	{ "kid", "KID", false, "Bound by this external account key." },

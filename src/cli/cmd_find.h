@@ -7,9 +7,9 @@
 #define CERTIFICATES_OPTIONS 16
 #define ORDERS_OPTIONS       8
 #define ACCOUNTS_OPTIONS     8
-extern const struct cli_option certificates_options[CERTIFICATES_OPTIONS];
-extern const struct cli_option orders_options[ORDERS_OPTIONS];
-extern const struct cli_option accounts_options[ACCOUNTS_OPTIONS];
+extern const struct given_option certificates_options[CERTIFICATES_OPTIONS];
+extern const struct given_option orders_options[ORDERS_OPTIONS];
+extern const struct given_option accounts_options[ACCOUNTS_OPTIONS];
 int cmd_certificates(struct cli *c);
 int cmd_orders(struct cli *c);
 int cmd_accounts(struct cli *c);

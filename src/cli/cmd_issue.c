@@ -1,13 +1,13 @@
 #include "cli/cmd_issue.h"
 
-#include "acme/identifier.h"
 #include "agent/dns_update.h"
 #include "agent/hook.h"
+#include "agent/saved.h"
+#include "agent/wish.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/client_frame.h"
 #include "cli/issue_report.h"
-#include "cli/saved_options.h"
 #include "client/chain.h"
 #include "client/storage.h"
 #include "crypto/digest.h"
@@ -22,191 +22,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAMES_MAX    100
 #define KEY_FILE_MAX 16384
 
-const struct cli_option issue_options[] = {
-	FRAME_OPTIONS,
-	FRAME_ACCOUNT_OPTIONS,
-	{ "profile", "NAME", false, "The CA's profile (default: the CA's own choice); its directory lists which there are." },
-	{ "preferred-chain", "NAME", false,
-	    "Where the CA offers several chains: the one whose topmost certificate was issued by this common name (default: the CA's first)." },
-	{ "key-type", "TYPE", false,
-	    "Of the certificate's key: ecdsa-p256 (default), ecdsa-p384 or rsa (2048 bits). Every certificate gets a new key." },
-	{ "challenge", "TYPE", true,
-	    "How control of the names is shown: http-01 (default), dns-01 (default with --dns-update or --hook) or tls-alpn-01; given more than once, the first that the "
-	    "CA offers for a name." },
-	{ "dns-update", "SERVER", false,
-	    "Solves dns-01 by dynamic updates (RFC 2136) of the zone's primary name server: HOST, HOST:PORT or [ADDRESS]:PORT." },
-	{ "tsig-key", "FILE", false,
-	    "Signs the updates by the key in FILE, as tsig-keygen writes it; open to its owner alone. Without it the server takes them by address." },
-	{ "hook", "PROGRAM", false,
-	    "Solves the challenges of these types, as far as its dialect knows them. It is run for each name without a shell; one that fails is a failure." },
-	{ "hook-dialect", "NAME", false,
-	    "How the hook is asked: certbot (default), dehydrated, lego, lego-raw, uacme or mod_md, so that programs written for these clients work as they "
-	    "are." },
-	{ "hook-clean-up", "PROGRAM", false, "Of certbot's dialect: takes the answer away again. The other dialects ask the hook itself." },
-	{ "hook-timeout", "SECONDS", false, "After so long a hook is ended (default: 300)." },
-	{ "webroot", "DIR", false,
-	    "Answers http-01 by files that the web server at the names shows from DIR. Without it: by a listener of its own." },
-	{ "stateless", NULL, false,
-	    "The names' web servers answer http-01 by themselves: chancery account snippet prints what they need for that, once." },
-	{ "http-port", "PORT", false, "The port of the own listener for http-01 (default: 80, where the CA looks)." },
-	{ "http-address", "ADDRESS", false, "The address of the own listener for http-01 (default: all)." },
-	{ "tls-port", "PORT", false, "The port of the own listener for tls-alpn-01 (default: 443, where the CA looks)." },
-	{ "tls-address", "ADDRESS", false, "The address of the own listener for tls-alpn-01 (default: all)." },
+const struct given_option issue_options[] = {
+#define X(name, value, repeats, doc) { name, value, repeats, doc },
+#include "agent/wish.def"
+#undef X
+	FOLDER_OPTION,
 	{ "force", NULL, false, "Gets a new certificate even when more than a third of the present one's life is left." },
 	{ "json", NULL, false, "Prints one JSON object instead of progress." },
 };
 const size_t n_issue_options = sizeof issue_options / sizeof *issue_options;
 
-/* What the command line says, read and checked. */
-struct wish {
-	struct arena *arena;
-	const char *names[NAMES_MAX]; /* the first as given, which names the folder; lower case; no duplicates */
-	struct san sans[NAMES_MAX];
-	size_t n_names;
-	struct client_frame frame;
-	enum chancery_key_type key_type;
-	uint16_t http_port, tls_port;
-	struct hook_wish hook;  /* program NULL: none */
-	const char *dns_server; /* NULL: none */
-	bool force, again;      /* again: a renewal, which asks the CA whether it is due */
+/* One run. */
+struct task {
+	const struct cli *c;
+	struct wish wish;
+	bool force, again; /* again: a renewal, which asks the CA whether it is due */
 };
-
-/* --- the command line --- */
-
-static enum err_code read_key_type(const struct cli *c, enum chancery_key_type *ret, struct err *e)
-{
-	static const struct {
-		const char *name;
-		enum chancery_key_type type;
-	} types[] = {
-		{ "ecdsa-p256", CHANCERY_KEY_ECDSA_P256 },
-		{ "ecdsa-p384", CHANCERY_KEY_ECDSA_P384 },
-		{ "rsa", CHANCERY_KEY_RSA_2048 },
-	};
-	const char *name = cli_value(c, "key-type", "ecdsa-p256");
-
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-		if (strcmp(types[i].name, name) == 0) {
-			*ret = types[i].type;
-			return ERR_OK;
-		}
-	FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384 and rsa are allowed", name);
-}
-
-static enum err_code read_names(const struct cli *c, struct wish *w, struct err *e)
-{
-	struct err why = { 0 };
-
-	for (size_t i = 0; i < c->n_arguments; i++) {
-		struct identifier id;
-		struct san san;
-		bool known = false;
-		if (identifier_parse(w->arena, BYTES_LIT("ip"), bytes_str(c->arguments[i]), &id, NULL) != ERR_OK &&
-		    identifier_parse(w->arena, BYTES_LIT("dns"), bytes_str(c->arguments[i]), &id, &why) != ERR_OK)
-			FAIL(e, CONFIG, "\"%.100s\": %.200s", c->arguments[i], why.detail);
-		TRY(identifier_san(w->arena, &id, &san, e));
-		const char *name = arena_str(w->arena, identifier_display(w->arena, &id));
-		if (!name)
-			FAIL(e, NOMEM, "no memory");
-		for (size_t k = 0; k < w->n_names; k++)
-			known = known || strcmp(w->names[k], name) == 0;
-		if (!known) {
-			w->sans[w->n_names] = san;
-			w->names[w->n_names++] = name;
-		}
-	}
-	return ERR_OK;
-}
-
-/* The name of the certificate's folder: no star, as shells expand it, and no colon, which separates paths. */
-static enum err_code folder_name(const struct wish *w, const char **ret, struct err *e)
-{
-	char *name = arena_alloc(w->arena, strlen(w->names[0]) + 1);
-
-	if (!name)
-		FAIL(e, NOMEM, "no memory");
-	memcpy(name, w->names[0], strlen(w->names[0]) + 1);
-	for (char *p = name; *p; p++)
-		*p = *p == '*' ? '_' : *p == ':' ? '-' : *p;
-	*ret = name;
-	return ERR_OK;
-}
-
-/* What a type is solved by: the hook, where its dialect knows it. */
-static bool is_hooked(const struct wish *w, const char *type)
-{
-	return w->hook.program && hook_dialect_solves(w->hook.dialect, type);
-}
-
-static enum err_code check_challenges(const struct cli *c, const struct wish *w, struct err *e)
-{
-	const char *type;
-	enum challenge_type t;
-
-	for (size_t i = 0; (type = cli_nth(c, "challenge", i)) != NULL; i++) {
-		if (!challenge_type_from_name(bytes_str(type), &t))
-			FAIL(e, CONFIG, "--challenge %s: http-01, dns-01 and tls-alpn-01 are allowed", type);
-		if (t == CHALLENGE_TYPE_DNS_01 && !w->dns_server && !is_hooked(w, type))
-			FAIL(e, CONFIG, "dns-01 needs what changes the DNS: --dns-update SERVER or --hook PROGRAM");
-	}
-	return ERR_OK;
-}
-
-static enum err_code read_hook(const struct cli *c, struct wish *w, struct err *e)
-{
-	const char *dialect = cli_value(c, "hook-dialect", "certbot");
-	unsigned long timeout;
-
-	if (!cli_flag(c, "hook") && (cli_flag(c, "hook-dialect") || cli_flag(c, "hook-clean-up") || cli_flag(c, "hook-timeout")))
-		FAIL(e, CONFIG, "--hook-dialect, --hook-clean-up and --hook-timeout say how a hook is run: name it by --hook PROGRAM");
-	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
-		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, uacme and mod_md are known", dialect);
-	if (cli_flag(c, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
-		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
-	w->dns_server = cli_value(c, "dns-update", NULL);
-	if (!w->dns_server && cli_flag(c, "tsig-key"))
-		FAIL(e, CONFIG, "--tsig-key signs updates: say of which server by --dns-update SERVER");
-	if (w->dns_server && cli_flag(c, "hook") && hook_dialect_solves(w->hook.dialect, "dns-01") &&
-	    !hook_dialect_solves(w->hook.dialect, "http-01"))
-		FAIL(e, CONFIG, "--dns-update and a hook of this dialect both solve dns-01: take one");
-	TRY(cli_number(c, "hook-timeout", "300", 86400, &timeout, e));
-	w->hook.program = cli_value(c, "hook", NULL);
-	w->hook.clean_up = cli_value(c, "hook-clean-up", NULL);
-	w->hook.names = w->names;
-	w->hook.n_names = w->n_names;
-	w->hook.timeout_s = (uint32_t)timeout;
-	return ERR_OK;
-}
-
-static enum err_code read_wish(const struct cli *c, struct wish *w, struct err *e)
-{
-	unsigned long port, tls_port;
-
-	TRY(client_frame_read(c, w->arena, &w->frame, e));
-	if ((cli_flag(c, "webroot") || cli_flag(c, "stateless")) && (cli_flag(c, "http-port") || cli_flag(c, "http-address")))
-		FAIL(e, CONFIG, "--webroot and --stateless let a web server answer, so --http-port and --http-address say nothing");
-	if (cli_flag(c, "webroot") && cli_flag(c, "stateless"))
-		FAIL(e, CONFIG, "--webroot and --stateless are two ways for one thing: take one");
-	TRY(read_names(c, w, e));
-	TRY(read_key_type(c, &w->key_type, e));
-	TRY(read_hook(c, w, e));
-	TRY(check_challenges(c, w, e));
-	TRY(cli_number(c, "http-port", "80", 65535, &port, e));
-	TRY(cli_number(c, "tls-port", "443", 65535, &tls_port, e));
-	w->http_port = (uint16_t)port;
-	w->tls_port = (uint16_t)tls_port;
-	return ERR_OK;
-}
 
 /* --- what is there --- */
 
 struct meta {
 	struct json_strings names;
 };
-static const struct json_field meta_fields[] = { JSON_FIELD(struct meta, names, "names", JSON_STRINGS, true, NAMES_MAX) };
+static const struct json_field meta_fields[] = { JSON_FIELD(struct meta, names, "names", JSON_STRINGS, true, WISH_NAMES_MAX) };
 
 static bool same_names(const struct wish *w, const struct json_strings *names)
 {
@@ -294,7 +134,7 @@ static enum err_code put_options(const struct cli *c, const struct storage *s, s
 	CLEANUP(buf_free_p) struct buf text = buf_new(SAVED_SIZE_MAX);
 	char path[4096];
 
-	saved_write(c, &text);
+	saved_write(&c->given, c->arguments, c->n_arguments, &text);
 	if (!buf_ok(&text) || snprintf(path, sizeof path, "%s/" SAVED_FILE, storage_path(s)) >= (int)sizeof path)
 		FAIL(e, NOMEM, "no room for the options");
 	return file_write(AT_FDCWD, path, 0600, buf_bytes(&text), e);
@@ -339,7 +179,7 @@ static enum chancery_result set_way(
 {
 	if (v->updater && strcmp(type, "dns-01") == 0)
 		return chancery_client_set_solver(client, type, dns_updater_deploy, dns_updater_clean_up, v->updater);
-	if (is_hooked(w, type))
+	if (wish_is_hooked(w, type))
 		return chancery_client_set_solver(client, type, hook_deploy, hook_clean_up, v->hook);
 	if (strcmp(type, "tls-alpn-01") == 0)
 		return chancery_client_use_tls_listener(client, cli_value(c, "tls-address", NULL), w->tls_port);
@@ -465,59 +305,49 @@ static bool ca_wants_it(const struct cli *c, const struct wish *w, const struct 
 	return true;
 }
 
-static int run(const struct cli *c, struct wish *w, struct issue_report *r)
+static int run(struct task *t, struct issue_report *r)
 {
 	CLEANUP(storage_free_p) struct storage *s = NULL;
-	const char *folder = NULL;
+	struct wish *w = &t->wish;
 	struct chain present;
 	struct err e = { 0 };
 
-	enum err_code rc = read_wish(c, w, &e);
+	enum err_code rc = wish_read(w->arena, &t->c->given, t->c->arguments, t->c->n_arguments, w, &e);
 	r->names = w->names;
 	r->n_names = w->n_names;
 	r->server = w->frame.server;
 	if (rc == ERR_OK)
-		rc = folder_name(w, &folder, &e);
-	if (rc == ERR_OK)
-		rc = storage_open(w->frame.folder, folder, &s, &e);
+		rc = storage_open(w->frame.folder, w->name, &s, &e);
 	if (rc == ERR_OK)
 		rc = say(r, s, w->arena, &e);
 	if (rc != ERR_OK) {
 		report_failed_here(r, &e);
 		return EXIT_FAILED;
 	}
-	if (!w->force && is_good(w, s, &present) && !(w->again && ca_wants_it(c, w, &present, r))) {
+	if (!t->force && is_good(w, s, &present) && !(t->again && ca_wants_it(t->c, w, &present, r))) {
 		r->not_before_s = present.not_before_s;
 		r->not_after_s = present.not_after_s;
 		report_nothing_to_do(r);
 		return EXIT_NOTHING_TO_DO;
 	}
-	return issue(c, w, s, r);
+	return issue(t->c, w, s, r);
 }
 
 int cmd_issue(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
 	struct issue_report r = { .json = cli_flag(c, "json") };
-	struct wish w = { .arena = a, .force = cli_flag(c, "force") };
+	struct task t = { .c = c, .wish = { .arena = a }, .force = cli_flag(c, "force") };
 
 	if (!a)
 		return EXIT_FAILED;
-	return run(c, &w, &r);
-}
-
-const struct cli_command *issue_command(const struct cli_program *p)
-{
-	for (size_t i = 0; i < p->n_commands; i++)
-		if (p->commands[i].run == cmd_issue)
-			return &p->commands[i];
-	return NULL;
+	return run(&t, &r);
 }
 
 int issue_again(struct cli *as, struct arena *a, bool force, bool json)
 {
 	struct issue_report r = { .json = json };
-	struct wish w = { .arena = a, .force = force, .again = true };
+	struct task t = { .c = as, .wish = { .arena = a }, .force = force, .again = true };
 
-	return run(as, &w, &r);
+	return run(&t, &r);
 }

@@ -4,11 +4,9 @@
 
 #include "cli/options.h"
 
-extern const struct cli_option issue_options[];
+extern const struct given_option issue_options[];
 extern const size_t n_issue_options;
 int cmd_issue(struct cli *c);
-/* The command's own row, by the program's table. */
-const struct cli_command *issue_command(const struct cli_program *p);
 /* Renews what `as` asks for, a command line of issue, when it is due: by its life, or as the CA says. Tells as issue does; its exit code. */
 int issue_again(struct cli *as, struct arena *a, bool force, bool json);
 

@@ -19,7 +19,7 @@
 
 #define FILE_MAX 65536
 
-const struct cli_option issuer_options[ISSUER_OPTIONS] = {
+const struct given_option issuer_options[ISSUER_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "common-name", "NAME", false, "csr: of the issuing CA, like \"Example Issuing CA 2\" (needed)." },
 	{ "country", "CC", false, "csr: two letters of the CA's country; the Baseline Requirements want it." },
@@ -234,11 +234,11 @@ static const struct verb {
 /* Options that belong to one verb alone say so in their help. */
 static enum err_code check_options(const struct cli *c, const struct verb *v, struct err *e)
 {
-	for (size_t i = 0; i < c->n_given; i++) {
-		const char *doc = c->given[i].option->doc;
+	for (size_t i = 0; i < c->given.n; i++) {
+		const char *doc = c->given.v[i].option->doc;
 		bool restricted = strncmp(doc, "csr:", 4) == 0 || strncmp(doc, "add:", 4) == 0 || strncmp(doc, "list:", 5) == 0;
 		if (restricted && (strncmp(doc, v->name, strlen(v->name)) != 0 || doc[strlen(v->name)] != ':'))
-			FAIL(e, CONFIG, "issuer %s has no option --%s", v->name, c->given[i].option->name);
+			FAIL(e, CONFIG, "issuer %s has no option --%s", v->name, c->given.v[i].option->name);
 	}
 	return ERR_OK;
 }

@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 #define ISSUER_OPTIONS 13
-extern const struct cli_option issuer_options[ISSUER_OPTIONS];
+extern const struct given_option issuer_options[ISSUER_OPTIONS];
 int cmd_issuer(struct cli *c);
 
 #endif

@@ -12,7 +12,7 @@
 
 #define OUT_MAX (1u << 20)
 
-const struct cli_option log_options[LOG_OPTIONS] = {
+const struct given_option log_options[LOG_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "checkpoint", "FILE", false,
 	    "verify: a checkpoint that was kept elsewhere, a copy of the signer's file \"checkpoint\" of some day: the log must be the one that it was made of, "

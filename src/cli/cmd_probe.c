@@ -11,7 +11,7 @@
 
 #define EAB_FILE_MAX 1024
 
-const struct cli_option probe_options_table[] = {
+const struct given_option probe_options_table[] = {
 	{ "ca-file", "PEM", false, "Those who may vouch for the server's TLS certificate (default: the system's)." },
 	{ "list", NULL, false, "Prints the cases instead of running them; needs no URL." },
 	{ "only", "GLOB", true, "Runs the cases whose id matches, like 'order/*'. May be repeated." },

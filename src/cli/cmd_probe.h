@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 
-extern const struct cli_option probe_options_table[];
+extern const struct given_option probe_options_table[];
 extern const size_t n_probe_options;
 int cmd_probe(struct cli *c);
 

@@ -8,7 +8,7 @@
 
 #define OUT_MAX (1u << 20)
 
-const struct cli_option reconcile_options[RECONCILE_OPTIONS] = {
+const struct given_option reconcile_options[RECONCILE_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "repair", NULL, false,
 	    "Makes the database right by the log, or anew when there is none. The server must be stopped. What the log never heard of stays, "

@@ -4,7 +4,7 @@
 #include "cli/options.h"
 
 #define RECONCILE_OPTIONS 3
-extern const struct cli_option reconcile_options[RECONCILE_OPTIONS];
+extern const struct given_option reconcile_options[RECONCILE_OPTIONS];
 /* `chancery-ca reconcile`: the signer's log against the front's database. EXIT_FAILED also when they differ in the end. */
 int cmd_reconcile(struct cli *c);
 

@@ -1,10 +1,10 @@
 #include "cli/cmd_renew.h"
 
+#include "agent/saved.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/client_frame.h"
+#include "agent/frame.h"
 #include "cli/cmd_issue.h"
-#include "cli/saved_options.h"
 #include "client/chain.h"
 #include "client/storage.h"
 #include "os/file.h"
@@ -20,13 +20,13 @@
 #define CERTIFICATES_MAX 10000
 #define DAY_S            86400
 
-const struct cli_option renew_options[] = {
+const struct given_option renew_options[] = {
 	FOLDER_OPTION,
 	{ "force", NULL, false, "Renews also what is not due." },
 	{ "json", NULL, false, "Prints one JSON object." },
 };
 const size_t n_renew_options = sizeof renew_options / sizeof *renew_options;
-const struct cli_option list_options[] = {
+const struct given_option list_options[] = {
 	FOLDER_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
@@ -114,11 +114,16 @@ static int renew_one(struct cli *c, const char *folder, const char *name, struct
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
 	CLEANUP(buf_free_p) struct buf text = buf_new(SAVED_SIZE_MAX);
 	struct err why = { 0 };
-	struct cli as;
+	struct cli as = { .program = c->program, .given = { .options = issue_options, .n_options = n_issue_options } };
+	const char **names = NULL;
 
 	enum err_code rc = a ? read_file(folder, name, SAVED_FILE, SAVED_SIZE_MAX, &text, &why) : ERR_NOMEM;
 	if (rc == ERR_OK)
-		rc = saved_read(a, buf_bytes(&text), c->program, issue_command(c->program), folder, &as, &why);
+		rc = saved_read(a, buf_bytes(&text), &as.given, &names, &as.n_arguments, &why);
+	if (rc == ERR_OK)
+		rc = given_add(
+		    &as.given, &(struct given_one){ .option = given_option(&as.given, BYTES_LIT("folder")), .value = folder }, &why);
+	as.arguments = names;
 	if (rc != ERR_OK) {
 		(void)err_set(
 		    e, rc, __FILE__, __LINE__, "%.100s/" SAVED_FILE ": %.300s: issue it anew, and it is written", name, why.detail);
@@ -159,11 +164,9 @@ static int renew_all(struct cli *c, const char *folder, const struct names *name
 
 static enum err_code open_all(struct cli *c, struct arena *a, const char **ret_folder, struct names *ret, struct err *e)
 {
-	*ret_folder = cli_value(c, "folder", NULL);
 	if (!a)
 		FAIL(e, NOMEM, "no memory");
-	if (!*ret_folder)
-		TRY(client_default_folder(a, ret_folder, e));
+	TRY(frame_folder(&c->given, a, ret_folder, e));
 	return find(c, *ret_folder, ret, e);
 }
 

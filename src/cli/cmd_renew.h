@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 
-extern const struct cli_option renew_options[], list_options[];
+extern const struct given_option renew_options[], list_options[];
 extern const size_t n_renew_options, n_list_options;
 int cmd_renew(struct cli *c);
 int cmd_list(struct cli *c);

@@ -23,7 +23,7 @@
 #define AT_ONCE 200 /* serial numbers of one request: they and the rest have room in its line */
 #define SHOWN   20  /* of a selection, for people */
 
-const struct cli_option revoke_options[REVOKE_OPTIONS] = {
+const struct given_option revoke_options[REVOKE_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "reason", "REASON", false,
 	    "unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn (needed, but for --dry-run). keyCompromise "

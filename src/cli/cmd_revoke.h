@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 #define REVOKE_OPTIONS 16
-extern const struct cli_option revoke_options[REVOKE_OPTIONS];
+extern const struct given_option revoke_options[REVOKE_OPTIONS];
 int cmd_revoke(struct cli *c);
 
 #endif

@@ -19,7 +19,7 @@
 #define DAYS_MAX    366
 #define REVOKED_MAX 32
 
-const struct cli_option root_options[ROOT_OPTIONS] = {
+const struct given_option root_options[ROOT_OPTIONS] = {
 	{ "folder", "DIR", false, "The root's own folder (needed)." },
 	{ "name", "NAME", false, "create: the CA's name; the root's is NAME Root CA." },
 	{ "country", "CC", false, "create: two letters of the CA's country; the Baseline Requirements want it." },
@@ -254,12 +254,12 @@ static const struct verb {
 /* Options that belong to some verbs alone say so in their help. */
 static enum err_code check_options(const struct cli *c, struct err *e)
 {
-	for (size_t i = 0; i < c->n_given; i++) {
-		const char *doc = c->given[i].option->doc, *colon = strchr(doc, ':');
+	for (size_t i = 0; i < c->given.n; i++) {
+		const char *doc = c->given.v[i].option->doc, *colon = strchr(doc, ':');
 		bool restricted = colon && (strncmp(doc, "create", 6) == 0 || strncmp(doc, "sign", 4) == 0 || strncmp(doc, "crl", 3) == 0);
 		const char *found = strstr(doc, c->arguments[0]);
 		if (restricted && (!found || found > colon))
-			FAIL(e, CONFIG, "root %s has no option --%s", c->arguments[0], c->given[i].option->name);
+			FAIL(e, CONFIG, "root %s has no option --%s", c->arguments[0], c->given.v[i].option->name);
 	}
 	return ERR_OK;
 }

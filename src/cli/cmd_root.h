@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 #define ROOT_OPTIONS 19
-extern const struct cli_option root_options[ROOT_OPTIONS];
+extern const struct given_option root_options[ROOT_OPTIONS];
 int cmd_root(struct cli *c);
 
 #endif

@@ -15,7 +15,7 @@
 
 #define OUT_MAX (1u << 20)
 
-const struct cli_option show_options[SHOW_OPTIONS] = {
+const struct given_option show_options[SHOW_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "evidence", NULL, false,
 	    "All that it rests on: both signed requests, every receipt with what the validator saw, and whether all of it holds." },

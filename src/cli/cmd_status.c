@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-const struct cli_option status_options[STATUS_OPTIONS] = {
+const struct given_option status_options[STATUS_OPTIONS] = {
 	CONFIG_OPTION,
 	{ "counts", NULL, false, "Also prints everything that the processes count." },
 	{ "json", NULL, false, "Prints what the server answers, one JSON object, with a list of findings." },

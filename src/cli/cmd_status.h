@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 #define STATUS_OPTIONS 3
-extern const struct cli_option status_options[STATUS_OPTIONS];
+extern const struct given_option status_options[STATUS_OPTIONS];
 int cmd_status(struct cli *c);
 
 #endif

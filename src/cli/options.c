@@ -6,25 +6,17 @@
 
 const char *cli_nth(const struct cli *c, const char *name, size_t n)
 {
-	for (size_t i = 0; i < c->n_given; i++)
-		if (strcmp(c->given[i].option->name, name) == 0 && n-- == 0)
-			return c->given[i].value;
-	return NULL;
+	return given_nth(&c->given, name, n);
 }
 
 const char *cli_value(const struct cli *c, const char *name, const char *fallback)
 {
-	const char *found = fallback;
-
-	for (size_t i = 0; i < c->n_given; i++)
-		if (strcmp(c->given[i].option->name, name) == 0)
-			found = c->given[i].value;
-	return found;
+	return given_value(&c->given, name, fallback);
 }
 
 bool cli_flag(const struct cli *c, const char *name)
 {
-	return cli_nth(c, name, 0) != NULL;
+	return given_flag(&c->given, name);
 }
 
 int cli_fail(const struct cli *c, const struct err *e)
@@ -36,7 +28,7 @@ int cli_fail(const struct cli *c, const struct err *e)
 
 /* --- help --- */
 
-static void option_words(const struct cli_option *o, char *out, size_t n)
+static void option_words(const struct given_option *o, char *out, size_t n)
 {
 	(void)snprintf(out, n, "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
 }
@@ -141,19 +133,11 @@ static const struct cli_command *find_command(const struct cli_program *p, const
 	return NULL;
 }
 
-static const struct cli_option *find_option(const struct cli_command *c, const char *name, size_t len)
-{
-	for (size_t i = 0; i < c->n_options; i++)
-		if (strlen(c->options[i].name) == len && strncmp(c->options[i].name, name, len) == 0)
-			return &c->options[i];
-	return NULL;
-}
-
 static enum err_code take_option(struct cli *c, char **argv, int argc, int *at, struct err *e)
 {
 	const char *word = argv[*at] + 2, *equals = strchr(word, '=');
 	size_t len = equals ? (size_t)(equals - word) : strlen(word);
-	const struct cli_option *o = find_option(c->command, word, len);
+	const struct given_option *o = given_option(&c->given, (struct bytes){ (const uint8_t *)word, len });
 	const char *value = "";
 
 	if (!o)
@@ -166,13 +150,7 @@ static enum err_code take_option(struct cli *c, char **argv, int argc, int *at, 
 		if (!value)
 			FAIL(e, CONFIG, "--%s needs a value: --%s %s", o->name, o->name, o->value);
 	}
-	if (!o->repeats && cli_nth(c, o->name, 0))
-		FAIL(e, CONFIG, "--%s is given twice", o->name);
-	if (c->n_given == OPTION_VALUES_MAX)
-		FAIL(e, CONFIG, "more than %d options", OPTION_VALUES_MAX);
-	c->given[c->n_given].option = o;
-	c->given[c->n_given++].value = value;
-	return ERR_OK;
+	return given_add(&c->given, &(struct given_one){ .option = o, .value = value }, e);
 }
 
 static enum err_code parse(struct cli *c, int argc, char **argv, struct err *e)
@@ -258,6 +236,8 @@ int cli_main(const struct cli_program *p, int argc, char **argv)
 	c.command = find_command(p, argv[1]);
 	if (!c.command)
 		return no_such_command(p, argv[1]);
+	c.given.options = c.command->options;
+	c.given.n_options = c.command->n_options;
 	if (asks_for_help(argc, argv)) {
 		cli_help(p, c.command, stdout);
 		return EXIT_DONE;

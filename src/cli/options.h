@@ -3,28 +3,19 @@
 #define CHANCERY_CLI_OPTIONS_H
 
 #include "base/arena.h"
-#include "base/err.h"
+#include "base/given.h"
 
 #include <stdio.h>
 
 /* Exit codes of both programs. */
 enum { EXIT_DONE = 0, EXIT_NOTHING_TO_DO = 1, EXIT_FAILED = 2 };
 
-#define OPTION_VALUES_MAX 64
-
-struct cli_option {
-	const char *name;  /* "base-url": written --base-url VALUE or --base-url=VALUE */
-	const char *value; /* what the value is called in help, NULL for a flag */
-	bool repeats;
-	const char *doc; /* one sentence */
-};
-
 struct cli;
 struct cli_command {
 	const char *name;
 	const char *arguments; /* "NAME..." or "" */
 	const char *doc;
-	const struct cli_option *options;
+	const struct given_option *options;
 	size_t n_options;
 	size_t least, most; /* arguments that are allowed */
 	int (*run)(struct cli *c);
@@ -40,11 +31,7 @@ struct cli_program {
 struct cli {
 	const struct cli_program *program;
 	const struct cli_command *command;
-	struct {
-		const struct cli_option *option;
-		const char *value;
-	} given[OPTION_VALUES_MAX];
-	size_t n_given;
+	struct given given;
 	const char **arguments;
 	size_t n_arguments;
 };

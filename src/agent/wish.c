@@ -1,0 +1,147 @@
+#include "agent/wish.h"
+
+#include "acme/identifier.h"
+
+#include <string.h>
+
+const struct given_option wish_options[] = {
+#define X(name, value, repeats, doc) { name, value, repeats, doc },
+#include "agent/wish.def"
+#undef X
+};
+const size_t n_wish_options = sizeof wish_options / sizeof *wish_options;
+
+static enum err_code read_key_type(const struct given *g, enum chancery_key_type *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum chancery_key_type type;
+	} types[] = {
+		{ "ecdsa-p256", CHANCERY_KEY_ECDSA_P256 },
+		{ "ecdsa-p384", CHANCERY_KEY_ECDSA_P384 },
+		{ "rsa", CHANCERY_KEY_RSA_2048 },
+	};
+	const char *name = given_value(g, "key-type", "ecdsa-p256");
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (strcmp(types[i].name, name) == 0) {
+			*ret = types[i].type;
+			return ERR_OK;
+		}
+	FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384 and rsa are allowed", name);
+}
+
+static enum err_code read_name(struct wish *w, const char *text, struct err *e)
+{
+	struct err why = { 0 };
+	struct identifier id;
+	struct san san;
+
+	if (identifier_parse(w->arena, BYTES_LIT("ip"), bytes_str(text), &id, NULL) != ERR_OK &&
+	    identifier_parse(w->arena, BYTES_LIT("dns"), bytes_str(text), &id, &why) != ERR_OK)
+		FAIL(e, CONFIG, "\"%.100s\": %.200s", text, why.detail);
+	TRY(identifier_san(w->arena, &id, &san, e));
+	const char *name = arena_str(w->arena, identifier_display(w->arena, &id));
+	if (!name)
+		FAIL(e, NOMEM, "no memory");
+	for (size_t k = 0; k < w->n_names; k++)
+		if (strcmp(w->names[k], name) == 0)
+			return ERR_OK;
+	if (w->n_names == WISH_NAMES_MAX)
+		FAIL(e, CONFIG, "a certificate has at most %d names", WISH_NAMES_MAX);
+	w->sans[w->n_names] = san;
+	w->names[w->n_names++] = name;
+	return ERR_OK;
+}
+
+/* No star, as shells expand it, and no colon, which separates paths. */
+static enum err_code name_folder(struct wish *w, struct err *e)
+{
+	char *name = arena_str(w->arena, bytes_str(w->names[0]));
+
+	if (!name)
+		FAIL(e, NOMEM, "no memory");
+	for (char *p = name; *p; p++)
+		*p = *p == '*' ? '_' : *p == ':' ? '-' : *p;
+	w->name = name;
+	return ERR_OK;
+}
+
+bool wish_is_hooked(const struct wish *w, const char *type)
+{
+	return w->hook.program && hook_dialect_solves(w->hook.dialect, type);
+}
+
+static enum err_code check_challenges(const struct wish *w, struct err *e)
+{
+	const char *type;
+	enum challenge_type t;
+
+	for (size_t i = 0; (type = given_nth(w->given, "challenge", i)) != NULL; i++) {
+		if (!challenge_type_from_name(bytes_str(type), &t))
+			FAIL(e, CONFIG, "--challenge %s: http-01, dns-01 and tls-alpn-01 are allowed", type);
+		if (t == CHALLENGE_TYPE_DNS_01 && !w->dns_server && !wish_is_hooked(w, type))
+			FAIL(e, CONFIG, "dns-01 needs what changes the DNS: --dns-update SERVER or --hook PROGRAM");
+	}
+	return ERR_OK;
+}
+
+/* Options that say nothing, or two ways for one thing. */
+static enum err_code check_hook(const struct given *g, const struct wish *w, struct err *e)
+{
+	if (!given_flag(g, "hook") && (given_flag(g, "hook-dialect") || given_flag(g, "hook-clean-up") || given_flag(g, "hook-timeout")))
+		FAIL(e, CONFIG, "--hook-dialect, --hook-clean-up and --hook-timeout say how a hook is run: name it by --hook PROGRAM");
+	if (given_flag(g, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
+		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
+	if (!w->dns_server && given_flag(g, "tsig-key"))
+		FAIL(e, CONFIG, "--tsig-key signs updates: say of which server by --dns-update SERVER");
+	if (w->dns_server && given_flag(g, "hook") && hook_dialect_solves(w->hook.dialect, "dns-01") &&
+	    !hook_dialect_solves(w->hook.dialect, "http-01"))
+		FAIL(e, CONFIG, "--dns-update and a hook of this dialect both solve dns-01: take one");
+	return ERR_OK;
+}
+
+static enum err_code read_hook(const struct given *g, struct wish *w, struct err *e)
+{
+	const char *dialect = given_value(g, "hook-dialect", "certbot");
+	unsigned long timeout;
+
+	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
+		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, uacme and mod_md are known", dialect);
+	w->dns_server = given_value(g, "dns-update", NULL);
+	TRY(given_number(g, "hook-timeout", "300", 86400, &timeout, e));
+	w->hook.program = given_value(g, "hook", NULL);
+	w->hook.clean_up = given_value(g, "hook-clean-up", NULL);
+	w->hook.names = w->names;
+	w->hook.n_names = w->n_names;
+	w->hook.timeout_s = (uint32_t)timeout;
+	return check_hook(g, w, e);
+}
+
+enum err_code wish_read(
+    struct arena *a, const struct given *given, const char *const *names, size_t n_names, struct wish *ret, struct err *e)
+{
+	struct wish *w = ret; /* the hook's wish views the names, so it is filled in its place */
+	unsigned long port, tls_port;
+
+	*w = (struct wish){ .arena = a, .given = given };
+	TRY(frame_read(given, a, &w->frame, e));
+	if ((given_flag(given, "webroot") || given_flag(given, "stateless")) &&
+	    (given_flag(given, "http-port") || given_flag(given, "http-address")))
+		FAIL(e, CONFIG, "--webroot and --stateless let a web server answer, so --http-port and --http-address say nothing");
+	if (given_flag(given, "webroot") && given_flag(given, "stateless"))
+		FAIL(e, CONFIG, "--webroot and --stateless are two ways for one thing: take one");
+	for (size_t i = 0; i < n_names; i++)
+		TRY(read_name(w, names[i], e));
+	if (w->n_names == 0)
+		FAIL(e, CONFIG, "a certificate needs a name");
+	TRY(name_folder(w, e));
+	TRY(read_key_type(given, &w->key_type, e));
+	TRY(read_hook(given, w, e));
+	TRY(check_challenges(w, e));
+	TRY(given_number(given, "http-port", "80", 65535, &port, e));
+	TRY(given_number(given, "tls-port", "443", 65535, &tls_port, e));
+	w->http_port = (uint16_t)port;
+	w->tls_port = (uint16_t)tls_port;
+	return ERR_OK;
+}

@@ -1,0 +1,37 @@
+/* What is wanted of one certificate, read and checked. Where it was said (command line, chancery.conf, the options kept beside a certificate) does not matter here. */
+#ifndef CHANCERY_AGENT_WISH_H
+#define CHANCERY_AGENT_WISH_H
+
+#include "agent/frame.h"
+#include "agent/hook.h"
+#include "pki/name.h"
+
+#include <chancery/chancery.h>
+
+#define WISH_NAMES_MAX 100
+
+/* The table, wish.def. */
+extern const struct given_option wish_options[];
+extern const size_t n_wish_options;
+
+struct wish {
+	struct arena *arena;
+	const struct given *given;
+	const char *names[WISH_NAMES_MAX]; /* lower case, no duplicates, in their order */
+	struct san sans[WISH_NAMES_MAX];
+	size_t n_names;
+	const char *name; /* of the certificate and its folder: the first name without what shells or paths would misread */
+	struct frame frame;
+	enum chancery_key_type key_type;
+	uint16_t http_port, tls_port;
+	struct hook_wish hook;  /* program NULL: none */
+	const char *dns_server; /* NULL: none */
+};
+
+/* CONFIG with what is wrong and what is allowed. `given` and the arena must live as long as the wish. */
+enum err_code wish_read(
+    struct arena *a, const struct given *given, const char *const *names, size_t n_names, struct wish *ret, struct err *e) MUST_USE;
+/* What a type is solved by: the hook, where its dialect knows it. */
+bool wish_is_hooked(const struct wish *w, const char *type);
+
+#endif
