@@ -113,7 +113,7 @@ def check_include(report, rows, place, folder, rooms, headers, kind, name, used)
     path, number = place
     test = TEST_FILE.search(path)
     if name.startswith("chancery/"):
-        if folder not in ("include/chancery", "src/client", "src/cli", "src/agent"):
+        if folder not in ("include/chancery", "src/client", "src/cli", "src/agent", "src/agent/net"):
             report.fault(f"{path}:{number}", "layers", "the public library's headers are for the client and its programs")
         return
     if kind == '"':

@@ -149,6 +149,8 @@ CHANCERY_API enum chancery_result chancery_client_set_external_account(
     struct chancery_client *client, const char *kid, const char *hmac_key);
 /* A PEM file of the CAs that vouch for the server's TLS certificate, instead of the system's; NULL for the system's. */
 CHANCERY_API enum chancery_result chancery_client_set_ca_file(struct chancery_client *client, const char *path);
+/* The same as PEM text; NULL for the system's. */
+CHANCERY_API enum chancery_result chancery_client_set_ca_pem(struct chancery_client *client, const char *pem);
 /* The deadline of one chancery_client_issue() in seconds, waits included: 1 to 604800; 600 unless set. */
 CHANCERY_API enum chancery_result chancery_client_set_timeout(struct chancery_client *client, uint32_t seconds);
 /* Put before the library's own name in the User-Agent: "program/1.0". Printable ASCII, at most 100 bytes. */
@@ -193,6 +195,10 @@ CHANCERY_API enum chancery_result chancery_client_use_stateless(struct chancery_
 CHANCERY_API enum chancery_result chancery_client_use_listener(struct chancery_client *client, const char *address, uint16_t port);
 /* tls-alpn-01: the same, which speaks TLS and nothing but acme-tls/1; the CA comes to port 443. */
 CHANCERY_API enum chancery_result chancery_client_use_tls_listener(struct chancery_client *client, const char *address, uint16_t port);
+
+/* http-01 or tls-alpn-01: listeners on sockets that listen already, as a service manager or a more privileged process hands them on: IPv4 and IPv6, -1 for
+ * none. They stay the caller's and are used by each issuance. */
+CHANCERY_API enum chancery_result chancery_client_use_sockets(struct chancery_client *client, const char *type, int ipv4, int ipv6);
 
 /* ---- what is ordered ---- */
 

@@ -1,6 +1,6 @@
 #include "agent/hook.h"
 
-#include "agent/run.h"
+#include "agent/runner.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -17,6 +17,7 @@ struct output {
 
 struct hook {
 	struct hook_wish wish;
+	struct crew *crew;
 	struct output outputs[OUTPUTS_MAX];
 	size_t n_outputs;
 	char failure[512];
@@ -250,7 +251,8 @@ static int run(struct hook *h, enum operation op, const struct chancery_challeng
 	if (c.nothing)
 		return 0;
 	struct run_request r = { .argv = c.argv, .env = c.env, .timeout_s = h->wish.timeout_s };
-	if (run_program(&r, &result, &e) != ERR_OK) {
+	struct peer *hooks;
+	if (crew_hooks(h->crew, &hooks, &e) != ERR_OK || runner_run(hooks, &r, &result, &e) != ERR_OK) {
 		(void)snprintf(h->failure, sizeof h->failure, "%s", e.detail);
 		return -1;
 	}
@@ -282,13 +284,14 @@ void hook_clean_up(void *context, const struct chancery_challenge *challenge)
 	memcpy(h->failure, failure, sizeof failure);
 }
 
-enum err_code hook_new(const struct hook_wish *wish, struct hook **ret, struct err *e)
+enum err_code hook_new(const struct hook_wish *wish, struct crew *crew, struct hook **ret, struct err *e)
 {
 	struct hook *h = calloc(1, sizeof *h);
 
 	if (!h)
 		FAIL(e, NOMEM, "no memory for a hook");
 	h->wish = *wish;
+	h->crew = crew;
 	*ret = h;
 	return ERR_OK;
 }

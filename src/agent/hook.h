@@ -2,6 +2,7 @@
 #ifndef CHANCERY_AGENT_HOOK_H
 #define CHANCERY_AGENT_HOOK_H
 
+#include "agent/crew.h"
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -27,8 +28,8 @@ struct hook_wish {
 	uint32_t timeout_s; /* of each run */
 };
 struct hook;
-/* The wish's strings must live as long as the hook. */
-enum err_code hook_new(const struct hook_wish *wish, struct hook **ret, struct err *e) MUST_USE;
+/* The wish's strings and the crew, whose hooks process runs it, must live as long as the hook. */
+enum err_code hook_new(const struct hook_wish *wish, struct crew *crew, struct hook **ret, struct err *e) MUST_USE;
 void hook_free(struct hook *h);
 DEFINE_CLEANUP(struct hook *, hook_free);
 /* chancery_deploy_fn and chancery_clean_up_fn; the context is the hook. A program that fails is a failure; of uacme's dialect one that declines. */

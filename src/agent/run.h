@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 
-#define RUN_OUTPUT_MAX (64 * 1024)
+#define RUN_OUTPUT_MAX (32 * 1024)
 
 struct run_request {
 	const char *const *argv; /* NULL at the end; argv[0] is looked for in PATH where it has no slash */

@@ -80,7 +80,7 @@ static enum err_code give(struct given *g, const char *name, const char *value, 
 	const struct given_option *o = given_option(g, bytes_str(name));
 
 	if (!o)
-		FAIL(e, CONFIG, "there is no option %s", name);
+		FAIL(e, CONFIG, "chancery issue has no option %s", name);
 	if (!o->value != !value)
 		FAIL(e, CONFIG, "its option %s %s a value", name, value ? "has" : "lacks");
 	return given_add(g, &(struct given_one){ .option = o, .value = value ? value : "" }, e);

@@ -4,7 +4,6 @@
 #include "cli/cmd_issue.h"
 #include "cli/cmd_probe.h"
 #include "cli/cmd_renew.h"
-#include "crypto/digest.h"
 
 int main(int argc, char **argv)
 {
@@ -24,11 +23,9 @@ int main(int argc, char **argv)
 		    account_options, n_account_options, 1, 2, cmd_account },
 		{ "revoke", "NAME|FILE", "Has the CA revoke a certificate: one of the folder by its name, or the one in FILE (PEM).",
 		    client_revoke_options, n_client_revoke_options, 1, 1, cmd_client_revoke },
-		{ "probe", "[URL]", "Holds an ACME server, by its directory's URL, against the standards: one case for each requirement.",
-		    probe_options_table, n_probe_options, 0, 1, cmd_probe },
+		PROBE_COMMAND(probe_start),
 	};
 	const struct cli_program program = { "chancery", "an ACME (RFC 8555) client", commands, sizeof commands / sizeof *commands };
 
-	crypto_init();
 	return cli_main(&program, argc, argv);
 }

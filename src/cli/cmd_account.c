@@ -1,13 +1,14 @@
 #include "cli/cmd_account.h"
 
+#include "agent/ca_call.h"
+#include "agent/key_file.h"
+#include "base/codec.h"
 #include "base/json.h"
-#include "cli/client_frame.h"
 #include "cli/confirm.h"
 #include "cli/issue_report.h"
-#include "os/file.h"
+#include "jose/jwk.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,76 +26,41 @@ const size_t n_account_options = sizeof account_options / sizeof *account_option
 
 struct work {
 	const struct cli *c;
+	struct crew crew;
 	struct frame frame;
+	struct ca_wish ca;
 	struct issue_report report;
-	struct chancery_key *key;
-	struct chancery_client *client;
+	struct outcome outcome;
 	const char *url, *done;
 };
 
-/* What failed at the CA is in the client's error; that is told by ERR_CRYPTO without a detail of its own. */
-static enum err_code at_ca(enum chancery_result rc, struct err *e)
+/* The account by the key in its file, and what is done to it there; what the CA says is in w->outcome. */
+static enum err_code at_ca(struct work *w, const char *verb, unsigned may, struct bytes next, struct err *e)
 {
-	return rc == CHANCERY_OK ? ERR_OK : err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "%s", "");
-}
-
-static enum err_code open_with(struct work *w, struct chancery_key *key, struct err *e)
-{
-	const char *url = "";
-
-	chancery_client_free(w->client);
-	w->client = NULL;
-	TRY(client_frame_client(w->c, &w->frame, key, &w->client, e));
-	TRY(at_ca(chancery_client_open_account(w->client, &url), e));
-	w->url = arena_str(w->frame.arena, bytes_str(url));
-	if (!w->url)
-		FAIL(e, NOMEM, "no memory");
-	return ERR_OK;
+	TRY(key_file_account(&w->crew, w->frame.arena, w->frame.account_key, may, &w->ca.account, e));
+	return ca_account(&w->crew, w->frame.arena, &w->ca, verb, next, &w->url, &w->outcome, e);
 }
 
 static enum err_code show(struct work *w, struct err *e)
 {
 	w->done = "";
-	return open_with(w, w->key, e);
+	return at_ca(w, "show", 0, BYTES_NONE, e);
 }
 
 static enum err_code update(struct work *w, struct err *e)
 {
 	w->done = cli_nth(w->c, "contact", 0) ? "The CA has the contacts." : "The CA has no contacts any more.";
-	TRY(open_with(w, w->key, e));
-	return at_ca(chancery_client_update_account(w->client), e);
+	return at_ca(w, "update", SIGN_MAY_UPDATE, BYTES_NONE, e);
 }
 
 static enum err_code deactivate(struct work *w, struct err *e)
 {
 	w->done = "The account is over. Its certificates stay valid.";
 	TRY(confirm(w->c, "An account that is deactivated is never opened again. Deactivate it?", e));
-	TRY(open_with(w, w->key, e));
-	return at_ca(chancery_client_deactivate_account(w->client), e);
+	return at_ca(w, "deactivate", SIGN_MAY_DEACTIVATE, BYTES_NONE, e);
 }
 
 /* --- another key --- */
-
-/* The next key is on the disk before the CA hears of it, so that a crash loses no account: FILE.new. */
-static enum err_code next_key(const char *path, struct chancery_key **ret, struct err *e)
-{
-	struct chancery_key *key;
-	char *pem;
-	size_t len;
-
-	enum err_code rc = client_frame_key(path, ret, e);
-	if (rc != ERR_NOT_FOUND)
-		return rc;
-	if (chancery_key_generate(CHANCERY_KEY_ECDSA_P256, &key) != CHANCERY_OK || chancery_key_to_pem(key, &pem, &len) != CHANCERY_OK)
-		FAIL(e, CRYPTO, "cannot make an account key");
-	rc = file_create(AT_FDCWD, path, 0600, (struct bytes){ (const uint8_t *)pem, len }, e);
-	chancery_secret_free(pem, len);
-	if (rc == ERR_OK)
-		*ret = key;
-	else
-		chancery_key_free(key);
-	return rc;
-}
 
 static enum err_code put_in_place(const struct work *w, const char *path, struct err *e)
 {
@@ -104,26 +70,37 @@ static enum err_code put_in_place(const struct work *w, const char *path, struct
 	return ERR_OK;
 }
 
+/* An earlier run may have ended between the CA and the disk: then the key that was prepared opens the account. */
+static enum err_code was_changed(struct work *w, const char *path, struct err *e)
+{
+	struct outcome first = w->outcome;
+
+	TRY(key_file_account(&w->crew, w->frame.arena, path, 0, &w->ca.account, e));
+	TRY(ca_account(&w->crew, w->frame.arena, &w->ca, "show", BYTES_NONE, &w->url, &w->outcome, e));
+	if (w->outcome.result == CHANCERY_OK)
+		return put_in_place(w, path, e);
+	w->outcome = first;
+	return ERR_OK;
+}
+
+/* The next key is on the disk before the CA hears of it, so that a crash loses no account: FILE.new. */
 static enum err_code rollover(struct work *w, struct err *e)
 {
-	CLEANUP(chancery_key_free_p) struct chancery_key *next = NULL;
 	const char *path = (const char *)arena_fmt(w->frame.arena, "%s.new", w->frame.account_key).ptr;
-	struct err why = { 0 };
+	const struct keys_wish key = { .slot = "next-account", .use = KEYS_ACCOUNT, .may = SIGN_MAY_ROLL_OVER, .type = KEY_EC_P256 };
+	struct bytes next;
 
 	w->done = "The account has a new key; the old one is of no use any more.";
+	errno = 0;
 	if (!path)
 		FAIL(e, NOMEM, "no memory");
 	bool earlier = access(path, F_OK) == 0;
-	TRY(next_key(path, &next, e));
-	if (open_with(w, w->key, &why) == ERR_OK) {
-		TRY(at_ca(chancery_client_change_account_key(w->client, next), e));
+	TRY(key_file_account(&w->crew, w->frame.arena, w->frame.account_key, SIGN_MAY_ROLL_OVER, &w->ca.account, e));
+	TRY(key_file_need(&w->crew, w->frame.arena, path, &key, &next, e));
+	TRY(ca_account(&w->crew, w->frame.arena, &w->ca, "rollover", next, &w->url, &w->outcome, e));
+	if (w->outcome.result == CHANCERY_OK)
 		return put_in_place(w, path, e);
-	}
-	/* An earlier run may have ended between the CA and the disk. */
-	if (earlier && open_with(w, next, &why) == ERR_OK)
-		return put_in_place(w, path, e);
-	*e = why;
-	return why.code;
+	return earlier ? was_changed(w, path, e) : ERR_OK;
 }
 
 /* --- a web server that answers by itself --- */
@@ -151,12 +128,24 @@ static const struct {
 	    "\" if { path -m reg ^/\\.well-known/acme-challenge/[-_a-zA-Z0-9]+$ }\n" },
 };
 
+static enum err_code account_thumbprint(struct bytes spki, char ret[CHANCERY_THUMBPRINT_SIZE], struct err *e)
+{
+	CLEANUP(key_free_p) struct key *key = NULL;
+	uint8_t thumbprint[THUMBPRINT_SIZE];
+
+	TRY(key_from_spki(spki, &key, e));
+	jwk_thumbprint(key, thumbprint);
+	base64url_encode(BYTES_ARRAY(thumbprint), ret);
+	return ERR_OK;
+}
+
 static enum err_code snippet(struct work *w, struct err *e)
 {
 	const char *server = w->c->n_arguments > 1 ? w->c->arguments[1] : "";
 	char thumbprint[CHANCERY_THUMBPRINT_SIZE];
 
-	chancery_key_thumbprint(w->key, thumbprint);
+	TRY(key_file_account(&w->crew, w->frame.arena, w->frame.account_key, 0, &w->ca.account, e));
+	TRY(account_thumbprint(w->ca.account, thumbprint, e));
 	for (size_t i = 0; i < sizeof snippets / sizeof *snippets; i++) {
 		if (strcmp(snippets[i].server, server) != 0)
 			continue;
@@ -180,7 +169,7 @@ static enum err_code run(struct work *w, struct arena *a, struct err *e)
 			continue;
 		TRY(frame_read(&w->c->given, a, &w->frame, e));
 		w->report.server = w->frame.server;
-		TRY(client_frame_account_key(&w->frame, false, &w->key, e));
+		TRY(ca_wish_read(&w->c->given, &w->frame, &w->ca, e));
 		return verbs[i].run(w, e);
 	}
 	FAIL(e, CONFIG, "account %s: show, update, rollover, deactivate and snippet are known", w->c->arguments[0]);
@@ -211,20 +200,18 @@ static void tell(const struct work *w)
 
 int cmd_account(struct cli *c)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 4u << 20);
 	struct work w = { .c = c, .report = { .json = cli_flag(c, "json") } };
 	struct err e = { 0 };
 
 	if (!a)
 		return EXIT_FAILED;
 	enum err_code rc = run(&w, a, &e);
-	if (rc == ERR_OK)
-		tell(&w);
-	else if (rc == ERR_CRYPTO && !*e.detail)
-		report_failed(&w.report, chancery_client_error(w.client));
-	else
-		report_failed_here(&w.report, &e);
-	chancery_client_free(w.client);
-	chancery_key_free(w.key);
-	return rc == ERR_OK ? EXIT_DONE : EXIT_FAILED;
+	crew_close(&w.crew);
+	if (rc != ERR_OK)
+		return report_failed_here(&w.report, &e);
+	if (w.outcome.result != CHANCERY_OK)
+		return report_failed(&w.report, &w.outcome);
+	tell(&w);
+	return EXIT_DONE;
 }

@@ -1,7 +1,8 @@
 #include "cli/cmd_client_revoke.h"
 
+#include "agent/ca_call.h"
+#include "agent/key_file.h"
 #include "base/json.h"
-#include "cli/client_frame.h"
 #include "cli/confirm.h"
 #include "cli/issue_report.h"
 #include "os/file.h"
@@ -53,58 +54,53 @@ static enum err_code read_certificate(const struct frame *f, const char *what, s
 		const char *path = (const char *)arena_fmt(f->arena, "%s/%s/live/cert.pem", f->folder, what).ptr;
 		rc = path ? file_read(AT_FDCWD, path, CERTIFICATE_MAX, out, e) : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory");
 	}
-	TRY(rc);
-	buf_add_u8(out, 0);
-	return ERR_OK;
+	return rc;
 }
 
 struct work {
 	const struct cli *c;
+	struct crew crew;
 	struct frame frame;
 	struct issue_report report;
-	struct chancery_client *client;
-	struct chancery_key *account, *key;
+	struct outcome outcome;
 };
 
-/* ERR_CRYPTO without a detail: the client's error tells. */
 static enum err_code run(struct work *w, struct arena *a, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf pem = buf_new(CERTIFICATE_MAX + 1);
+	CLEANUP(buf_free_p) struct buf pem = buf_new(CERTIFICATE_MAX);
+	const struct keys_wish own = { .slot = "certificate", .use = KEYS_CERTIFICATE, .may = SIGN_MAY_REVOKE };
 	const char *key = cli_value(w->c, "key", NULL);
 	enum chancery_reason reason;
+	struct bytes spki = BYTES_NONE;
+	struct ca_wish ca;
 
 	TRY(read_reason(w->c, &reason, e));
 	TRY(frame_read(&w->c->given, a, &w->frame, e));
 	w->report.server = w->frame.server;
+	TRY(ca_wish_read(&w->c->given, &w->frame, &ca, e));
 	TRY(read_certificate(&w->frame, w->c->arguments[0], &pem, e));
 	if (key)
-		TRY(client_frame_key(key, &w->key, e));
+		TRY(key_file_open(&w->crew, a, key, &own, &spki, e));
 	else
-		TRY(client_frame_account_key(&w->frame, false, &w->account, e));
+		TRY(key_file_account(&w->crew, a, w->frame.account_key, SIGN_MAY_REVOKE, &ca.account, e));
 	TRY(confirm(w->c, "A certificate that is revoked stays so. Revoke it?", e));
-	TRY(client_frame_client(w->c, &w->frame, w->account, &w->client, e));
-	if (chancery_client_revoke(w->client, (const char *)pem.ptr, reason, w->key) != CHANCERY_OK)
-		return err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "%s", "");
-	return ERR_OK;
+	return ca_revoke(&w->crew, a, &ca, buf_bytes(&pem), reason, spki, &w->outcome, e);
 }
 
 int cmd_client_revoke(struct cli *c)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 4u << 20);
 	struct work w = { .c = c, .report = { .json = cli_flag(c, "json") } };
 	struct err e = { 0 };
 
 	if (!a)
 		return EXIT_FAILED;
 	enum err_code rc = run(&w, a, &e);
-	if (rc == ERR_OK)
-		printf(w.report.json ? "{\"result\":\"revoked\"}\n" : "Revoked. Those who look at revocation lists or OCSP see it soon.\n");
-	else if (rc == ERR_CRYPTO && !*e.detail)
-		report_failed(&w.report, chancery_client_error(w.client));
-	else
-		report_failed_here(&w.report, &e);
-	chancery_client_free(w.client);
-	chancery_key_free(w.account);
-	chancery_key_free(w.key);
-	return rc == ERR_OK ? EXIT_DONE : EXIT_FAILED;
+	crew_close(&w.crew);
+	if (rc != ERR_OK)
+		return report_failed_here(&w.report, &e);
+	if (w.outcome.result != CHANCERY_OK)
+		return report_failed(&w.report, &w.outcome);
+	printf(w.report.json ? "{\"result\":\"revoked\"}\n" : "Revoked. Those who look at revocation lists or OCSP see it soon.\n");
+	return EXIT_DONE;
 }

@@ -109,31 +109,32 @@ static enum err_code read_file(const char *folder, const char *name, const char 
 
 /* --- renew --- */
 
-static int renew_one(struct cli *c, const char *folder, const char *name, struct err *e)
+static int renew_one(struct cli *c, struct crew *crew, const char *folder, const char *name, struct err *e)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 4u << 20);
 	CLEANUP(buf_free_p) struct buf text = buf_new(SAVED_SIZE_MAX);
-	struct err why = { 0 };
-	struct cli as = { .program = c->program, .given = { .options = issue_options, .n_options = n_issue_options } };
+	struct given given = { .options = issue_options, .n_options = n_issue_options };
+	struct issue_run what = { .given = &given, .force = cli_flag(c, "force"), .again = true, .json = cli_flag(c, "json") };
 	const char **names = NULL;
+	struct err why = { 0 };
 
 	enum err_code rc = a ? read_file(folder, name, SAVED_FILE, SAVED_SIZE_MAX, &text, &why) : ERR_NOMEM;
 	if (rc == ERR_OK)
-		rc = saved_read(a, buf_bytes(&text), &as.given, &names, &as.n_arguments, &why);
+		rc = saved_read(a, buf_bytes(&text), &given, &names, &what.n_names, &why);
 	if (rc == ERR_OK)
-		rc = given_add(
-		    &as.given, &(struct given_one){ .option = given_option(&as.given, BYTES_LIT("folder")), .value = folder }, &why);
-	as.arguments = names;
+		rc = given_add(&given, &(struct given_one){ .option = given_option(&given, BYTES_LIT("folder")), .value = folder }, &why);
 	if (rc != ERR_OK) {
 		(void)err_set(
 		    e, rc, __FILE__, __LINE__, "%.100s/" SAVED_FILE ": %.300s: issue it anew, and it is written", name, why.detail);
 		return EXIT_FAILED;
 	}
-	return issue_again(&as, a, cli_flag(c, "force"), cli_flag(c, "json"));
+	what.names = names;
+	return issue_run(crew, &what);
 }
 
 static int renew_all(struct cli *c, const char *folder, const struct names *names)
 {
+	CLEANUP(crew_close) struct crew crew = { .net = NULL };
 	int worst = EXIT_NOTHING_TO_DO;
 	bool json = cli_flag(c, "json"), failed = false;
 
@@ -146,7 +147,7 @@ static int renew_all(struct cli *c, const char *folder, const struct names *name
 		else
 			printf("%s\n", names->v[i]);
 		fflush(stdout);
-		int code = renew_one(c, folder, names->v[i], &e);
+		int code = renew_one(c, &crew, folder, names->v[i], &e);
 		if (*e.detail && json)
 			printf(
 			    "{\"result\":\"failed\",\"names\":[],\"error\":{\"message\":\"its options.json cannot be used\",\"fault\":\"caller\"}}\n");

@@ -65,12 +65,13 @@ static void put_common(struct json_out *w, const struct issue_report *r, const c
 
 static void put_files(struct json_out *w, const struct issue_report *r)
 {
-	static const char *const keys[STORAGE_FILES] = { "privkey", "cert", "chain", "fullchain", "meta" };
+	static const char *const keys[] = { "privkey", "cert", "chain", "fullchain", "meta" };
+	static const char *const files[] = { STORAGE_PRIVKEY, STORAGE_CERT, STORAGE_CHAIN, STORAGE_FULLCHAIN, STORAGE_META };
 	char path[4096];
 
 	json_put_member_str(w, "folder", r->live);
-	for (int f = 0; f < STORAGE_FILES; f++) {
-		(void)snprintf(path, sizeof path, "%s/%s", r->live, storage_file_name((enum storage_file)f));
+	for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+		(void)snprintf(path, sizeof path, "%s/%s", r->live, files[f]);
 		json_put_member_str(w, keys[f], path);
 	}
 	put_time(w, "not_before", r->not_before_s);
@@ -92,7 +93,7 @@ static void print_files(const struct issue_report *r)
 
 	rfc3339_format(r->not_after_s, until);
 	printf("\n  private key        %s/%s\n  certificate+chain  %s/%s\n  expires            %s (in %ld day%s)\n", r->live,
-	    storage_file_name(STORAGE_PRIVKEY), r->live, storage_file_name(STORAGE_FULLCHAIN), until, days, days == 1 ? "" : "s");
+	    STORAGE_PRIVKEY, r->live, STORAGE_FULLCHAIN, until, days, days == 1 ? "" : "s");
 }
 
 static void report_end(const struct issue_report *r, const char *result, const char *sentence)
@@ -129,56 +130,21 @@ void report_nothing_to_do(const struct issue_report *r)
 
 /* --- bad ends --- */
 
-static const char *fault_name(enum chancery_fault fault)
-{
-	switch (fault) {
-	case CHANCERY_FAULT_CALLER:
-		return "caller";
-	case CHANCERY_FAULT_MACHINE:
-		return "machine";
-	case CHANCERY_FAULT_NETWORK:
-		return "network";
-	case CHANCERY_FAULT_SERVER:
-		return "server";
-	case CHANCERY_FAULT_NAME:
-		return "name";
-	}
-	return "machine";
-}
-
-/* The same for a person. */
-static const char *fault_words(enum chancery_fault fault)
-{
-	switch (fault) {
-	case CHANCERY_FAULT_CALLER:
-		return "in what was asked for";
-	case CHANCERY_FAULT_MACHINE:
-		return "on this machine";
-	case CHANCERY_FAULT_NETWORK:
-		return "between here and the server, or the server is down";
-	case CHANCERY_FAULT_SERVER:
-		return "on the CA's side";
-	case CHANCERY_FAULT_NAME:
-		return "where the name leads: its DNS, web server or network";
-	}
-	return "on this machine";
-}
-
-static void put_subs(struct json_out *w, const struct chancery_error *x)
+static void put_subs(struct json_out *w, const struct outcome *x)
 {
 	json_put_key(w, "subproblems");
 	json_put_array(w);
-	for (size_t i = 0; i < chancery_error_sub_count(x); i++) {
+	for (size_t i = 0; i < x->n_subs; i++) {
 		json_put_object(w);
-		json_put_member_str(w, "name", chancery_error_sub_name(x, i));
-		json_put_member_str(w, "type", chancery_error_sub_type(x, i));
-		json_put_member_str(w, "detail", chancery_error_sub_detail(x, i));
+		json_put_member_str(w, "name", x->subs[i].name);
+		json_put_member_str(w, "type", x->subs[i].type);
+		json_put_member_str(w, "detail", x->subs[i].detail);
 		json_end_object(w);
 	}
 	json_end_array(w);
 }
 
-static void json_failed(const struct issue_report *r, const struct chancery_error *x)
+static void json_failed(const struct issue_report *r, const struct outcome *x)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
 	struct json_out w = json_out_to(&text);
@@ -186,57 +152,54 @@ static void json_failed(const struct issue_report *r, const struct chancery_erro
 	put_common(&w, r, "failed");
 	json_put_key(&w, "error");
 	json_put_object(&w);
-	json_put_member_str(&w, "message", chancery_error_message(x));
-	json_put_member_str(&w, "hint", chancery_error_hint(x));
-	json_put_member_str(&w, "fault", fault_name(chancery_error_fault(x)));
-	json_put_member_str(&w, "type", chancery_error_type(x));
-	json_put_member_uint(&w, "http_status", (uint64_t)chancery_error_http_status(x));
-	json_put_member_uint(&w, "retry_after_s", chancery_error_retry_after(x));
-	if (r->solver_failure && *r->solver_failure)
-		json_put_member_str(&w, "solver", r->solver_failure);
+	json_put_member_str(&w, "message", x->message);
+	json_put_member_str(&w, "hint", x->hint);
+	json_put_member_str(&w, "fault", outcome_fault_name(x->fault));
+	json_put_member_str(&w, "type", x->type);
+	json_put_member_uint(&w, "http_status", (uint64_t)x->http_status);
+	json_put_member_uint(&w, "retry_after_s", x->retry_after_s);
+	if (*x->solver)
+		json_put_member_str(&w, "solver", x->solver);
 	put_subs(&w, x);
 	json_end_object(&w);
 	print_json(&w);
 }
 
-void report_failed(const struct issue_report *r, const struct chancery_error *error)
+/* What this machine or who asked is to blame for says it all in its message. */
+static bool is_local(const struct outcome *x)
 {
-	if (r->json) {
-		json_failed(r, error);
-		return;
-	}
-	fflush(stdout);
-	fprintf(stderr, "chancery: %s\n",
-	    interrupted ? "stopped; what was put in place for the CA is taken away" : chancery_error_message(error));
-	for (size_t i = 0; i < chancery_error_sub_count(error); i++)
-		fprintf(stderr, "  %s: %s (%s)\n", chancery_error_sub_name(error, i), chancery_error_sub_detail(error, i),
-		    chancery_error_sub_type(error, i));
-	if (interrupted)
-		return;
-	if (r->solver_failure && *r->solver_failure)
-		fprintf(stderr, "  The solver: %s.\n", r->solver_failure);
-	fprintf(stderr, "  Where it lies: %s.\n", fault_words(chancery_error_fault(error)));
-	if (*chancery_error_hint(error))
-		fprintf(stderr, "  What to do: %s.\n", chancery_error_hint(error));
-	if (chancery_error_retry_after(error))
-		fprintf(stderr, "  The server says to try again after %u s.\n", (unsigned)chancery_error_retry_after(error));
+	return (x->result == CHANCERY_USAGE || x->result == CHANCERY_SYSTEM || x->result == CHANCERY_NOMEM) && !*x->hint && !*x->solver;
 }
 
-void report_failed_here(const struct issue_report *r, const struct err *e)
+int report_failed(const struct issue_report *r, const struct outcome *x)
 {
-	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
-	struct json_out w = json_out_to(&text);
-
-	if (!r->json) {
-		fflush(stdout);
-		fprintf(stderr, "chancery: %s\n", e->detail);
-		return;
+	if (r->json) {
+		json_failed(r, x);
+		return EXIT_FAILED;
 	}
-	put_common(&w, r, "failed");
-	json_put_key(&w, "error");
-	json_put_object(&w);
-	json_put_member_str(&w, "message", e->detail);
-	json_put_member_str(&w, "fault", e->code == ERR_CONFIG ? "caller" : "machine");
-	json_end_object(&w);
-	print_json(&w);
+	fflush(stdout);
+	fprintf(stderr, "chancery: %s\n", interrupted ? "stopped; what was put in place for the CA is taken away" : x->message);
+	for (size_t i = 0; i < x->n_subs; i++)
+		fprintf(stderr, "  %s: %s (%s)\n", x->subs[i].name, x->subs[i].detail, x->subs[i].type);
+	if (interrupted || is_local(x))
+		return EXIT_FAILED;
+	if (*x->solver)
+		fprintf(stderr, "  The solver: %s.\n", x->solver);
+	fprintf(stderr, "  Where it lies: %s.\n", outcome_fault_words(x->fault));
+	if (*x->hint)
+		fprintf(stderr, "  What to do: %s.\n", x->hint);
+	if (x->retry_after_s)
+		fprintf(stderr, "  The server says to try again after %u s.\n", (unsigned)x->retry_after_s);
+	return EXIT_FAILED;
+}
+
+int report_failed_here(const struct issue_report *r, const struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 65536);
+	struct outcome x;
+
+	if (!a)
+		return EXIT_FAILED;
+	outcome_of_err(e, a, &x);
+	return report_failed(r, &x);
 }

@@ -2,9 +2,8 @@
 #ifndef CHANCERY_CLI_ISSUE_REPORT_H
 #define CHANCERY_CLI_ISSUE_REPORT_H
 
-#include "base/err.h"
-
-#include <chancery/chancery.h>
+#include "agent/outcome.h"
+#include "cli/options.h"
 
 struct issue_report {
 	bool json;
@@ -13,7 +12,6 @@ struct issue_report {
 	const char *server;
 	const char *live; /* the folder where the files are */
 	int64_t not_before_s, not_after_s;
-	const char *solver_failure; /* why a hook or an update failed; NULL or "": none did */
 	/* Of a fresh certificate. */
 	const char *account_url, *order_url, *certificate_url;
 };
@@ -25,8 +23,8 @@ void report_catch_signals(void);
 
 void report_issued(const struct issue_report *r);
 void report_nothing_to_do(const struct issue_report *r);
-/* Both print "chancery: ..." to stderr, or the object to stdout. */
-void report_failed(const struct issue_report *r, const struct chancery_error *error);
-void report_failed_here(const struct issue_report *r, const struct err *e);
+/* Each prints "chancery: ..." to stderr, or the object to stdout, and returns EXIT_FAILED. */
+int report_failed(const struct issue_report *r, const struct outcome *outcome);
+int report_failed_here(const struct issue_report *r, const struct err *e);
 
 #endif

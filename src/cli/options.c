@@ -223,7 +223,7 @@ static bool run_common(const struct cli_program *p, int argc, char **argv, int *
 int cli_main(const struct cli_program *p, int argc, char **argv)
 {
 	const char *arguments[1024];
-	struct cli c = { .program = p, .arguments = arguments };
+	struct cli c = { .program = p, .argv = argv, .arguments = arguments };
 	struct err e = { 0 };
 	int ret;
 

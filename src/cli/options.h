@@ -31,6 +31,7 @@ struct cli_program {
 struct cli {
 	const struct cli_program *program;
 	const struct cli_command *command;
+	char **argv; /* all of it, as the program got it */
 	struct given given;
 	const char **arguments;
 	size_t n_arguments;

@@ -57,6 +57,7 @@ void chancery_client_free(struct chancery_client *client)
 	free(client->preferred_chain);
 	free(client->account_url);
 	free(client->ca_file);
+	free(client->ca_pem);
 	for (unsigned t = 0; t < CHALLENGE_TYPE__MAX; t++)
 		free(client->ways[t].place);
 	free(client);
@@ -174,6 +175,11 @@ enum chancery_result chancery_client_set_ca_file(struct chancery_client *client,
 	return client_set_string(client, &client->ca_file, path);
 }
 
+enum chancery_result chancery_client_set_ca_pem(struct chancery_client *client, const char *pem)
+{
+	return client_set_string(client, &client->ca_pem, pem);
+}
+
 enum chancery_result chancery_client_set_timeout(struct chancery_client *client, uint32_t seconds)
 {
 	if (seconds < 1 || seconds > TIMEOUT_MAX_S)
@@ -201,6 +207,7 @@ static enum chancery_result set_way(struct chancery_client *c, enum challenge_ty
 	to->by = way->by;
 	to->callback = way->callback;
 	to->port = way->port;
+	memcpy(to->sockets, way->sockets, sizeof to->sockets);
 	if (is_new)
 		c->order[c->n_ways++] = type;
 	return client_ok(c);
@@ -262,6 +269,16 @@ enum chancery_result chancery_client_use_tls_listener(struct chancery_client *cl
 	return use_listener(client, CHALLENGE_TYPE_TLS_ALPN_01, address, port);
 }
 
+enum chancery_result chancery_client_use_sockets(struct chancery_client *client, const char *type, int ipv4, int ipv6)
+{
+	struct way way = { .by = SOLVE_SOCKETS, .sockets = { ipv4, ipv6 } };
+	enum challenge_type t;
+
+	if (!type || !challenge_type_from_name(bytes_str(type), &t) || t == CHALLENGE_TYPE_DNS_01 || (ipv4 < 0 && ipv6 < 0))
+		return client_usage(client, "http-01 and tls-alpn-01 are answered on sockets, of which there is at least one");
+	return set_way(client, t, &way);
+}
+
 enum chancery_result chancery_client_set_progress(struct chancery_client *client, chancery_progress_fn *progress, void *context)
 {
 	client->progress = progress;
@@ -285,7 +302,8 @@ enum err_code work_open(struct chancery_client *c, struct work *ret, struct err 
 	s->scratch = arena_new(16384, ARENA_MAX);
 	if (!s->arena || !s->scratch)
 		FAIL(e, NOMEM, "no memory to talk to a CA");
-	return http_client_new(c->ca_file, c->user_agent, &s->http, e);
+	TRY(http_client_new(c->ca_file, c->user_agent, &s->http, e));
+	return c->ca_pem ? http_client_set_ca(s->http, bytes_str(c->ca_pem), e) : ERR_OK;
 }
 
 void work_close(struct work *w)

@@ -4,7 +4,7 @@
 
 #include "client/engine.h"
 
-enum solve_by { SOLVE_NOT, SOLVE_CALLBACK, SOLVE_WEBROOT, SOLVE_LISTENER };
+enum solve_by { SOLVE_NOT, SOLVE_CALLBACK, SOLVE_WEBROOT, SOLVE_LISTENER, SOLVE_SOCKETS };
 
 /* How challenges of one type are solved. */
 struct way {
@@ -12,11 +12,12 @@ struct way {
 	struct solver callback; /* SOLVE_CALLBACK */
 	char *place;            /* the web root, or the listener's address (NULL: all) */
 	uint16_t port;
+	int sockets[2]; /* SOLVE_SOCKETS */
 };
 
 struct chancery_client {
 	struct chancery_error error;
-	char *directory_url, *ca_file;
+	char *directory_url, *ca_file, *ca_pem;
 	char user_agent[160];
 	struct chancery_key *account;
 	char *contacts[ENGINE_CONTACTS_MAX];

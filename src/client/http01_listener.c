@@ -147,7 +147,8 @@ static bool serve(void *context, void *connection, int fd, short *events)
 
 /* --- life --- */
 
-enum err_code http01_listener_new(const char *address, uint16_t port, struct http01_listener **ret, struct err *e)
+/* Takes the sockets over. */
+static enum err_code start_on(struct listener **sockets, struct http01_listener **ret, struct err *e)
 {
 	static const struct listener_kind kind = { .size = sizeof(struct connection), .serve = serve };
 	CLEANUP(http01_listener_free_p) struct http01_listener *l = calloc(1, sizeof *l);
@@ -155,10 +156,26 @@ enum err_code http01_listener_new(const char *address, uint16_t port, struct htt
 	if (!l)
 		FAIL(e, NOMEM, "no memory for a listener");
 	(void)pthread_mutex_init(&l->lock, NULL);
-	TRY(listener_new(address, port, &l->listener, e));
+	l->listener = TAKE(*sockets);
 	TRY(listener_start(l->listener, &kind, l, e));
 	*ret = TAKE(l);
 	return ERR_OK;
+}
+
+enum err_code http01_listener_new(const char *address, uint16_t port, struct http01_listener **ret, struct err *e)
+{
+	CLEANUP(listener_free_p) struct listener *sockets = NULL;
+
+	TRY(listener_new(address, port, &sockets, e));
+	return start_on(&sockets, ret, e);
+}
+
+enum err_code http01_listener_on(const int sockets[2], struct http01_listener **ret, struct err *e)
+{
+	CLEANUP(listener_free_p) struct listener *l = NULL;
+
+	TRY(listener_on(sockets, &l, e));
+	return start_on(&l, ret, e);
 }
 
 void http01_listener_free(struct http01_listener *l)

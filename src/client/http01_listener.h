@@ -12,6 +12,8 @@ struct http01_listener;
 /* Listens from now on. address: numeric, NULL for all of both families; port 0: any (for tests). CONFIG: an address that is none, or
  * one that cannot be had; the detail says what to do. */
 enum err_code http01_listener_new(const char *address, uint16_t port, struct http01_listener **ret, struct err *e) MUST_USE;
+/* On sockets that listen already (IPv4, IPv6; -1: none), which stay the caller's. */
+enum err_code http01_listener_on(const int sockets[2], struct http01_listener **ret, struct err *e) MUST_USE;
 void http01_listener_free(struct http01_listener *l);
 DEFINE_CLEANUP(struct http01_listener *, http01_listener_free);
 uint16_t http01_listener_port(const struct http01_listener *l);

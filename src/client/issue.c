@@ -76,11 +76,15 @@ static enum err_code read_names(struct issue *i, const char *const *names, size_
 
 static enum err_code open_listener(struct issue *i, enum challenge_type type, const struct way *way, struct solver *ret, struct err *e)
 {
+	bool given = way->by == SOLVE_SOCKETS;
+
 	if (type == CHALLENGE_TYPE_HTTP_01) {
-		TRY(http01_listener_new(way->place, way->port, &i->listener, e));
+		TRY(given ? http01_listener_on(way->sockets, &i->listener, e)
+			  : http01_listener_new(way->place, way->port, &i->listener, e));
 		*ret = (struct solver){ http01_listener_deploy, http01_listener_clean_up, i->listener, http01_listener_tell };
 	} else {
-		TRY(tls_alpn01_listener_new(way->place, way->port, &i->tls_listener, e));
+		TRY(given ? tls_alpn01_listener_on(way->sockets, &i->tls_listener, e)
+			  : tls_alpn01_listener_new(way->place, way->port, &i->tls_listener, e));
 		*ret =
 		    (struct solver){ tls_alpn01_listener_deploy, tls_alpn01_listener_clean_up, i->tls_listener, tls_alpn01_listener_tell };
 	}
@@ -103,6 +107,7 @@ static enum err_code open_solver(struct issue *i, enum challenge_type type, stru
 		*to = (struct solver){ webroot_deploy, webroot_clean_up, i->webroot, webroot_tell };
 		return ERR_OK;
 	case SOLVE_LISTENER:
+	case SOLVE_SOCKETS:
 		return open_listener(i, type, way, to, e);
 	}
 	FAIL(e, BUG, "a solver of kind %d", (int)way->by);

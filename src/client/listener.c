@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -191,17 +192,60 @@ enum err_code listener_start(struct listener *l, const struct listener_kind *kin
 	return ERR_OK;
 }
 
-enum err_code listener_new(const char *address, uint16_t port, struct listener **ret, struct err *e)
+static struct listener *listener_empty(void)
 {
-	CLEANUP(listener_free_p) struct listener *l = calloc(1, sizeof *l);
+	struct listener *l = calloc(1, sizeof *l);
 
+	if (l)
+		l->sockets[0] = l->sockets[1] = -1;
+	if (l)
+		l->wake = eventfd(0, EFD_CLOEXEC);
+	return l;
+}
+
+static enum err_code check_empty(const struct listener *l, struct err *e)
+{
 	if (!l)
 		FAIL(e, NOMEM, "no memory for a listener");
-	l->sockets[0] = l->sockets[1] = -1;
-	l->wake = eventfd(0, EFD_CLOEXEC);
 	if (l->wake < 0)
 		FAIL(e, IO, "an eventfd: %s", strerror(errno));
+	return ERR_OK;
+}
+
+enum err_code listener_new(const char *address, uint16_t port, struct listener **ret, struct err *e)
+{
+	CLEANUP(listener_free_p) struct listener *l = listener_empty();
+
+	TRY(check_empty(l, e));
 	TRY(listen_all(l, address, port, e));
+	*ret = TAKE(l);
+	return ERR_OK;
+}
+
+enum err_code listener_sockets(const char *address, uint16_t port, int ret[2], struct err *e)
+{
+	CLEANUP(listener_free_p) struct listener *l = NULL;
+
+	TRY(listener_new(address, port, &l, e));
+	for (size_t i = 0; i < 2; i++) {
+		ret[i] = l->sockets[i];
+		l->sockets[i] = -1;
+	}
+	return ERR_OK;
+}
+
+enum err_code listener_on(const int sockets[2], struct listener **ret, struct err *e)
+{
+	CLEANUP(listener_free_p) struct listener *l = listener_empty();
+
+	TRY(check_empty(l, e));
+	for (size_t i = 0; i < 2; i++) {
+		if (sockets[i] < 0)
+			continue;
+		l->sockets[i] = fcntl(sockets[i], F_DUPFD_CLOEXEC, 0);
+		if (l->sockets[i] < 0 || fcntl(l->sockets[i], F_SETFL, O_NONBLOCK) != 0)
+			FAIL(e, IO, "a socket to listen on: %s", strerror(errno));
+	}
 	*ret = TAKE(l);
 	return ERR_OK;
 }

@@ -19,6 +19,10 @@ struct listener;
 /* Listens, and accepts when it is started. address: numeric, NULL for all of both families; port 0: any (for tests). CONFIG: an address that is none,
  * or one that cannot be had; the detail says what to do. */
 enum err_code listener_new(const char *address, uint16_t port, struct listener **ret, struct err *e) MUST_USE;
+/* The sockets alone, as listener_new() opens them: IPv4, IPv6; -1: none. For who may listen and hands them on. */
+enum err_code listener_sockets(const char *address, uint16_t port, int ret[2], struct err *e) MUST_USE;
+/* On sockets that listen already, which stay the caller's: duplicates are used. */
+enum err_code listener_on(const int sockets[2], struct listener **ret, struct err *e) MUST_USE;
 enum err_code listener_start(struct listener *l, const struct listener_kind *kind, void *context, struct err *e) MUST_USE;
 /* Ends the thread and all connections. */
 void listener_free(struct listener *l);

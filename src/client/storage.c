@@ -27,22 +27,6 @@ struct storage {
 	int dir, generations, lock;
 };
 
-static const struct {
-	const char *name;
-	mode_t mode;
-} files[STORAGE_FILES] = {
-	[STORAGE_PRIVKEY] = { "privkey.pem", 0600 },
-	[STORAGE_CERT] = { "cert.pem", 0644 },
-	[STORAGE_CHAIN] = { "chain.pem", 0644 },
-	[STORAGE_FULLCHAIN] = { "fullchain.pem", 0644 },
-	[STORAGE_META] = { "meta.json", 0644 },
-};
-
-const char *storage_file_name(enum storage_file f)
-{
-	return files[f].name;
-}
-
 const char *storage_path(const struct storage *s)
 {
 	return s->path;
@@ -141,13 +125,13 @@ enum err_code storage_open(const char *folder, const char *name, struct storage 
 	return ERR_OK;
 }
 
-/* --- reading and writing --- */
+/* --- drafts --- */
 
-enum err_code storage_read(struct storage *s, enum storage_file f, struct buf *out, struct err *e)
+enum err_code storage_read(struct storage *s, const char *file, struct buf *out, struct err *e)
 {
-	char path[64];
+	char path[128];
 
-	(void)snprintf(path, sizeof path, LIVE "/%s", files[f].name);
+	(void)snprintf(path, sizeof path, LIVE "/%s", file);
 	return file_read(s->dir, path, STORAGE_FILE_MAX, out, e);
 }
 
@@ -164,29 +148,93 @@ static void make_id(char id[STORAGE_ID_SIZE])
 	    (unsigned)c.day % 100, (unsigned)c.hour % 100, (unsigned)c.minute % 100, (unsigned)c.second % 100, hex);
 }
 
+/* NULL: it cannot be read. */
+static DIR *open_list(int at, const char *path)
+{
+	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!d)
+		close_p(&fd);
+	return d;
+}
+
+/* It has no folders in it. */
 static void remove_generation(struct storage *s, const char *id)
 {
-	CLEANUP(close_p) int dir = openat(s->generations, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = open_list(s->generations, id);
 
-	for (size_t f = 0; dir >= 0 && f < STORAGE_FILES; f++)
-		(void)unlinkat(dir, files[f].name, 0);
+	for (struct dirent *entry = d ? readdir(d) : NULL; entry; entry = readdir(d))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		(void)closedir(d);
 	(void)unlinkat(s->generations, id, AT_REMOVEDIR);
 }
 
-static enum err_code fill(struct storage *s, const char *id, const struct bytes content[STORAGE_FILES], struct err *e)
+enum err_code storage_draft(struct storage *s, char ret_id[STORAGE_ID_SIZE], struct err *e)
+{
+	char id[STORAGE_ID_SIZE];
+
+	make_id(id);
+	if (mkdirat(s->generations, id, 0755) != 0)
+		FAIL(e, IO, "%.200s/" GENERATIONS "/%s: %s", s->path, id, strerror(errno));
+	enum err_code rc = file_sync_dir(s->generations, e);
+	if (rc != ERR_OK)
+		remove_generation(s, id);
+	else
+		memcpy(ret_id, id, sizeof id);
+	return rc;
+}
+
+static bool has(const struct storage *s, const char *id, const char *file)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "%s/%s", id, file);
+	return faccessat(s->generations, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void storage_drop_draft(struct storage *s, const char *id)
+{
+	if (!has(s, id, STORAGE_META))
+		remove_generation(s, id);
+}
+
+enum err_code storage_open_file(struct storage *s, const char *id, const char *file, bool make, int *ret_fd, struct err *e)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "%s/%s", id, file);
+	int fd = seam->openat(s->generations, path, (make ? O_WRONLY | O_CREAT | O_EXCL : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 && errno == EEXIST)
+		FAIL(e, CONFLICT, "%.200s/" GENERATIONS "/%s is there already", s->path, path);
+	if (fd < 0)
+		FAIL(e, IO, "%.200s/" GENERATIONS "/%s: %s", s->path, path, strerror(errno));
+	*ret_fd = fd;
+	return ERR_OK;
+}
+
+enum err_code storage_put_file(struct storage *s, const char *id, const char *file, mode_t mode, struct bytes content, struct err *e)
 {
 	CLEANUP(close_p) int dir = -1;
 
-	if (mkdirat(s->generations, id, 0755) != 0)
-		FAIL(e, IO, "%.200s/" GENERATIONS "/%s: %s", s->path, id, strerror(errno));
 	TRY(open_dir(s->generations, id, id, &dir, e));
-	for (size_t f = 0; f < STORAGE_FILES; f++)
-		TRY(file_create(dir, files[f].name, files[f].mode, content[f], e)); /* with fsync of file and folder */
-	return file_sync_dir(s->generations, e);
+	return file_write(dir, file, mode, content, e); /* with fsync of file and folder */
 }
 
+enum err_code storage_read_file(struct storage *s, const char *id, const char *file, struct buf *out, struct err *e)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "%s/%s", id, file);
+	return file_read(s->generations, path, STORAGE_FILE_MAX, out, e);
+}
+
+/* --- the switch --- */
+
 /* The one step: rename(2) replaces the old link by the new one. */
-static enum err_code switch_live(struct storage *s, const char *id, struct err *e)
+enum err_code storage_switch(struct storage *s, const char *id, struct err *e)
 {
 	char target[64];
 
@@ -202,36 +250,6 @@ static enum err_code switch_live(struct storage *s, const char *id, struct err *
 	return file_sync_dir(s->dir, e);
 }
 
-static bool is_live(struct storage *s, const char *id)
-{
-	char target[128] = "", expected[64];
-
-	(void)snprintf(expected, sizeof expected, GENERATIONS "/%s", id);
-	ssize_t n = readlinkat(s->dir, LIVE, target, sizeof target - 1);
-	return n > 0 && strcmp(target, expected) == 0;
-}
-
-enum err_code storage_put(struct storage *s, const struct bytes content[STORAGE_FILES], char id[STORAGE_ID_SIZE], struct err *e)
-{
-	char own[STORAGE_ID_SIZE];
-
-	make_id(own);
-	enum err_code rc = fill(s, own, content, e);
-	if (rc == ERR_OK)
-		rc = switch_live(s, own, e);
-	if (rc != ERR_OK) {
-		/* After a failed fsync the switch may have happened: then the generation stays, whole as it is. */
-		if (!is_live(s, own))
-			remove_generation(s, own);
-		return rc;
-	}
-	if (id)
-		memcpy(id, own, sizeof own);
-	return ERR_OK;
-}
-
-/* --- pruning --- */
-
 static bool is_id(const char *name)
 {
 	return strlen(name) == STORAGE_ID_SIZE - 1 && strspn(name, "0123456789abcdefTZ-") == STORAGE_ID_SIZE - 1;
@@ -244,30 +262,68 @@ static int compare(const void *a, const void *b)
 
 static size_t list(struct storage *s, char *v[GENERATIONS_MAX])
 {
-	int fd = openat(s->generations, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *d = open_list(s->generations, ".");
 	size_t n = 0;
 
-	if (!d) {
-		close_p(&fd);
-		return 0;
-	}
-	for (struct dirent *entry = readdir(d); entry && n < GENERATIONS_MAX; entry = readdir(d))
+	for (struct dirent *entry = d ? readdir(d) : NULL; entry && n < GENERATIONS_MAX; entry = readdir(d))
 		if (is_id(entry->d_name) && (v[n] = strdup(entry->d_name)) != NULL)
 			n++;
-	(void)closedir(d);
-	qsort(v, n, sizeof *v, compare);
+	if (d)
+		(void)closedir(d);
+	if (n > 0)
+		qsort(v, n, sizeof *v, compare);
 	return n;
 }
 
-void storage_prune(struct storage *s)
+static void list_free(char *v[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i]);
+}
+
+enum err_code storage_live(struct storage *s, char ret_id[STORAGE_ID_SIZE], struct err *e)
+{
+	char target[128] = "";
+	ssize_t n = readlinkat(s->dir, LIVE, target, sizeof target - 1);
+	const char *id = n > 0 && strncmp(target, GENERATIONS "/", sizeof GENERATIONS) == 0 ? target + sizeof GENERATIONS : "";
+
+	errno = 0;
+	if (!is_id(id))
+		FAIL(e, NOT_FOUND, "%.200s/" LIVE ": there is no certificate yet", s->path);
+	memcpy(ret_id, id, STORAGE_ID_SIZE);
+	return ERR_OK;
+}
+
+enum err_code storage_find_draft(struct storage *s, char ret_id[STORAGE_ID_SIZE], struct err *e)
 {
 	char *v[GENERATIONS_MAX];
-	size_t n = list(s, v);
+	size_t n = list(s, v), i = n;
+	bool found = false;
 
-	for (size_t i = 0; i < n; i++) {
-		if (i + STORAGE_KEPT < n && !is_live(s, v[i]))
-			remove_generation(s, v[i]);
-		free(v[i]);
+	while (i > 0 && !found) {
+		i--;
+		found = !has(s, v[i], STORAGE_META) && has(s, v[i], STORAGE_PRIVKEY) && has(s, v[i], STORAGE_ORDER);
 	}
+	if (found)
+		memcpy(ret_id, v[i], STORAGE_ID_SIZE);
+	list_free(v, n);
+	errno = 0;
+	if (!found)
+		FAIL(e, NOT_FOUND, "%.200s: nothing is on its way", s->path);
+	return ERR_OK;
+}
+
+void storage_prune(struct storage *s, const char *keep)
+{
+	char *v[GENERATIONS_MAX], live[STORAGE_ID_SIZE] = "";
+	size_t n = list(s, v), whole = 0;
+
+	MAY_FAIL(storage_live(s, live, NULL)); /* then nothing is live */
+	for (size_t i = n; i-- > 0;) {
+		bool is_whole = has(s, v[i], STORAGE_META);
+		whole += is_whole;
+		if ((!is_whole || whole > STORAGE_KEPT) && strcmp(v[i], live) != 0 && (!keep || strcmp(v[i], keep) != 0))
+			remove_generation(s, v[i]);
+	}
+	list_free(v, n);
 }

@@ -98,22 +98,36 @@ static struct storage *must_open(void)
 	return s;
 }
 
+static const char *const files[] = { STORAGE_PRIVKEY, STORAGE_CERT, STORAGE_CHAIN, STORAGE_FULLCHAIN, STORAGE_META };
+enum { FILES = sizeof files / sizeof *files };
+
+/* The key is written by another process, so straight into its file. */
+static enum err_code put_key(struct storage *s, const char *id, const char *text, struct err *e)
+{
+	CLEANUP(close_p) int fd = -1;
+
+	TRY(storage_open_file(s, id, STORAGE_PRIVKEY, true, &fd, e));
+	return seam->write(fd, text, strlen(text)) == (ssize_t)strlen(text) && seam->fsync(fd) == 0 ? ERR_OK : ERR_IO;
+}
+
 /* A generation whose five files all say the same. */
 static enum err_code put(struct storage *s, const char *text, struct err *e)
 {
-	struct bytes content[STORAGE_FILES];
+	char id[STORAGE_ID_SIZE];
 
-	for (int f = 0; f < STORAGE_FILES; f++)
-		content[f] = bytes_str(text);
-	return storage_put(s, content, NULL, e);
+	TRY(storage_draft(s, id, e));
+	TRY(put_key(s, id, text, e));
+	for (int f = 1; f < FILES; f++)
+		TRY(storage_put_file(s, id, files[f], 0644, bytes_str(text), e));
+	return storage_switch(s, id, e);
 }
 
 /* All that a reader sees through `live` is of one generation. */
 static void assert_live(struct storage *s, const char *text)
 {
-	for (int f = 0; f < STORAGE_FILES; f++) {
+	for (int f = 0; f < FILES; f++) {
 		CLEANUP(buf_free_p) struct buf out = buf_new(1024);
-		assert_int_equal(storage_read(s, (enum storage_file)f, &out, NULL), ERR_OK);
+		assert_int_equal(storage_read(s, files[f], &out, NULL), ERR_OK);
 		assert_true(bytes_eq_str(buf_bytes(&out), text));
 	}
 }
@@ -232,7 +246,7 @@ static void old_generations_go(void **state)
 	for (int i = 0; i < 6; i++) {
 		(void)snprintf(text, sizeof text, "%d", i);
 		assert_int_equal(put(s, text, &e), ERR_OK);
-		storage_prune(s);
+		storage_prune(s, NULL);
 		assert_int_equal(count_generations(s), i < STORAGE_KEPT ? i + 1 : STORAGE_KEPT);
 		assert_live(s, text);
 	}
@@ -258,9 +272,39 @@ static void the_live_generation_stays(void **state)
 		assert_int_equal(put(s, "more", &e), ERR_OK);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink(first, path), 0);
-	storage_prune(s);
+	storage_prune(s, NULL);
 	assert_live(s, "first");
 	assert_int_equal(count_generations(s), STORAGE_KEPT + 1);
+}
+
+/* What a run that was stopped has left is found by the next one, and goes with the next pruning. */
+static void a_draft_is_found_again(void **state)
+{
+	CLEANUP(storage_free_p) struct storage *s = must_open();
+	CLEANUP(buf_free_p) struct buf out = buf_new(64);
+	char id[STORAGE_ID_SIZE], found[STORAGE_ID_SIZE], live[STORAGE_ID_SIZE];
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(storage_find_draft(s, found, &e), ERR_NOT_FOUND);
+	assert_int_equal(put(s, "live", &e), ERR_OK);
+	assert_int_equal(storage_draft(s, id, &e), ERR_OK);
+	assert_int_equal(put_key(s, id, "key", &e), ERR_OK);
+	assert_int_equal(storage_find_draft(s, found, &e), ERR_NOT_FOUND); /* no order yet */
+	assert_int_equal(storage_put_file(s, id, STORAGE_ORDER, 0600, BYTES_LIT("order"), &e), ERR_OK);
+	assert_int_equal(storage_find_draft(s, found, &e), ERR_OK);
+	assert_string_equal(found, id);
+	assert_int_equal(put_key(s, id, "another", &e), ERR_CONFLICT);
+	assert_int_equal(storage_read_file(s, id, STORAGE_ORDER, &out, &e), ERR_OK);
+	assert_true(bytes_eq_str(buf_bytes(&out), "order"));
+	assert_live(s, "live");
+	storage_prune(s, id);
+	assert_int_equal(storage_find_draft(s, found, &e), ERR_OK);
+	storage_prune(s, NULL);
+	assert_int_equal(storage_find_draft(s, found, &e), ERR_NOT_FOUND);
+	assert_int_equal(storage_live(s, live, &e), ERR_OK);
+	storage_drop_draft(s, live); /* it is none */
+	assert_live(s, "live");
 }
 
 int main(void)
@@ -272,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(two_runs_do_not_race, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(old_generations_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_live_generation_stays, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_draft_is_found_again, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,7 +289,8 @@ static void end(void *context, void *connection)
 
 /* --- life --- */
 
-enum err_code tls_alpn01_listener_new(const char *address, uint16_t port, struct tls_alpn01_listener **ret, struct err *e)
+/* Takes the sockets over. */
+static enum err_code start_on(struct listener **sockets, struct tls_alpn01_listener **ret, struct err *e)
 {
 	static const struct listener_kind kind = { sizeof(struct connection), begin, serve, end };
 	CLEANUP(tls_alpn01_listener_free_p) struct tls_alpn01_listener *l = calloc(1, sizeof *l);
@@ -304,10 +305,26 @@ enum err_code tls_alpn01_listener_new(const char *address, uint16_t port, struct
 	SSL_CTX_set_client_hello_cb(l->ctx, need_protocol, NULL);
 	(void)SSL_CTX_set_tlsext_servername_callback(l->ctx, choose_answer);
 	(void)SSL_CTX_set_tlsext_servername_arg(l->ctx, l);
-	TRY(listener_new(address, port, &l->listener, e));
+	l->listener = TAKE(*sockets);
 	TRY(listener_start(l->listener, &kind, l, e));
 	*ret = TAKE(l);
 	return ERR_OK;
+}
+
+enum err_code tls_alpn01_listener_new(const char *address, uint16_t port, struct tls_alpn01_listener **ret, struct err *e)
+{
+	CLEANUP(listener_free_p) struct listener *sockets = NULL;
+
+	TRY(listener_new(address, port, &sockets, e));
+	return start_on(&sockets, ret, e);
+}
+
+enum err_code tls_alpn01_listener_on(const int sockets[2], struct tls_alpn01_listener **ret, struct err *e)
+{
+	CLEANUP(listener_free_p) struct listener *l = NULL;
+
+	TRY(listener_on(sockets, &l, e));
+	return start_on(&l, ret, e);
 }
 
 void tls_alpn01_listener_free(struct tls_alpn01_listener *l)

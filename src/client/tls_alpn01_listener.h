@@ -11,6 +11,8 @@ struct tls_alpn01_listener;
 
 /* As http01_listener_new(). */
 enum err_code tls_alpn01_listener_new(const char *address, uint16_t port, struct tls_alpn01_listener **ret, struct err *e) MUST_USE;
+/* On sockets that listen already (IPv4, IPv6; -1: none), which stay the caller's. */
+enum err_code tls_alpn01_listener_on(const int sockets[2], struct tls_alpn01_listener **ret, struct err *e) MUST_USE;
 void tls_alpn01_listener_free(struct tls_alpn01_listener *l);
 DEFINE_CLEANUP(struct tls_alpn01_listener *, tls_alpn01_listener_free);
 uint16_t tls_alpn01_listener_port(const struct tls_alpn01_listener *l);

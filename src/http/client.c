@@ -14,7 +14,7 @@
 
 struct http_client {
 	CURL *curl;
-	char *ca_file, *user_agent;
+	char *ca_file, *ca_pem, *user_agent;
 	char reason[CURL_ERROR_SIZE];
 };
 
@@ -52,12 +52,24 @@ enum err_code http_client_new(const char *ca_file, const char *user_agent, struc
 	return ERR_OK;
 }
 
+enum err_code http_client_set_ca(struct http_client *c, struct bytes pem, struct err *e)
+{
+	char *copy = strndup((const char *)pem.ptr, pem.len);
+
+	if (!copy)
+		FAIL(e, NOMEM, "no memory for an HTTP client");
+	free(c->ca_pem);
+	c->ca_pem = copy;
+	return ERR_OK;
+}
+
 void http_client_free(struct http_client *c)
 {
 	if (!c)
 		return;
 	curl_easy_cleanup(c->curl);
 	free(c->ca_file);
+	free(c->ca_pem);
 	free(c->user_agent);
 	free(c);
 }
@@ -183,6 +195,11 @@ static enum err_code set_request(
 	if (c->ca_file)
 		ok = ok && curl_easy_setopt(h, CURLOPT_CAINFO, c->ca_file) == CURLE_OK &&
 		     curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK;
+	if (c->ca_pem) {
+		struct curl_blob blob = { c->ca_pem, strlen(c->ca_pem), CURL_BLOB_NOCOPY };
+		ok = ok && curl_easy_setopt(h, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK &&
+		     curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK;
+	}
 	ok = ok && set_method(h, r);
 	if (!ok)
 		FAIL(e, NOMEM, "libcurl does not take a setting for %.200s", r->url);
@@ -206,7 +223,10 @@ static enum err_code failure(struct http_client *c, const struct gathered *g, CU
 	if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT)
 		FAIL(e, CONFIG, "this is no https URL");
 	if (rc == CURLE_SSL_CACERT_BADFILE)
-		FAIL(e, CONFIG, "the CA file %.150s cannot be read, or holds no certificate", c->ca_file ? c->ca_file : "of the system");
+		FAIL(e, CONFIG, "the CA file %.150s cannot be read, or holds no certificate",
+		    c->ca_file  ? c->ca_file
+		    : c->ca_pem ? "that is given"
+				: "of the system");
 	if (rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_RESOLVE_PROXY)
 		FAIL(e, DNS, "%.200s", why);
 	if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CONNECT_ERROR || rc == CURLE_SSL_ISSUER_ERROR)

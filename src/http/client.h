@@ -46,6 +46,8 @@ struct http_client;
 
 /* ca_file: PEM of those who may vouch for servers, NULL for the system's. user_agent is copied. */
 enum err_code http_client_new(const char *ca_file, const char *user_agent, struct http_client **ret, struct err *e) MUST_USE;
+/* Those who may vouch, as PEM instead of a file; called before the first request. NOMEM. */
+enum err_code http_client_set_ca(struct http_client *c, struct bytes pem, struct err *e) MUST_USE;
 void http_client_free(struct http_client *c);
 DEFINE_CLEANUP(struct http_client *, http_client_free);
 

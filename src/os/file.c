@@ -13,19 +13,26 @@
 #define PART     16384
 #define PATH_LEN 4096
 
-enum err_code file_read(int dir, const char *path, size_t max, struct buf *out, struct err *e)
+/* Not blocking: a FIFO that an operator named by mistake must not hold the start up. */
+static enum err_code open_for_reading(int dir, const char *path, int *ret, struct err *e)
 {
-	/* not blocking: a FIFO that an operator named by mistake must not hold the start up */
-	CLEANUP(close_p) int fd = seam->openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
-	enum err_code rc = ERR_OK;
-	uint8_t part[PART];
-	size_t at = 0;
-	ssize_t n;
+	int fd = seam->openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 
 	if (fd < 0 && errno == ENOENT)
 		FAIL(e, NOT_FOUND, "%s: there is no such file", path);
 	if (fd < 0)
 		FAIL(e, IO, "%s: %s", path, strerror(errno));
+	*ret = fd;
+	return ERR_OK;
+}
+
+static enum err_code read_all(int fd, const char *path, size_t max, struct buf *out, struct err *e)
+{
+	enum err_code rc = ERR_OK;
+	uint8_t part[PART];
+	size_t at = 0;
+	ssize_t n;
+
 	while ((n = seam->pread(fd, part, sizeof part, (off_t)at)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -48,6 +55,28 @@ enum err_code file_read(int dir, const char *path, size_t max, struct buf *out, 
 	if (!buf_ok(out))
 		FAIL(e, NOMEM, "%s: no memory for it", path);
 	return ERR_OK;
+}
+
+enum err_code file_read(int dir, const char *path, size_t max, struct buf *out, struct err *e)
+{
+	CLEANUP(close_p) int fd = -1;
+
+	TRY(open_for_reading(dir, path, &fd, e));
+	return read_all(fd, path, max, out, e);
+}
+
+enum err_code file_read_private(const char *path, size_t max, struct buf *out, struct err *e)
+{
+	CLEANUP(close_p) int fd = -1;
+	struct stat st;
+
+	TRY(open_for_reading(AT_FDCWD, path, &fd, e));
+	if (fstat(fd, &st) != 0)
+		FAIL(e, IO, "%s: %s", path, strerror(errno));
+	errno = 0;
+	if (st.st_mode & 077)
+		FAIL(e, CONFIG, "%s: others can read it (mode %04o): chmod 600", path, (unsigned)(st.st_mode & 07777));
+	return read_all(fd, path, max, out, e);
 }
 
 enum err_code file_write_all(int fd, struct bytes content, struct err *e)

@@ -9,6 +9,8 @@
 
 /* The whole file, at most max bytes. NOT_FOUND when it is not there, TOO_LARGE, IO. dir is a directory's descriptor or AT_FDCWD. */
 enum err_code file_read(int dir, const char *path, size_t max, struct buf *out, struct err *e) MUST_USE;
+/* The same of a file with a secret: CONFIG when others than its owner may read it, with what to do. */
+enum err_code file_read_private(const char *path, size_t max, struct buf *out, struct err *e) MUST_USE;
 /* Replaces or makes the file in one step: temporary file beside it, write, fsync, rename, fsync of the directory. */
 enum err_code file_write(int dir, const char *path, mode_t mode, struct bytes content, struct err *e) MUST_USE;
 /* The same, but CONFLICT when the file is there already. */

@@ -71,8 +71,9 @@ static enum err_code enter_as_root(const struct jail *j, struct jail_layers *l, 
 	/* A container may withhold these two; sockets that we have already belong to the old network and go on working. */
 	(void)unshare(CLONE_NEWIPC);
 	l->network_ns = !j->network && unshare(CLONE_NEWNET) == 0;
-	TRY(enter_root(j->root_dir, e));
-	l->root = true;
+	if (!j->keeps_root)
+		TRY(enter_root(j->root_dir, e));
+	l->root = !j->keeps_root;
 	drop_bounding_set();
 	if (setgroups(0, NULL) != 0 || setresgid(j->gid, j->gid, j->gid) != 0 || setresuid(j->uid, j->uid, j->uid) != 0)
 		FAIL(e, CONFIG, "cannot become user %u: %s", (unsigned)j->uid, strerror(errno));
@@ -136,7 +137,7 @@ static enum err_code enter_as_user(const struct jail *j, struct jail_layers *l, 
 	const int wishes[] = { CLONE_NEWUSER | CLONE_NEWIPC | (j->network ? 0 : CLONE_NEWNET), CLONE_NEWUSER };
 	int flags = 0;
 
-	for (size_t i = 0; flags == 0 && i < sizeof wishes / sizeof *wishes; i++)
+	for (size_t i = 0; !j->keeps_root && flags == 0 && i < sizeof wishes / sizeof *wishes; i++)
 		flags = is_granted(wishes[i], j->root_dir) ? wishes[i] : 0;
 	/* NOTHING although it was granted: there are threads already, which unshare() refuses (ThreadSanitizer's is one) */
 	enum granted got = flags ? enter_namespaces(flags, j->root_dir, e) : GRANTED_NOTHING;
@@ -144,7 +145,7 @@ static enum err_code enter_as_user(const struct jail *j, struct jail_layers *l, 
 		FAIL(e, CONFIG, "the kernel granted a user namespace and then not what is in it");
 	l->root = got == GRANTED_ALL;
 	l->network_ns = got == GRANTED_ALL && (flags & CLONE_NEWNET) != 0;
-	if (!l->root && fchdir(j->root_dir) != 0)
+	if (!l->root && !j->keeps_root && fchdir(j->root_dir) != 0)
 		FAIL(e, CONFIG, "the data folder cannot be entered: %s", strerror(errno));
 	drop_bounding_set();
 	return drop_capabilities(e);
@@ -197,7 +198,10 @@ enum err_code jail_enter(const struct jail *j, struct jail_layers *ret, struct e
 	TRY(geteuid() == 0 ? enter_as_root(j, &l, e) : enter_as_user(j, &l, e));
 	l.undumpable = make_undumpable();
 	TRY(rearm_death_signal(death_signal, parent, e));
-	landlock_restrict(j->writable, j->network, &l.landlock_fs, &l.landlock_tcp);
+	landlock_restrict(j->keeps_root ? LANDLOCK_SYSTEM
+			  : j->writable ? LANDLOCK_HERE_WRITABLE
+					: LANDLOCK_HERE,
+	    j->network, &l.landlock_fs, &l.landlock_tcp);
 	limit_processes(j->processes_max, l.user, &l);
 	*ret = l;
 	return ERR_OK;

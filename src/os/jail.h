@@ -9,7 +9,10 @@
 
 struct jail {
 	int root_dir; /* descriptor of the data folder that becomes "/" */
-	uid_t uid;    /* taken when we are root; ignored else */
+	/* "/" stays instead, for what needs the system's libraries, name service and trust store; Landlock then lets it read what is the system's (below
+	 * /etc, /usr, /lib and /run) and nothing of users. */
+	bool keeps_root;
+	uid_t uid; /* taken when we are root; ignored else */
 	gid_t gid;
 	bool network;           /* may open connections (the validator) */
 	bool writable;          /* may write below its root (the validator may not) */

@@ -55,7 +55,28 @@ static uint64_t allowed_fs(long abi, bool writable)
 	return allowed & handled_fs(abi);
 }
 
-void landlock_restrict(bool writable, bool network, bool *ret_files, bool *ret_tcp)
+/* False: none of it is there, or the kernel refuses. */
+static bool add_path(int rules, const char *path, uint64_t allowed)
+{
+	CLEANUP(close_p) int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct path_rule below = { .allowed = allowed, .parent = folder };
+
+	return folder >= 0 && syscall(SYS_landlock_add_rule, rules, RULE_PATH, &below, 0) == 0;
+}
+
+static bool add_paths(int rules, long abi, enum landlock_files files)
+{
+	static const char *const system[] = { "/etc", "/usr", "/lib", "/lib64", "/run" };
+	bool any = false;
+
+	if (files != LANDLOCK_SYSTEM)
+		return add_path(rules, ".", allowed_fs(abi, files == LANDLOCK_HERE_WRITABLE));
+	for (size_t i = 0; i < sizeof system / sizeof *system; i++)
+		any = add_path(rules, system[i], allowed_fs(abi, false)) || any;
+	return any;
+}
+
+void landlock_restrict(enum landlock_files files, bool network, bool *ret_files, bool *ret_tcp)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, RULESET_VERSION);
 	struct ruleset r = { .fs = handled_fs(abi),
@@ -67,10 +88,7 @@ void landlock_restrict(bool writable, bool network, bool *ret_files, bool *ret_t
 		return;
 	size_t size = abi >= 6 ? sizeof r : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
 	CLEANUP(close_p) int rules = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
-	CLEANUP(close_p) int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct path_rule below = { .allowed = allowed_fs(abi, writable), .parent = here };
-	if (rules < 0 || here < 0 || syscall(SYS_landlock_add_rule, rules, RULE_PATH, &below, 0) != 0 ||
-	    syscall(SYS_landlock_restrict_self, rules, 0) != 0)
+	if (rules < 0 || !add_paths(rules, abi, files) || syscall(SYS_landlock_restrict_self, rules, 0) != 0)
 		return;
 	*ret_files = true;
 	*ret_tcp = r.net != 0;

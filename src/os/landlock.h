@@ -4,8 +4,13 @@
 
 #include <stdbool.h>
 
-/* From now on: files below the current directory alone (which is the data folder), nothing executable; without `network` no TCP bind or
- * connect. What this kernel cannot do is left out: the outputs tell what holds. Needs no_new_privs. */
-void landlock_restrict(bool writable, bool network, bool *ret_files, bool *ret_tcp);
+enum landlock_files {
+	LANDLOCK_HERE, /* below the current directory (the data folder) */
+	LANDLOCK_HERE_WRITABLE,
+	LANDLOCK_SYSTEM, /* what every program may read of the system: libraries, name service, trust store */
+};
+/* From now on these files alone, nothing executable; without `network` no TCP bind or connect. What this kernel cannot do is left out: the outputs tell
+ * what holds. Needs no_new_privs. */
+void landlock_restrict(enum landlock_files files, bool network, bool *ret_files, bool *ret_tcp);
 
 #endif

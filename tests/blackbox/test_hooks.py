@@ -2,6 +2,7 @@
 import http.server
 import os
 import pathlib
+import tempfile
 import threading
 
 import pytest
@@ -30,12 +31,21 @@ case $1 in begin) echo "$5" >>"$TXT/_acme-challenge.$3" ;; done|failed) rm -f "$
 CERTBOT_CLEAN_UP = '[ "$CERTBOT_AUTH_OUTPUT" = "kept $CERTBOT_DOMAIN" ] && rm -f "$TXT/_acme-challenge.$CERTBOT_DOMAIN"'
 
 
+def opened(folder):
+    """Hooks run as a user without rights when chancery is started by root: a folder of a test's that it may go to and write to."""
+    folder.chmod(0o777)
+    for parent in folder.parents:
+        if parent.is_relative_to(tempfile.gettempdir()) and parent != pathlib.Path(tempfile.gettempdir()):
+            parent.chmod(0o755)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory):
     port = free_port()
     with running_ca(http_port=port) as ca:
         ca.http_port = port
-        ca.txt = tmp_path_factory.mktemp("txt")
+        ca.txt = opened(tmp_path_factory.mktemp("txt"))
         ca.dns.txt_folder = ca.txt
         yield ca
 
@@ -55,7 +65,7 @@ def issue(ca, tmp_path):
 @pytest.fixture
 def program(tmp_path):
     def write(name, text):
-        path = tmp_path / name
+        path = opened(tmp_path) / name
         path.write_text("#!/bin/sh\n" + text + "\n")
         path.chmod(0o755)
         return path
@@ -109,6 +119,7 @@ def test_uacmes_own_hook(ca, issue, tmp_path):
     """The program that comes with uacme, as it is: http-01 by files."""
     web = tmp_path / "web" / ".well-known" / "acme-challenge"
     web.mkdir(parents=True)
+    opened(web)
     server = serve(tmp_path / "web", ca.http_port)
     try:
         issue("uacme-own.example", "--challenge", "http-01", "--hook", UACME_HOOK, "--hook-dialect", "uacme", UACME_CHALLENGE_PATH=str(web))
@@ -122,6 +133,8 @@ def test_http_by_certbots_dialect(ca, issue, program, tmp_path):
     web = tmp_path / "web"
     folder = web / ".well-known" / "acme-challenge"
     folder.mkdir(parents=True)
+    opened(folder)
+    opened(tmp_path)
     server = serve(web, ca.http_port)
     try:
         issue("certbot-http.example", "second.example", "--challenge", "http-01", "--hook",
@@ -138,6 +151,22 @@ def test_a_hook_that_fails_is_a_failure(ca, issue, program):
     failed(result, "the solver failed", f"The solver: {hook} present ended with exit code 3: the zone is locked")
     said = schemas.check("client/issue", issue("locked.example", "--hook", hook, "--hook-dialect", "lego", "--json", expect=FAILED).stdout)
     assert said["error"]["fault"] == "caller" and "the zone is locked" in said["error"]["solver"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs several users")
+def test_who_hooks_are(ca, issue, program):
+    """Started by root, hooks are nobody who has anything; the one who is named, when one is named; and they get the environment."""
+    hook = program("hook", HOOKS["mod_md"] + '\necho "$(id -u) $(id -G) $COLOUR" >>"$LOG"')
+    log = hook.parent / "log"
+    issue("nobody.example", "--hook", hook, "--hook-dialect", "mod_md", COLOUR="blue")
+    uid, *groups, colour = log.read_text().splitlines()[0].split()
+    assert uid not in ("0", str(os.getuid())) and groups == [uid] and colour == "blue"
+    log.unlink()
+    issue("root.example", "--hook", hook, "--hook-dialect", "mod_md", "--hook-user", "root", COLOUR="red")
+    assert log.read_text().split()[0] == "0"
+    log.unlink()
+    failed(issue("other.example", "--hook", hook, "--hook-dialect", "mod_md", "--hook-user", "no-such-user", expect=FAILED),
+           'there is no user "no-such-user"')
 
 
 def test_a_hook_that_never_ends(issue, program):

@@ -25,15 +25,12 @@ enum err_code token_access_of(struct arena *a, const struct settings *s, struct 
 static enum err_code read_pin(const char *path, struct buf *out, struct bytes *ret, struct err *e)
 {
 	struct bytes rest;
-	struct stat st;
 
 	errno = 0;
 	if (strncmp(path, "credential:", 11) == 0)
 		FAIL(e, CONFIG,
 		    "the PIN is a credential of the service, which is not there for a command: name a file with the PIN by --pin-file");
-	if (stat(path, &st) == 0 && (st.st_mode & 077))
-		FAIL(e, CONFIG, "%s: others can read it (mode %04o): chmod 600", path, (unsigned)(st.st_mode & 07777));
-	TRY(file_read(AT_FDCWD, path, TOKEN_PIN_MAX + 1, out, e));
+	TRY(file_read_private(path, TOKEN_PIN_MAX + 1, out, e));
 	*ret = buf_bytes(out);
 	(void)bytes_split(buf_bytes(out), '\n', ret, &rest);
 	return ERR_OK;

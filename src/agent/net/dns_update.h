@@ -1,20 +1,12 @@
 /* dns-01 by dynamic updates (RFC 2136), signed by a key that both sides have (TSIG, RFC 8945): for name servers of one's own. */
-#ifndef CHANCERY_AGENT_DNS_UPDATE_H
-#define CHANCERY_AGENT_DNS_UPDATE_H
+#ifndef CHANCERY_AGENT_NET_DNS_UPDATE_H
+#define CHANCERY_AGENT_NET_DNS_UPDATE_H
 
+#include "agent/tsig_key.h"
 #include "base/arena.h"
 #include "base/err.h"
 
 #include <chancery/chancery.h>
-
-/* A TSIG key as tsig-keygen and ddns-confgen write it: key "NAME" { algorithm hmac-sha256; secret "BASE64"; }; */
-struct tsig_key {
-	char name[256], algorithm[64];
-	struct buf secret; /* base64 and a NUL; secret memory */
-};
-/* From a file that is its owner's alone. CONFIG with what is wrong. */
-enum err_code tsig_key_read(const char *path, struct tsig_key *ret, struct err *e) MUST_USE;
-void tsig_key_free(struct tsig_key *k);
 
 struct dns_updater;
 

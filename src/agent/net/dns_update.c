@@ -1,105 +1,16 @@
-#include "agent/dns_update.h"
-
-#include "crypto/digest.h"
+#include "agent/net/dns_update.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ldns/ldns.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_FILE_MAX 8192
-#define TTL_S        60
-#define TIMEOUT_S    10
-#define ADDRESSES    4 /* of the server's that are tried */
-
-/* --- the key --- */
-
-static const struct {
-	const char *name, *of_ldns;
-} algorithms[] = {
-	{ "hmac-sha256", "hmac-sha256." },
-	{ "hmac-sha384", "hmac-sha384." },
-	{ "hmac-sha512", "hmac-sha512." },
-	{ "hmac-sha224", "hmac-sha224." },
-	{ "hmac-sha1", "hmac-sha1." },
-};
-
-/* The word behind `keyword`, with or without quotation marks, up to its end; false: there is none, or it has no room. */
-static bool word_after(const char *text, const char *keyword, char *out, size_t size)
-{
-	const char *p = strstr(text, keyword);
-
-	if (!p)
-		return false;
-	p += strlen(keyword);
-	p += strspn(p, " \t\r\n\"");
-	size_t n = strcspn(p, " \t\r\n\";{");
-	if (n == 0 || n >= size)
-		return false;
-	memcpy(out, p, n);
-	out[n] = 0;
-	return true;
-}
-
-static enum err_code read_text(const char *path, struct buf *out, struct err *e)
-{
-	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint8_t part[KEY_FILE_MAX];
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		FAIL(e, CONFIG, "%.200s: %s", path, strerror(errno));
-	errno = 0;
-	if (st.st_mode & 077)
-		FAIL(e, CONFIG, "%.200s: others can read it (mode %04o): chmod 600", path, (unsigned)(st.st_mode & 07777));
-	ssize_t n = read(fd, part, sizeof part);
-	if (n < 0)
-		FAIL(e, CONFIG, "%.200s: %s", path, strerror(errno));
-	buf_add(out, (struct bytes){ part, (size_t)n });
-	buf_add_u8(out, 0);
-	crypto_wipe(part, sizeof part);
-	return ERR_OK;
-}
-
-enum err_code tsig_key_read(const char *path, struct tsig_key *ret, struct err *e)
-{
-	CLEANUP(buf_free_p) struct buf text = buf_new_secret(KEY_FILE_MAX + 1);
-	struct tsig_key k = { .secret = buf_new_secret(1024) };
-	char algorithm[64], secret[1000];
-	const char *of_ldns = NULL;
-
-	TRY(read_text(path, &text, e));
-	const char *in = (const char *)text.ptr;
-	bool read = word_after(in, "key", k.name, sizeof k.name) && word_after(in, "algorithm", algorithm, sizeof algorithm) &&
-		    word_after(in, "secret", secret, sizeof secret);
-	for (size_t i = 0; read && i < sizeof algorithms / sizeof *algorithms; i++)
-		of_ldns = strcasecmp(algorithms[i].name, algorithm) == 0 ? algorithms[i].of_ldns : of_ldns;
-	errno = 0;
-	if (!read)
-		FAIL(e, CONFIG,
-		    "%.200s: it is no TSIG key as tsig-keygen writes one: key \"NAME\" { algorithm hmac-sha256; secret \"BASE64\"; };",
-		    path);
-	if (!of_ldns)
-		FAIL(e, CONFIG, "%.200s: the algorithm %.40s is not known: hmac-sha256, -sha384, -sha512, -sha224 and -sha1 are", path,
-		    algorithm);
-	(void)snprintf(k.algorithm, sizeof k.algorithm, "%s", of_ldns);
-	buf_add(&k.secret, (struct bytes){ (const uint8_t *)secret, strlen(secret) + 1 });
-	crypto_wipe(secret, sizeof secret);
-	if (!buf_ok(&k.secret))
-		FAIL(e, NOMEM, "no memory for a key");
-	*ret = k;
-	return ERR_OK;
-}
-
-void tsig_key_free(struct tsig_key *k)
-{
-	buf_free(&k->secret);
-}
+#define TTL_S     60
+#define TIMEOUT_S 10
+#define ADDRESSES 4 /* of the server's that are tried */
 
 /* --- the server --- */
 

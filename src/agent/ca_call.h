@@ -1,0 +1,41 @@
+/* What is done at a CA: by the network process, with the account's key in the process that has the keys. */
+#ifndef CHANCERY_AGENT_CA_CALL_H
+#define CHANCERY_AGENT_CA_CALL_H
+
+#include "agent/crew.h"
+#include "agent/frame.h"
+#include "agent/outcome.h"
+
+#define CA_CONTACTS_MAX 8
+
+/* A CA, and who we are there. */
+struct ca_wish {
+	const char *directory, *ca_file; /* ca_file NULL: the system's */
+	const char *contacts[CA_CONTACTS_MAX];
+	size_t n_contacts;
+	bool agree;
+	const char *eab_kid, *eab_key_file; /* NULL: none */
+	uint32_t timeout_s;
+	struct bytes account; /* the account key's public half, whose slot is "account"; ptr NULL: none is needed */
+};
+/* From what was given, but for the account. CONFIG. */
+enum err_code ca_wish_read(const struct given *g, const struct frame *f, struct ca_wish *ret, struct err *e) MUST_USE;
+/* As the member "ca" of an operation (net/acme.c): with what the files say. */
+enum err_code ca_wish_put(const struct ca_wish *w, struct json_out *json, struct err *e) MUST_USE;
+
+/* Signatures by the slots of the crew's keys: a peer_asked whose context is the crew. */
+peer_asked ca_asked;
+
+/* Each gives ERR_OK with *out telling what the CA said; another code is a failure on this machine. */
+
+/* verb: "show", "update", "rollover" (next: the new key's public half, whose slot is "next-account") or "deactivate". ret_url: the account's, in the arena. */
+enum err_code ca_account(struct crew *c, struct arena *a, const struct ca_wish *w, const char *verb, struct bytes next,
+    const char **ret_url, struct outcome *out, struct err *e) MUST_USE;
+/* RFC 9773, for the first certificate in pem. */
+enum err_code ca_renewal(struct crew *c, struct arena *a, const struct ca_wish *w, struct bytes pem, struct chancery_renewal *ret,
+    struct outcome *out, struct err *e) MUST_USE;
+/* key: the certificate's own, whose slot is "certificate"; ptr NULL: the account says it. */
+enum err_code ca_revoke(struct crew *c, struct arena *a, const struct ca_wish *w, struct bytes pem, enum chancery_reason reason,
+    struct bytes key, struct outcome *out, struct err *e) MUST_USE;
+
+#endif

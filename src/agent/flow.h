@@ -1,0 +1,31 @@
+/* One certificate, from what is wanted of it to its files: whether it is due, the order, the switch. What issue, renew and the daemon do. */
+#ifndef CHANCERY_AGENT_FLOW_H
+#define CHANCERY_AGENT_FLOW_H
+
+#include "agent/issue_call.h"
+
+/* What the user is told on the way; context is the caller's. */
+struct flow_watch {
+	chancery_progress_fn *progress;
+	void *context;
+};
+struct flow_wish {
+	bool force; /* also what is not due */
+	bool again; /* a renewal: the CA is asked whether it is due (RFC 9773) */
+};
+
+enum flow_end { FLOW_ISSUED, FLOW_NOTHING, FLOW_FAILED };
+/* Texts are in the arena of the wish. */
+struct flow_report {
+	enum flow_end end;
+	const char *live; /* the folder where the files are; NULL: it did not come to that */
+	int64_t not_before_s, not_after_s;
+	struct issued issued;   /* FLOW_ISSUED */
+	struct outcome outcome; /* FLOW_FAILED */
+};
+
+/* Never fails but in *ret. */
+void flow_run(
+    struct crew *crew, const struct wish *w, const struct flow_wish *how, const struct flow_watch *watch, struct flow_report *ret);
+
+#endif

@@ -1,0 +1,28 @@
+/* One certificate from one CA: asked for by the network process, which asks back for signatures and for answers to challenges to be put in place. */
+#ifndef CHANCERY_AGENT_ISSUE_CALL_H
+#define CHANCERY_AGENT_ISSUE_CALL_H
+
+#include "agent/ca_call.h"
+#include "agent/wish.h"
+
+struct issue_call {
+	struct crew *crew;
+	const struct wish *wish;
+	const struct ca_wish *ca; /* with its account */
+	struct bytes key;         /* the certificate key's public half, whose slot is "certificate" */
+	struct bytes replaces;    /* PEM of the certificate that it takes the place of; ptr NULL: none */
+	/* As chancery_progress_fn: 0 to go on. */
+	chancery_progress_fn *progress;
+	void *context;
+};
+/* What came, in the arena; checked by the network process alone: chain_check() is the caller's. */
+struct issued {
+	struct bytes fullchain; /* PEM, leaf first */
+	size_t leaf_len;
+	const char *certificate_url, *order_url, *account_url;
+	int64_t not_before_s, not_after_s;
+};
+/* ERR_OK with *out telling what the CA said; *ret is filled when that is CHANCERY_OK. */
+enum err_code issue_call(const struct issue_call *c, struct arena *a, struct issued *ret, struct outcome *out, struct err *e) MUST_USE;
+
+#endif

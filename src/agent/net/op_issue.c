@@ -1,0 +1,237 @@
+/* One issuance: the library's, with keys and answers that the program has. */
+#include "agent/net/acme.h"
+#include "agent/net/dns_update.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define WAYS_MAX  3
+#define NAMES_MAX 100
+
+struct issue_json {
+	struct bytes ca, key, profile, replaces, preferred_chain, ways, dns_update;
+	struct json_strings names;
+};
+static const struct json_field issue_fields[] = {
+	JSON_FIELD(struct issue_json, ca, "ca", JSON_OBJECT, true, 0),
+	JSON_FIELD(struct issue_json, key, "key", JSON_STRING, true, 4096),
+	JSON_FIELD(struct issue_json, profile, "profile", JSON_STRING, false, 64),
+	JSON_FIELD(struct issue_json, replaces, "replaces", JSON_STRING, false, 0),
+	JSON_FIELD(struct issue_json, preferred_chain, "preferred_chain", JSON_STRING, false, 256),
+	JSON_FIELD(struct issue_json, ways, "ways", JSON_ARRAY, true, 0),
+	JSON_FIELD(struct issue_json, dns_update, "dns_update", JSON_OBJECT, false, 0),
+	JSON_FIELD(struct issue_json, names, "names", JSON_STRINGS, true, NAMES_MAX),
+};
+
+struct issuing {
+	struct acme m;
+	struct remote_key key;
+	struct dns_updater *updater; /* NULL: none */
+	struct tsig_key tsig;
+};
+
+static void issuing_close(struct issuing *i)
+{
+	chancery_key_free(i->key.key);
+	dns_updater_free(i->updater);
+	tsig_key_free(&i->tsig);
+	acme_close(&i->m);
+}
+
+/* --- what the program answers --- */
+
+static void put_challenge(const struct chancery_challenge *c, struct buf *out)
+{
+	struct json_out w = json_out_to(out);
+
+	json_put_object(&w);
+	json_put_member_str(&w, "type", c->type);
+	json_put_member_str(&w, "name", c->name);
+	json_put_member_str(&w, "token", c->token);
+	json_put_member_bool(&w, "wildcard", c->wildcard != 0);
+	json_put_member_uint(&w, "remaining", c->remaining);
+	json_put_member_bool(&w, "valid", c->valid != 0);
+	json_end_object(&w);
+}
+
+struct code_json {
+	struct json_uint code;
+};
+static const struct json_field code_fields[] = { JSON_FIELD(struct code_json, code, "code", JSON_UINT, true, 0) };
+
+/* What the program says to a question that is answered by a number; -1: it does not. */
+static int ask_code(struct child *c, const char *what, const struct buf *json)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 1u << 20);
+	struct code_json j = { .code = { false, 0 } };
+	struct bytes reply;
+
+	if (!a || !buf_ok(json) || child_ask(c, a, what, buf_bytes(json), &reply, NULL) != ERR_OK ||
+	    json_read(a, reply, "a reply", code_fields, 1, &j, NULL) != ERR_OK)
+		return -1;
+	return (int)j.code.value;
+}
+
+static int deploy(void *context, const struct chancery_challenge *challenge)
+{
+	CLEANUP(buf_free_p) struct buf json = buf_new(8192);
+
+	put_challenge(challenge, &json);
+	return ask_code(context, "deploy", &json);
+}
+
+static void clean_up(void *context, const struct chancery_challenge *challenge)
+{
+	CLEANUP(buf_free_p) struct buf json = buf_new(8192);
+
+	put_challenge(challenge, &json);
+	(void)ask_code(context, "clean_up", &json);
+}
+
+static int progress(void *context, enum chancery_step step, const char *text)
+{
+	CLEANUP(buf_free_p) struct buf json = buf_new(8192);
+	struct json_out w = json_out_to(&json);
+
+	json_put_object(&w);
+	json_put_member_uint(&w, "step", step);
+	json_put_member_str(&w, "text", text);
+	json_end_object(&w);
+	return ask_code(context, "progress", &json);
+}
+
+/* --- what is set --- */
+
+struct update_json {
+	struct bytes server, name, algorithm, secret;
+};
+static const struct json_field update_fields[] = {
+	JSON_FIELD(struct update_json, server, "server", JSON_STRING, true, 300),
+	JSON_FIELD(struct update_json, name, "name", JSON_STRING, false, 255),
+	JSON_FIELD(struct update_json, algorithm, "algorithm", JSON_STRING, false, 63),
+	JSON_FIELD(struct update_json, secret, "secret", JSON_STRING, false, 1000),
+};
+
+static enum err_code open_updater(struct issuing *i, struct bytes json, struct err *e)
+{
+	struct update_json j = { .server = BYTES_NONE };
+	const char *server;
+
+	if (!json.ptr)
+		return ERR_OK;
+	TRY(json_read(i->m.arena, json, "a DNS update", update_fields, 4, &j, e));
+	TRY(talk_text(i->m.arena, j.server, &server, e));
+	if (j.secret.ptr)
+		TRY(tsig_key_set(&i->tsig, j.name, j.algorithm, j.secret, e));
+	return dns_updater_new(server, j.secret.ptr ? &i->tsig : NULL, &i->updater, e);
+}
+
+struct way_json {
+	struct bytes type, by;
+};
+static const struct json_field way_fields[] = {
+	JSON_FIELD(struct way_json, type, "type", JSON_STRING, true, 32),
+	JSON_FIELD(struct way_json, by, "by", JSON_STRING, true, 32),
+};
+
+static enum chancery_result set_way(struct issuing *i, const char *type, struct bytes by)
+{
+	const struct net_state *s = i->m.child->context;
+	struct chancery_client *client = i->m.client;
+	enum challenge_type t;
+
+	if (bytes_eq_str(by, "sockets") && challenge_type_from_name(bytes_str(type), &t))
+		return chancery_client_use_sockets(client, type, s->sockets[t][0], s->sockets[t][1]);
+	if (bytes_eq_str(by, "stateless"))
+		return chancery_client_use_stateless(client);
+	if (bytes_eq_str(by, "dns-update") && i->updater)
+		return chancery_client_set_solver(client, type, dns_updater_deploy, dns_updater_clean_up, i->updater);
+	return chancery_client_set_solver(client, type, deploy, clean_up, i->m.child);
+}
+
+static enum err_code set_ways(struct issuing *i, struct bytes json, struct err *e)
+{
+	const char *type;
+	struct bytes *v;
+	size_t n;
+
+	TRY(json_elements(i->m.arena, json, WAYS_MAX, &v, &n, e));
+	for (size_t k = 0; k < n; k++) {
+		struct way_json j = { .type = BYTES_NONE };
+		TRY(json_read(i->m.arena, v[k], "a way", way_fields, 2, &j, e));
+		TRY(talk_text(i->m.arena, j.type, &type, e));
+		errno = 0;
+		if (set_way(i, type, j.by) != CHANCERY_OK)
+			FAIL(e, CONFIG, "%s", chancery_error_message(chancery_client_error(i->m.client)));
+	}
+	return ERR_OK;
+}
+
+static enum err_code set_wishes(struct issuing *i, const struct issue_json *j, struct err *e)
+{
+	const char *profile, *replaces, *chain;
+
+	TRY(talk_text(i->m.arena, j->profile, &profile, e));
+	TRY(talk_text(i->m.arena, j->replaces, &replaces, e));
+	TRY(talk_text(i->m.arena, j->preferred_chain, &chain, e));
+	enum chancery_result rc = chancery_client_set_profile(i->m.client, profile);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_preferred_chain(i->m.client, chain);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_replaces(i->m.client, replaces);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_progress(i->m.client, progress, i->m.child);
+	errno = 0;
+	if (rc != CHANCERY_OK)
+		FAIL(e, CONFIG, "%s", chancery_error_message(chancery_client_error(i->m.client)));
+	return ERR_OK;
+}
+
+/* --- the issuance --- */
+
+static void put_certificate(const struct chancery_certificate *c, struct json_out *w)
+{
+	size_t leaf_len;
+
+	(void)chancery_certificate_leaf(c, &leaf_len);
+	json_put_member_str(w, "fullchain", chancery_certificate_fullchain(c, NULL));
+	json_put_member_uint(w, "leaf_len", leaf_len);
+	json_put_member_str(w, "certificate", chancery_certificate_url(c));
+	json_put_member_str(w, "order", chancery_certificate_order_url(c));
+	json_put_member_str(w, "account", chancery_certificate_account_url(c));
+	json_put_key(w, "not_before");
+	json_put_int(w, chancery_certificate_not_before(c));
+	json_put_key(w, "not_after");
+	json_put_int(w, chancery_certificate_not_after(c));
+}
+
+static enum err_code issue(struct issuing *i, const struct issue_json *j, struct json_out *answer, struct err *e)
+{
+	const char *names[NAMES_MAX];
+	struct chancery_certificate *cert;
+
+	for (size_t k = 0; k < j->names.n; k++)
+		TRY(talk_text(i->m.arena, j->names.v[k], &names[k], e));
+	if (chancery_client_issue(i->m.client, names, j->names.n, i->key.key, &cert) != CHANCERY_OK) {
+		acme_put_error(&i->m, i->updater ? dns_updater_failure(i->updater) : NULL, answer);
+		return ERR_OK;
+	}
+	put_certificate(cert, answer);
+	chancery_certificate_free(cert);
+	return ERR_OK;
+}
+
+enum err_code op_issue(struct child *c, struct arena *a, struct bytes json, int *fd, struct json_out *answer, struct err *e)
+{
+	CLEANUP(issuing_close) struct issuing i = { .key = { .key = NULL } };
+	struct issue_json j = { .ca = BYTES_NONE };
+
+	(void)fd;
+	TRY(json_read(a, json, "an issuance", issue_fields, sizeof issue_fields / sizeof *issue_fields, &j, e));
+	TRY(acme_open(c, a, j.ca, &i.m, e));
+	TRY(acme_key(c, a, "certificate", j.key, &i.key, e));
+	TRY(open_updater(&i, j.dns_update, e));
+	TRY(set_ways(&i, j.ways, e));
+	TRY(set_wishes(&i, &j, e));
+	return issue(&i, &j, answer, e);
+}

@@ -1,0 +1,12 @@
+/* chancery-probe: what `chancery probe` becomes. */
+#include "cli/cmd_probe.h"
+#include "crypto/digest.h"
+
+int main(int argc, char **argv)
+{
+	const struct cli_command commands[] = { PROBE_COMMAND(cmd_probe) };
+	const struct cli_program program = { "chancery", "an ACME (RFC 8555) client", commands, 1 };
+
+	crypto_init();
+	return cli_main(&program, argc, argv);
+}
