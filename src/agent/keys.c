@@ -65,3 +65,22 @@ enum err_code keys_sign_by(
 	json_end_object(&j);
 	return call(keys, a, "sign", &json, -1, "signature", ret_signature, e);
 }
+
+enum err_code keys_pkcs12(struct peer *keys, struct arena *a, const char *slot, struct bytes chain, const char *name, struct bytes password,
+    int fd, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf json = buf_new_secret(CHANNEL_BODY_MAX);
+	struct json_out j = json_out_to(&json);
+	struct bytes answer;
+
+	json_put_object(&j);
+	json_put_member_str(&j, "slot", slot);
+	json_put_member_str(&j, "name", name);
+	json_put_member(&j, "password", password.ptr ? password : BYTES_LIT(""));
+	json_put_member(&j, "chain", chain);
+	json_end_object(&j);
+	if (!buf_ok(&json))
+		FAIL(e, TOO_LARGE, "a chain that is too large for PKCS #12");
+	struct peer_call c = { .name = "pkcs12", .json = buf_bytes(&json), .fd = fd, .timeout_ms = KEYS_MS };
+	return peer_call(keys, a, &c, &answer, e);
+}

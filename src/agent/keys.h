@@ -27,5 +27,8 @@ enum err_code keys_make(
 /* The signature as X.509 has it. UNAUTHORIZED: what the rules do not allow. */
 enum err_code keys_sign_by(
     struct peer *keys, struct arena *a, const char *slot, struct bytes message, struct bytes *ret_signature, struct err *e) MUST_USE;
+/* A PKCS #12 file of the slot's key and the chain (PEM, leaf first), written to fd. */
+enum err_code keys_pkcs12(struct peer *keys, struct arena *a, const char *slot, struct bytes chain, const char *name, struct bytes password,
+    int fd, struct err *e) MUST_USE;
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "acme/identifier.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct given_option wish_options[] = {
@@ -11,24 +13,65 @@ const struct given_option wish_options[] = {
 };
 const size_t n_wish_options = sizeof wish_options / sizeof *wish_options;
 
-static enum err_code read_key_type(const struct given *g, enum chancery_key_type *ret, struct err *e)
+static enum err_code key_type_of(const char *name, struct wish_key *ret, struct err *e)
 {
 	static const struct {
 		const char *name;
-		enum chancery_key_type type;
+		struct wish_key key;
 	} types[] = {
-		{ "ecdsa-p256", CHANCERY_KEY_ECDSA_P256 },
-		{ "ecdsa-p384", CHANCERY_KEY_ECDSA_P384 },
-		{ "rsa", CHANCERY_KEY_RSA_2048 },
+		{ "ecdsa-p256", { KEY_EC_P256, 0, "-ecdsa" } },
+		{ "ecdsa-p384", { KEY_EC_P384, 0, "-ecdsa" } },
+		{ "rsa", { KEY_RSA, 2048, "-rsa" } },
+		{ "rsa-2048", { KEY_RSA, 2048, "-rsa" } },
+		{ "rsa-3072", { KEY_RSA, 3072, "-rsa" } },
+		{ "rsa-4096", { KEY_RSA, 4096, "-rsa" } },
 	};
-	const char *name = given_value(g, "key-type", "ecdsa-p256");
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		if (strcmp(types[i].name, name) == 0) {
-			*ret = types[i].type;
+			*ret = types[i].key;
 			return ERR_OK;
 		}
-	FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384 and rsa are allowed", name);
+	FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 and rsa-4096 are allowed", name);
+}
+
+static enum err_code read_key_types(const struct given *g, struct wish *w, struct err *e)
+{
+	const char *name = given_nth(g, "key-type", 0);
+
+	if (!name)
+		name = "ecdsa-p256";
+	for (size_t i = 0; name; name = given_nth(g, "key-type", ++i)) {
+		errno = 0;
+		if (i == WISH_KEYS_MAX)
+			FAIL(e, CONFIG, "--key-type is given more than twice: there is one certificate for each kind of key");
+		TRY(key_type_of(name, &w->keys[i], e));
+		if (i > 0 && strcmp(w->keys[0].suffix, w->keys[i].suffix) == 0)
+			FAIL(e, CONFIG, "--key-type %s and %s are of one kind: one of ECDSA and one of RSA are possible together",
+			    given_nth(g, "key-type", 0), name);
+		w->n_keys = i + 1;
+	}
+	w->keys[0].suffix = "";
+	return ERR_OK;
+}
+
+/* Who may read the key beside its owner: nobody but a group. */
+static enum err_code read_key_file(const struct given *g, struct wish *w, struct err *e)
+{
+	const char *mode = given_value(g, "key-mode", "0600");
+	char *end;
+
+	unsigned long v = strtoul(mode, &end, 8);
+	errno = 0;
+	if (!*mode || *end || (v & ~0660ul) != 0 || (v & 0400) == 0)
+		FAIL(e, CONFIG, "--key-mode %s: 0600, 0640, 0660, 0400 and 0440 are allowed: a private key is nobody else's to read", mode);
+	w->key_mode = (mode_t)v;
+	w->key_group = given_value(g, "key-group", NULL);
+	if (given_flag(g, "reuse-key") && given_flag(g, "next-key"))
+		FAIL(e, CONFIG, "--reuse-key and --next-key are two answers to one question: take one");
+	if (given_flag(g, "pkcs12-password-file") && !given_flag(g, "pkcs12"))
+		FAIL(e, CONFIG, "--pkcs12-password-file is of a file that --pkcs12 asks for");
+	return ERR_OK;
 }
 
 static enum err_code read_name(struct wish *w, const char *text, struct err *e)
@@ -136,7 +179,8 @@ enum err_code wish_read(
 	if (w->n_names == 0)
 		FAIL(e, CONFIG, "a certificate needs a name");
 	TRY(name_folder(w, e));
-	TRY(read_key_type(given, &w->key_type, e));
+	TRY(read_key_types(given, w, e));
+	TRY(read_key_file(given, w, e));
 	TRY(read_hook(given, w, e));
 	TRY(check_challenges(w, e));
 	TRY(given_number(given, "http-port", "80", 65535, &port, e));

@@ -4,15 +4,25 @@
 
 #include "agent/frame.h"
 #include "agent/hook.h"
+#include "crypto/key.h"
 #include "pki/name.h"
 
 #include <chancery/chancery.h>
+#include <sys/types.h>
 
 #define WISH_NAMES_MAX 100
+#define WISH_KEYS_MAX  2 /* one of each kind */
 
 /* The table, wish.def. */
 extern const struct given_option wish_options[];
 extern const size_t n_wish_options;
+
+/* A key that a certificate is wanted for; its files have this behind their names: privkey-rsa.pem. "" of the first. */
+struct wish_key {
+	enum key_type type;
+	unsigned bits;
+	const char *suffix;
+};
 
 struct wish {
 	struct arena *arena;
@@ -22,7 +32,10 @@ struct wish {
 	size_t n_names;
 	const char *name; /* of the certificate and its folder: the first name without what shells or paths would misread */
 	struct frame frame;
-	enum chancery_key_type key_type;
+	struct wish_key keys[WISH_KEYS_MAX];
+	size_t n_keys;
+	mode_t key_mode;
+	const char *key_group; /* NULL: ours */
 	uint16_t http_port, tls_port;
 	struct hook_wish hook;  /* program NULL: none */
 	const char *dns_server; /* NULL: none */

@@ -215,6 +215,18 @@ enum err_code storage_open_file(struct storage *s, const char *id, const char *f
 	return ERR_OK;
 }
 
+enum err_code storage_link_file(struct storage *s, const char *id, const char *file, const char *path, struct err *e)
+{
+	char to[128];
+
+	(void)snprintf(to, sizeof to, "%s/%s", id, file);
+	if (linkat(AT_FDCWD, path, s->generations, to, 0) == 0)
+		return ERR_OK;
+	if (errno == ENOENT)
+		FAIL(e, NOT_FOUND, "%.200s: there is no such file", path);
+	FAIL(e, IO, "%.200s/" GENERATIONS "/%s: %s", s->path, to, strerror(errno));
+}
+
 enum err_code storage_put_file(struct storage *s, const char *id, const char *file, mode_t mode, struct bytes content, struct err *e)
 {
 	CLEANUP(close_p) int dir = -1;

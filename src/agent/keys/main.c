@@ -3,6 +3,7 @@
 #include "agent/keys/sign_rules.h"
 #include "base/codec.h"
 #include "crypto/digest.h"
+#include "crypto/pkcs12.h"
 #include "os/file.h"
 #include "os/jail.h"
 #include "os/sanitized.h"
@@ -195,6 +196,44 @@ static enum err_code op_sign(struct child *c, struct arena *a, struct bytes json
 	return ERR_OK;
 }
 
+/* --- PKCS #12 --- */
+
+struct p12_json {
+	struct bytes slot, name, password, chain;
+};
+static const struct json_field p12_fields[] = {
+	JSON_FIELD(struct p12_json, slot, "slot", JSON_STRING, true, 31),
+	JSON_FIELD(struct p12_json, name, "name", JSON_STRING, true, 255),
+	JSON_FIELD(struct p12_json, password, "password", JSON_STRING, true, 1024),
+	JSON_FIELD(struct p12_json, chain, "chain", JSON_STRING, true, 0),
+};
+
+static enum err_code op_pkcs12(struct child *c, struct arena *a, struct bytes json, int *fd, struct json_out *answer, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new_secret(1u << 20);
+	struct p12_json j = { .slot = BYTES_NONE };
+	struct bytes der[PKCS12_CERTS_MAX], text;
+	const char *name, *password;
+	size_t n = 0;
+
+	(void)answer;
+	TRY(json_read(a, json, "a PKCS #12 file", p12_fields, 4, &j, e));
+	TRY(talk_text(a, j.name, &name, e));
+	TRY(talk_text(a, j.password, &password, e));
+	const struct slot *s = find(c->context, j.slot);
+	errno = 0;
+	if (!s)
+		FAIL(e, NOT_FOUND, "there is no key \"%.*s\"", BYTES_FMT(j.slot));
+	text = j.chain;
+	while (n < PKCS12_CERTS_MAX && pem_next(a, &text, "CERTIFICATE", &der[n], NULL) == ERR_OK)
+		n++;
+	TRY(pkcs12_write(s->key, der, n, name, password, &out, e));
+	TRY(file_write_all(*fd, buf_bytes(&out), e));
+	if (fsync(*fd) != 0)
+		FAIL(e, IO, "the PKCS #12 file cannot be made durable: %s", strerror(errno));
+	return ERR_OK;
+}
+
 /* --- the process --- */
 
 /* A folder that is already gone: nothing is in it, and nothing can be put there. */
@@ -231,7 +270,7 @@ static enum err_code jail(const struct child_user *u, struct buf *words, struct 
 
 int main(void)
 {
-	static const struct child_row rows[] = { { "open", op_open }, { "make", op_make }, { "sign", op_sign } };
+	static const struct child_row rows[] = { { "open", op_open }, { "make", op_make }, { "sign", op_sign }, { "pkcs12", op_pkcs12 } };
 	struct keys keys = { .v = { { .key = NULL } } };
 
 	int code = child_main(rows, sizeof rows / sizeof *rows, jail, &keys);

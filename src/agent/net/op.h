@@ -8,7 +8,7 @@
 
 /* What the process keeps between operations: child.context. */
 struct net_state {
-	int sockets[CHALLENGE_TYPE__MAX][2]; /* that listen for the program, by challenge type; -1: none */
+	int sockets[CHALLENGE_TYPE__MAX][2]; /* that listen for the next issuance, by challenge type; -1: none */
 };
 
 #define X(name, function) child_op function;

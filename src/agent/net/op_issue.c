@@ -24,11 +24,23 @@ static const struct json_field issue_fields[] = {
 };
 
 struct issuing {
+	struct child *child;
 	struct acme m;
 	struct remote_key key;
 	struct dns_updater *updater; /* NULL: none */
 	struct tsig_key tsig;
 };
+
+/* Sockets are for one issuance: whoever listens there otherwise gets the port back. */
+static void close_sockets(struct child *c)
+{
+	struct net_state *s = c->context;
+
+	for (size_t t = 0; t < CHALLENGE_TYPE__MAX; t++) {
+		close_p(&s->sockets[t][0]);
+		close_p(&s->sockets[t][1]);
+	}
+}
 
 static void issuing_close(struct issuing *i)
 {
@@ -36,6 +48,7 @@ static void issuing_close(struct issuing *i)
 	dns_updater_free(i->updater);
 	tsig_key_free(&i->tsig);
 	acme_close(&i->m);
+	close_sockets(i->child);
 }
 
 /* --- what the program answers --- */
@@ -223,7 +236,7 @@ static enum err_code issue(struct issuing *i, const struct issue_json *j, struct
 
 enum err_code op_issue(struct child *c, struct arena *a, struct bytes json, int *fd, struct json_out *answer, struct err *e)
 {
-	CLEANUP(issuing_close) struct issuing i = { .key = { .key = NULL } };
+	CLEANUP(issuing_close) struct issuing i = { .key = { .key = NULL }, .child = c };
 	struct issue_json j = { .ca = BYTES_NONE };
 
 	(void)fd;
