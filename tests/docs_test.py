@@ -11,7 +11,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ["CHANCERY_BUILD"])
 PROGRAMS = {"chancery-ca": "man/chancery-ca.8", "chancery": "man/chancery.1"}
-DOCUMENTS = ["README.md", "docs/guide.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "THREAT-MODEL.md"]
+DOCUMENTS = ["README.md", "docs/client.md", "docs/guide.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "THREAT-MODEL.md"]
 
 sys.path.insert(0, str(ROOT / "tools"))
 import man  # noqa: E402

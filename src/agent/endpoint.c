@@ -21,11 +21,21 @@ static const struct {
 	{ "pop3s", 995, ENDPOINT_TLS },
 };
 
+static const char *const start_names[] = { "tls", "smtp", "imap", "pop3" };
+
 const char *endpoint_start_name(enum endpoint_start s)
 {
-	static const char *const names[] = { "tls", "smtp", "imap", "pop3" };
+	return start_names[s];
+}
 
-	return names[s];
+bool endpoint_start_from_name(struct bytes name, enum endpoint_start *ret)
+{
+	for (size_t i = 0; i < sizeof start_names / sizeof *start_names; i++)
+		if (bytes_eq_str(name, start_names[i])) {
+			*ret = (enum endpoint_start)i;
+			return true;
+		}
+	return false;
 }
 
 static bool is_address(const char *host)

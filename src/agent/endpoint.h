@@ -23,5 +23,13 @@ struct endpoint {
 enum err_code endpoint_parse(struct arena *a, const char *text, struct endpoint *ret, struct err *e) MUST_USE;
 /* "tls", "smtp", "imap", "pop3" */
 const char *endpoint_start_name(enum endpoint_start s);
+bool endpoint_start_from_name(struct bytes name, enum endpoint_start *ret);
+
+/* What is shown there. */
+#define SERVED_CERTIFICATES_MAX 10
+struct served {
+	struct bytes certificates[SERVED_CERTIFICATES_MAX]; /* DER, the server's own first */
+	size_t n;
+};
 
 #endif

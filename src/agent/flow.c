@@ -177,6 +177,33 @@ static enum err_code issue(struct flow *f, struct err *e)
 	return flow_finish(f, e);
 }
 
+/* The same between the hooks, and put to use. */
+static enum err_code issue_and_deploy(struct flow *f, struct err *e)
+{
+	struct err why = { 0 }, after = { 0 };
+
+	f->deploy = arena_new_obj(f->wish->arena, struct deploy_job);
+	if (!f->deploy)
+		FAIL(e, NOMEM, "no memory");
+	deploy_begin(f->deploy, f->wish, f->crew, f->storage, f->previous);
+	f->deploy->tell = f->watch->deployed;
+	f->deploy->context = f->watch->context;
+	f->report->deploy = f->deploy;
+	enum err_code rc = deploy_before(f->deploy, e);
+	if (rc == ERR_OK)
+		rc = issue(f, e);
+	bool issued = rc == ERR_OK && f->report->outcome.result == CHANCERY_OK;
+	enum err_code used = issued && deploy_is_wanted(&f->wish->deploy) ? deploy_certificate(f->deploy, &why) : ERR_OK;
+	if (deploy_after(f->deploy, !issued || used != ERR_OK, &after) != ERR_OK && used == ERR_OK) {
+		used = after.code;
+		why = after;
+	}
+	f->report->end = !issued ? FLOW_FAILED : used == ERR_OK ? FLOW_ISSUED : FLOW_UNDEPLOYED;
+	if (issued && used != ERR_OK)
+		outcome_of_err(&why, f->wish->arena, &f->report->outcome);
+	return rc;
+}
+
 static enum err_code run(struct flow *f, struct err *e)
 {
 	struct chain chain;
@@ -193,9 +220,7 @@ static enum err_code run(struct flow *f, struct err *e)
 		f->report->end = FLOW_NOTHING;
 		return ERR_OK;
 	}
-	TRY(issue(f, e));
-	f->report->end = f->report->outcome.result == CHANCERY_OK ? FLOW_ISSUED : FLOW_FAILED;
-	return ERR_OK;
+	return issue_and_deploy(f, e);
 }
 
 void flow_run(struct crew *crew, const struct wish *w, const struct flow_wish *how, const struct flow_watch *watch, struct flow_report *ret)

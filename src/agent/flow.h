@@ -2,26 +2,34 @@
 #ifndef CHANCERY_AGENT_FLOW_H
 #define CHANCERY_AGENT_FLOW_H
 
+#include "agent/deploy.h"
 #include "agent/issue_call.h"
 
 /* What the user is told on the way; context is the caller's. */
 struct flow_watch {
 	chancery_progress_fn *progress;
 	void *context;
+	void (*deployed)(void *context, const struct deploy_step *step); /* each step of a deployment; may be NULL */
 };
 struct flow_wish {
 	bool force; /* also what is not due */
 	bool again; /* a renewal: the CA is asked whether it is due (RFC 9773) */
 };
 
-enum flow_end { FLOW_ISSUED, FLOW_NOTHING, FLOW_FAILED };
+enum flow_end {
+	FLOW_ISSUED,
+	FLOW_NOTHING,
+	FLOW_FAILED,
+	FLOW_UNDEPLOYED, /* the certificate is there, and is not put to use, or a hook failed */
+};
 /* Texts are in the arena of the wish. */
 struct flow_report {
 	enum flow_end end;
 	const char *live; /* the folder where the files are; NULL: it did not come to that */
 	int64_t not_before_s, not_after_s;
-	struct issued issued;   /* FLOW_ISSUED */
-	struct outcome outcome; /* FLOW_FAILED */
+	struct issued issued;            /* FLOW_ISSUED, FLOW_UNDEPLOYED */
+	struct outcome outcome;          /* FLOW_FAILED, FLOW_UNDEPLOYED */
+	const struct deploy_job *deploy; /* NULL: it did not come to that */
 };
 
 /* Never fails but in *ret. */

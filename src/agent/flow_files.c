@@ -137,6 +137,6 @@ enum err_code flow_finish(struct flow *f, struct err *e)
 	for (size_t i = 0; given_flag(f->wish->given, "next-key") && i < f->wish->n_keys; i++)
 		flow_settle_next_key(f, f->certs[i].key->suffix);
 	TRY(put_options(f, e));
-	storage_prune(f->storage, NULL);
+	storage_prune(f->storage, f->deploy->previous); /* which a deployment that fails goes back to */
 	return ERR_OK;
 }

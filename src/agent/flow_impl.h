@@ -2,6 +2,7 @@
 #ifndef CHANCERY_AGENT_FLOW_IMPL_H
 #define CHANCERY_AGENT_FLOW_IMPL_H
 
+#include "agent/deploy_job.h"
 #include "agent/flow.h"
 #include "client/chain.h"
 #include "client/storage.h"
@@ -24,6 +25,8 @@ struct flow {
 	struct flow_report *report;
 	struct flow_cert certs[WISH_KEYS_MAX]; /* as many as the wish has keys */
 	char draft[STORAGE_ID_SIZE];           /* "": none */
+	char previous[STORAGE_ID_SIZE];        /* what the deployment goes back to */
+	struct deploy_job *deploy;
 };
 
 #define FLOW_FILE_MAX 64

@@ -185,6 +185,7 @@ enum err_code wish_read(
 	TRY(check_challenges(w, e));
 	TRY(given_number(given, "http-port", "80", 65535, &port, e));
 	TRY(given_number(given, "tls-port", "443", 65535, &tls_port, e));
+	TRY(deploy_read(a, given, &w->deploy, e));
 	w->http_port = (uint16_t)port;
 	w->tls_port = (uint16_t)tls_port;
 	return ERR_OK;

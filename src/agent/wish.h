@@ -2,6 +2,7 @@
 #ifndef CHANCERY_AGENT_WISH_H
 #define CHANCERY_AGENT_WISH_H
 
+#include "agent/deploy.h"
 #include "agent/frame.h"
 #include "agent/hook.h"
 #include "crypto/key.h"
@@ -39,6 +40,7 @@ struct wish {
 	uint16_t http_port, tls_port;
 	struct hook_wish hook;  /* program NULL: none */
 	const char *dns_server; /* NULL: none */
+	struct deploy_wish deploy;
 };
 
 /* CONFIG with what is wrong and what is allowed. `given` and the arena must live as long as the wish. */

@@ -1,6 +1,7 @@
 /* chancery: the program of who needs certificates. */
 #include "cli/cmd_account.h"
 #include "cli/cmd_client_revoke.h"
+#include "cli/cmd_deploy.h"
 #include "cli/cmd_issue.h"
 #include "cli/cmd_probe.h"
 #include "cli/cmd_renew.h"
@@ -14,6 +15,10 @@ int main(int argc, char **argv)
 		    "Renews the certificates of the folder that are due, or those that are named, each the way that it was issued: for a timer, some times a day. Exit "
 		    "code 1: none was due.",
 		    renew_options, n_renew_options, 0, 100, cmd_renew },
+		{ "deploy", "[NAME...]",
+		    "Puts the certificates of the folder, or those that are named, to use again, the way that they were issued (--deploy): tested, reloaded, looked at "
+		    "from outside. A newer one that an earlier deployment had put back is tried again. Exit code 1: none is to be deployed.",
+		    deploy_options, n_deploy_options, 0, 100, cmd_deploy },
 		{ "status", "[NAME...]",
 		    "Lists the certificates of the folder: what they are for, until when they hold, when they are due.", list_options,
 		    n_list_options, 0, 100, cmd_list },

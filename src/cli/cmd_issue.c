@@ -1,6 +1,7 @@
 #include "cli/cmd_issue.h"
 
 #include "agent/flow.h"
+#include "cli/deployment.h"
 #include "cli/issue_report.h"
 
 #include <stdio.h>
@@ -20,12 +21,15 @@ static int tell(struct issue_report *r, const struct flow_report *f)
 	r->live = f->live;
 	r->not_before_s = f->not_before_s;
 	r->not_after_s = f->not_after_s;
+	r->deploy = f->deploy;
 	switch (f->end) {
 	case FLOW_FAILED:
 		return report_failed(r, &f->outcome);
 	case FLOW_NOTHING:
 		report_nothing_to_do(r);
 		return EXIT_NOTHING_TO_DO;
+	case FLOW_UNDEPLOYED:
+		return report_undeployed(r, &f->outcome);
 	case FLOW_ISSUED:
 		break;
 	}
@@ -41,7 +45,7 @@ int issue_run(struct crew *crew, const struct issue_run *what)
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 16u << 20);
 	struct issue_report r = { .json = what->json };
 	const struct flow_wish how = { .force = what->force, .again = what->again };
-	const struct flow_watch watch = { .progress = report_progress, .context = &r };
+	const struct flow_watch watch = { .progress = report_progress, .context = &r, .deployed = what->json ? NULL : deployment_tell };
 	struct flow_report report;
 	struct wish w;
 	struct err e = { 0 };

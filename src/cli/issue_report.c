@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/deployment.h"
 #include "client/storage.h"
 
 #include <signal.h>
@@ -114,6 +115,7 @@ static void report_end(const struct issue_report *r, const char *result, const c
 		json_put_member_str(&w, "order", r->order_url);
 		json_put_member_str(&w, "certificate", r->certificate_url);
 	}
+	deployment_put(r->deploy, &w);
 	print_json(&w);
 }
 
@@ -144,12 +146,15 @@ static void put_subs(struct json_out *w, const struct outcome *x)
 	json_end_array(w);
 }
 
-static void json_failed(const struct issue_report *r, const struct outcome *x)
+/* files: they are there all the same. */
+static void json_failed(const struct issue_report *r, const struct outcome *x, bool files)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
 	struct json_out w = json_out_to(&text);
 
 	put_common(&w, r, "failed");
+	if (files)
+		put_files(&w, r);
 	json_put_key(&w, "error");
 	json_put_object(&w);
 	json_put_member_str(&w, "message", x->message);
@@ -162,6 +167,7 @@ static void json_failed(const struct issue_report *r, const struct outcome *x)
 		json_put_member_str(&w, "solver", x->solver);
 	put_subs(&w, x);
 	json_end_object(&w);
+	deployment_put(r->deploy, &w);
 	print_json(&w);
 }
 
@@ -174,7 +180,7 @@ static bool is_local(const struct outcome *x)
 int report_failed(const struct issue_report *r, const struct outcome *x)
 {
 	if (r->json) {
-		json_failed(r, x);
+		json_failed(r, x, false);
 		return EXIT_FAILED;
 	}
 	fflush(stdout);
@@ -190,6 +196,19 @@ int report_failed(const struct issue_report *r, const struct outcome *x)
 		fprintf(stderr, "  What to do: %s.\n", x->hint);
 	if (x->retry_after_s)
 		fprintf(stderr, "  The server says to try again after %u s.\n", (unsigned)x->retry_after_s);
+	return EXIT_FAILED;
+}
+
+int report_undeployed(const struct issue_report *r, const struct outcome *x)
+{
+	if (r->json) {
+		json_failed(r, x, true);
+		return EXIT_FAILED;
+	}
+	fflush(stdout);
+	fprintf(stderr, "chancery: the new certificate is stored, but not deployed: %s\n", x->message);
+	if (r->deploy->rolled_back)
+		fprintf(stderr, "  The previous certificate is live again; chancery deploy tries the new one once more.\n");
 	return EXIT_FAILED;
 }
 

@@ -2,6 +2,7 @@
 #ifndef CHANCERY_CLI_ISSUE_REPORT_H
 #define CHANCERY_CLI_ISSUE_REPORT_H
 
+#include "agent/deploy.h"
 #include "agent/outcome.h"
 #include "cli/options.h"
 
@@ -14,6 +15,7 @@ struct issue_report {
 	int64_t not_before_s, not_after_s;
 	/* Of a fresh certificate. */
 	const char *account_url, *order_url, *certificate_url;
+	const struct deploy_job *deploy; /* NULL: none was begun */
 };
 
 /* chancery_progress_fn; the context is the report. Asks to stop once SIGINT or SIGTERM came. */
@@ -25,6 +27,8 @@ void report_issued(const struct issue_report *r);
 void report_nothing_to_do(const struct issue_report *r);
 /* Each prints "chancery: ..." to stderr, or the object to stdout, and returns EXIT_FAILED. */
 int report_failed(const struct issue_report *r, const struct outcome *outcome);
+/* The certificate is there, and is not put to use. */
+int report_undeployed(const struct issue_report *r, const struct outcome *outcome);
 int report_failed_here(const struct issue_report *r, const struct err *e);
 
 #endif

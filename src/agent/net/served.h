@@ -5,14 +5,9 @@
 
 #include "agent/endpoint.h"
 
-#define SERVED_CERTIFICATES_MAX 10
-#define SERVED_READ_MAX         65536 /* bytes of certificates that the server may send */
+#define SERVED_READ_MAX 65536 /* bytes of certificates that the server may send */
 
-struct served {
-	struct bytes certificates[SERVED_CERTIFICATES_MAX]; /* DER, the server's own first; in the arena */
-	size_t n;
-};
-/* Asks the first of the host's addresses that lets itself be connected to. name: NULL asks for none. CONNECTION: it cannot be connected to; TIMEOUT: until
+/* Asks the first of the host's addresses that lets itself be connected to; the answer is in the arena. CONNECTION: it cannot be connected to; TIMEOUT: until
  * the deadline; TLS: it speaks no TLS there, or shows no certificate; MALFORMED: it refuses STARTTLS. */
 enum err_code served_look(struct arena *a, const struct endpoint *at, uint32_t timeout_ms, struct served *ret, struct err *e) MUST_USE;
 

@@ -1,0 +1,168 @@
+/* One deployment: what is done in which order, and the way back. */
+#include "agent/deploy_target.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct deployment {
+	struct deploy_job *job;
+	struct deploy_run runs[DEPLOY_TARGETS_MAX];
+	struct deploy_places places;
+	bool touched; /* something has been tried that a way back must undo */
+};
+
+static enum err_code fail_as(struct err *e, enum err_code rc, const char *of, const char *what, const struct err *why)
+{
+	errno = 0;
+	(void)err_set(e, rc, __FILE__, __LINE__, "%.60s: %s: %.220s", of, what, why->detail);
+	return rc;
+}
+
+/* --- the steps --- */
+
+static enum err_code test(struct deploy_run *r, struct err *e)
+{
+	if (r->wish->test)
+		return deploy_run_words(r->job, r->wish->test, e);
+	return r->wish->target->test ? r->wish->target->test(r, e) : ERR_OK;
+}
+
+static enum err_code reload(struct deploy_run *r, struct err *e)
+{
+	r->reloaded = true;
+	return r->wish->reload ? deploy_run_words(r->job, r->wish->reload, e) : r->wish->target->reload(r, e);
+}
+
+/* Who does not use the certificate has nothing to reload: told with the lines that are missing. */
+static enum err_code find(struct deploy_run *r, struct err *e)
+{
+	const struct deploy_target *t = r->wish->target;
+	enum deploy_use use = t->uses ? t->uses(r) : DEPLOY_USES;
+	CLEANUP(buf_free_p) struct buf text = buf_new(8192);
+
+	if (use == DEPLOY_USES)
+		return ERR_OK;
+	if (use == DEPLOY_UNKNOWN) {
+		deploy_note(r->job, DEPLOY_FIND, t->name, true,
+		    "whether its configuration uses the certificate cannot be told: the look from outside decides");
+		return ERR_OK;
+	}
+	buf_add_str(&text, "its configuration does not use the certificate; it needs these lines, then run chancery deploy:\n");
+	(void)deploy_lines(t->name, r->folder, &text);
+	buf_add_u8(&text, 0);
+	deploy_note(
+	    r->job, DEPLOY_FIND, t->name, false, buf_ok(&text) ? (const char *)text.ptr : "its configuration does not use the certificate");
+	FAIL(e, CONFIG,
+	    "%s: its configuration does not use the certificate, so nothing was reloaded; chancery deploy tells which lines it needs",
+	    t->name);
+}
+
+static enum err_code step(
+    struct deploy_run *r, enum deploy_kind kind, enum err_code (*fn)(struct deploy_run *r, struct err *e), struct err *e)
+{
+	struct err why = { 0 };
+	const char *name = r->wish->target->name;
+
+	enum err_code rc = fn(r, &why);
+	deploy_note(r->job, kind, name, rc == ERR_OK, why.detail);
+	return rc == ERR_OK ? ERR_OK
+			    : fail_as(e, rc, name, kind == DEPLOY_TEST ? "its configuration's test fails" : "it cannot be reloaded", &why);
+}
+
+static enum err_code look(struct deployment *d, struct err *e)
+{
+	const struct deploy_wish *w = d->job->wish;
+	struct deploy_places p = d->places;
+
+	if (w->unseen)
+		return ERR_OK;
+	if (w->n_endpoints > 0) {
+		p.n = w->n_endpoints;
+		memcpy(p.v, w->endpoints, sizeof p.v);
+	}
+	/* An address is asked for a name of the certificate. */
+	for (size_t i = 0; i < p.n; i++)
+		p.v[i].name = p.v[i].name ? p.v[i].name : deploy_first_name(d->job);
+	if (p.n == 0 && w->n_targets > 0)
+		deploy_note(d->job, DEPLOY_LOOK, "", true, "not looked at from outside: where it is served is not known (deploy-endpoint)");
+	return deploy_look_all(d->job, p.v, p.n, e);
+}
+
+static enum err_code forward(struct deployment *d, struct err *e)
+{
+	size_t n = d->job->wish->n_targets;
+
+	d->touched = true;
+	TRY(deploy_copies_write(d->job, e));
+	d->touched = d->job->wish->n_copies > 0;
+	for (size_t i = 0; i < n; i++)
+		TRY(find(&d->runs[i], e));
+	d->touched = true;
+	for (size_t i = 0; i < n; i++)
+		if (d->runs[i].wish->test || d->runs[i].wish->target->test)
+			TRY(step(&d->runs[i], DEPLOY_TEST, test, e));
+	for (size_t i = 0; i < n; i++)
+		TRY(step(&d->runs[i], DEPLOY_RELOAD, reload, e));
+	return look(d, e);
+}
+
+/* --- the way back --- */
+
+/* One that was told to read the new certificate is told to read the previous one, unless its configuration is broken by itself: then it goes on with what
+ * it has. */
+static void back_one(struct deploy_run *r)
+{
+	const char *name = r->wish->target->name, *text;
+	struct err why = { 0 };
+
+	enum err_code rc = test(r, &why);
+	if (rc != ERR_OK)
+		text = (const char *)arena_fmt(r->arena,
+		    "its configuration's test fails with the previous certificate too, so the certificate is not why: %s", why.detail)
+			   .ptr;
+	else
+		text = (rc = r->reloaded ? reload(r, &why) : ERR_OK) == ERR_OK ? "" : why.detail;
+	deploy_note(
+	    r->job, DEPLOY_ROLL_BACK, name, rc == ERR_OK, text ? text : "its configuration's test fails with the previous certificate too");
+}
+
+static void back(struct deployment *d)
+{
+	struct deploy_job *j = d->job;
+	struct err e = { 0 };
+
+	if (!j->previous) {
+		deploy_note(j, DEPLOY_ROLL_BACK, j->name, false, "there is no previous certificate to go back to");
+		/* The copies may have had something before us. */
+		MAY_FAIL(deploy_copies_undo(j, NULL));
+		return;
+	}
+	enum err_code rc = storage_switch(j->storage, j->previous, &e);
+	j->rolled_back = rc == ERR_OK;
+	if (rc == ERR_OK)
+		rc = deploy_copies_undo(j, &e);
+	deploy_note(j, DEPLOY_ROLL_BACK, j->name, rc == ERR_OK, rc == ERR_OK ? "the previous certificate is live again" : e.detail);
+	for (size_t i = 0; i < j->wish->n_targets; i++)
+		back_one(&d->runs[i]);
+}
+
+enum err_code deploy_certificate(struct deploy_job *j, struct err *e)
+{
+	struct deployment d = { .job = j };
+
+	for (size_t i = 0; i < j->wish->n_targets; i++)
+		d.runs[i] = (struct deploy_run){
+			.job = j, .wish = &j->wish->targets[i], .arena = j->arena, .folder = storage_path(j->storage), .places = &d.places
+		};
+	enum err_code rc = forward(&d, e);
+	if (rc != ERR_OK) {
+		if (d.touched)
+			back(&d);
+		return rc;
+	}
+	deploy_copies_keep(j);
+	/* A hook that fails is told, and undoes nothing: the certificate is served, and what the hook did of its own is not known here. */
+	TRY(deploy_run_hooks(j, DEPLOY_DEPLOY_HOOK, &j->wish->deploy, e));
+	j->deployed = true;
+	return ERR_OK;
+}

@@ -1,0 +1,36 @@
+#include "agent/deploy_job.h"
+
+/* lego's words. */
+static const char *lego_key(struct arena *a, const struct wish_key *k)
+{
+	switch (k->type) {
+	case KEY_EC_P256:
+		return "EC256";
+	case KEY_EC_P384:
+		return "EC384";
+	case KEY_RSA:
+		return (const char *)arena_fmt(a, "RSA%u", k->bits).ptr;
+	case KEY_ED25519:
+	case KEY__MAX:
+		break;
+	}
+	return NULL;
+}
+
+void deploy_begin(struct deploy_job *j, const struct wish *w, struct crew *crew, struct storage *s, char previous[STORAGE_ID_SIZE])
+{
+	*j = (struct deploy_job){
+		.arena = w->arena,
+		.wish = &w->deploy,
+		.name = w->name,
+		.names = w->names,
+		.n_names = w->n_names,
+		.server = w->frame.server,
+		.key_type = lego_key(w->arena, &w->keys[0]),
+		.crew = crew,
+		.storage = s,
+		.previous = storage_live(s, previous, NULL) == ERR_OK ? previous : NULL,
+	};
+	for (size_t i = 0; i < w->n_keys; i++)
+		j->suffixes[j->n_suffixes++] = w->keys[i].suffix;
+}
