@@ -164,5 +164,6 @@ enum err_code deploy_certificate(struct deploy_job *j, struct err *e)
 	/* A hook that fails is told, and undoes nothing: the certificate is served, and what the hook did of its own is not known here. */
 	TRY(deploy_run_hooks(j, DEPLOY_DEPLOY_HOOK, &j->wish->deploy, e));
 	j->deployed = true;
+	deploy_pending_done(j);
 	return ERR_OK;
 }

@@ -96,6 +96,7 @@ struct deploy_job {
 	size_t n_suffixes;
 	struct storage *storage;
 	const char *previous; /* the generation that was live before; NULL: none, or it is the same */
+	char previous_id[STORAGE_ID_SIZE];
 	/* Each step when it has been taken; may be NULL. */
 	void (*tell)(void *context, const struct deploy_step *step);
 	void *context;
@@ -111,6 +112,11 @@ enum err_code deploy_before(struct deploy_job *j, struct err *e) MUST_USE;
 enum err_code deploy_certificate(struct deploy_job *j, struct err *e) MUST_USE;
 /* failed: there is no new certificate, or it is not deployed. */
 enum err_code deploy_after(struct deploy_job *j, bool failed, struct err *e) MUST_USE;
+/* Notes, before the switch, that this generation has still to be put to use; deploy_certificate() forgets it when all is done. */
+enum err_code deploy_pending_write(struct deploy_job *j, const char *id, struct err *e) MUST_USE;
+void deploy_pending_done(struct deploy_job *j);
+/* Makes live what an earlier run has got and could not put to use, or was ended before it had; previous is what to go back to then. False: there is nothing. */
+bool deploy_pending_take(struct deploy_job *j);
 /* The members "rolled_back" and "steps" of one object. */
 void deploy_put(const struct deploy_job *j, struct json_out *w);
 

@@ -11,14 +11,14 @@ static enum deploy_use uses(struct deploy_run *r)
 }
 
 /* Debian's apachectl is apache2ctl too; both give what they do not know to the server. */
-static const char *control(void)
+static const char *control(struct deploy_run *r)
 {
-	return deploy_program(DEPLOY_WORDS("apachectl", "apache2ctl", "httpd", "apache2"));
+	return deploy_program(r->job, DEPLOY_WORDS("apachectl", "apache2ctl", "httpd", "apache2"));
 }
 
 static enum err_code test(struct deploy_run *r, struct err *e)
 {
-	return deploy_run_words(r->job, deploy_words_config(r, "-f", DEPLOY_WORDS(control(), "-t")), e);
+	return deploy_run_words(r->job, deploy_words_config(r, "-f", DEPLOY_WORDS(control(r), "-t")), e);
 }
 
 static enum err_code reload(struct deploy_run *r, struct err *e)
@@ -27,7 +27,7 @@ static enum err_code reload(struct deploy_run *r, struct err *e)
 
 	if (deploy_reload_unit(r, DEPLOY_WORDS("apache2", "httpd"), &rc, e))
 		return rc;
-	return deploy_run_words(r->job, deploy_words_config(r, "-f", DEPLOY_WORDS(control(), "-k", "graceful")), e);
+	return deploy_run_words(r->job, deploy_words_config(r, "-f", DEPLOY_WORDS(control(r), "-k", "graceful")), e);
 }
 
 const struct deploy_target deploy_apache = {

@@ -17,7 +17,7 @@ static const char *lego_key(struct arena *a, const struct wish_key *k)
 	return NULL;
 }
 
-void deploy_begin(struct deploy_job *j, const struct wish *w, struct crew *crew, struct storage *s, char previous[STORAGE_ID_SIZE])
+void deploy_begin(struct deploy_job *j, const struct wish *w, struct crew *crew, struct storage *s)
 {
 	*j = (struct deploy_job){
 		.arena = w->arena,
@@ -29,8 +29,8 @@ void deploy_begin(struct deploy_job *j, const struct wish *w, struct crew *crew,
 		.key_type = lego_key(w->arena, &w->keys[0]),
 		.crew = crew,
 		.storage = s,
-		.previous = storage_live(s, previous, NULL) == ERR_OK ? previous : NULL,
 	};
+	j->previous = storage_live(s, j->previous_id, NULL) == ERR_OK ? j->previous_id : NULL;
 	for (size_t i = 0; i < w->n_keys; i++)
 		j->suffixes[j->n_suffixes++] = w->keys[i].suffix;
 }

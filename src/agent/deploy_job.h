@@ -4,8 +4,7 @@
 
 #include "agent/wish.h"
 
-/* All but `tell`; the wish, the crew and the storage must live as long. The generation that is live now is the one to go back to: previous is filled with its
- * id. */
-void deploy_begin(struct deploy_job *j, const struct wish *w, struct crew *crew, struct storage *s, char previous[STORAGE_ID_SIZE]);
+/* All but `tell`; the wish, the crew and the storage must live as long. The generation that is live now is the one to go back to. */
+void deploy_begin(struct deploy_job *j, const struct wish *w, struct crew *crew, struct storage *s);
 
 #endif

@@ -77,11 +77,21 @@ static const char *joined(const struct deploy_job *j, char with)
 	return text ? text : "";
 }
 
+/* Timers often have a PATH without the folders of servers. */
+static const char *path_of(struct arena *a)
+{
+	const char *path = getenv("PATH");
+	const char *all = (const char *)arena_fmt(a, "%s:/usr/local/sbin:/usr/sbin:/sbin", path && *path ? path : "/usr/bin:/bin").ptr;
+
+	return all ? all : "";
+}
+
 /* certbot's words: RENEWED_LINEAGE and RENEWED_DOMAINS for deploy hooks, RENEWED_DOMAINS and FAILED_DOMAINS for post hooks. lego's (v5): LEGO_HOOK_*. */
 static void tell(struct environment *env, struct deploy_job *j, enum deploy_kind kind, bool failed)
 {
 	const char *domains = joined(j, ' ');
 
+	variable(env, "PATH", path_of(env->a));
 	if (kind == DEPLOY_POST_HOOK)
 		variable(env, "FAILED_DOMAINS", failed ? domains : "");
 	if (kind != DEPLOY_PRE_HOOK)
@@ -106,6 +116,41 @@ static void tell(struct environment *env, struct deploy_job *j, enum deploy_kind
 
 /* --- running --- */
 
+/* Where a program is; NULL: nowhere. */
+static const char *find_program(struct arena *a, const char *name)
+{
+	struct bytes rest = bytes_str(path_of(a)), one, tail;
+
+	if (strchr(name, '/'))
+		return name;
+	for (bool more = true; more;) {
+		more = bytes_split(rest, ':', &one, &tail);
+		if (!more)
+			one = rest;
+		rest = more ? tail : rest;
+		const char *path = one.len ? (const char *)arena_fmt(a, "%.*s/%s", BYTES_FMT(one), name).ptr : NULL;
+		if (path && access(path, X_OK) == 0)
+			return path;
+	}
+	return NULL;
+}
+
+/* The same words, with the program's path. */
+static const char **with_path(struct arena *a, const char *const *argv)
+{
+	size_t n = 0;
+
+	while (argv[n])
+		n++;
+	const char **v = arena_array(a, n + 1, sizeof *v);
+	for (size_t i = 0; v && i < n; i++)
+		v[i] = argv[i];
+	const char *path = v ? find_program(a, argv[0]) : NULL;
+	if (path)
+		v[0] = path;
+	return v;
+}
+
 /* The last line that is not empty, as far as a terminal may show it. */
 static void last_line(struct bytes text, struct buf *out)
 {
@@ -129,10 +174,13 @@ static void last_line(struct bytes text, struct buf *out)
 
 static enum err_code run(struct deploy_job *j, const char *const *argv, const char *const *env, struct run_result *result, struct err *e)
 {
-	struct run_request r = { .argv = argv, .env = env, .timeout_s = j->wish->timeout_s };
+	struct run_request r = { .argv = with_path(j->arena, argv), .env = env, .timeout_s = j->wish->timeout_s };
 	CLEANUP(buf_free_p) struct buf line = buf_new(1024);
 	struct peer *runner;
 
+	errno = 0;
+	if (!r.argv)
+		FAIL(e, NOMEM, "no memory to run %.120s", argv[0]);
 	TRY(crew_runner(j->crew, &runner, e));
 	enum err_code rc = runner_run(runner, &r, result, e);
 	if (rc == ERR_CLOSED) { /* it has ended itself: the next program has another */
@@ -212,26 +260,10 @@ bool deploy_reload_unit(struct deploy_run *r, const char *const *units, enum err
 	return false;
 }
 
-static bool is_in_path(const char *name)
-{
-	struct bytes rest = bytes_str(getenv("PATH")), one, tail;
-	char path[4096];
-
-	for (bool more = rest.ptr != NULL; more;) {
-		more = bytes_split(rest, ':', &one, &tail);
-		if (!more)
-			one = rest;
-		rest = more ? tail : rest;
-		if (one.len && snprintf(path, sizeof path, "%.*s/%s", BYTES_FMT(one), name) < (int)sizeof path && access(path, X_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
-const char *deploy_program(const char *const *names)
+const char *deploy_program(struct deploy_job *j, const char *const *names)
 {
 	for (size_t i = 0; names[i]; i++)
-		if (is_in_path(names[i]))
+		if (find_program(j->arena, names[i]))
 			return names[i];
 	return names[0];
 }

@@ -51,8 +51,8 @@ enum err_code deploy_run_output(struct deploy_job *j, const char *const *argv, s
 const char **deploy_words_config(struct deploy_run *r, const char *option, const char *const *argv);
 /* Reloads the first of these units that systemd runs; false: it runs none, or the target has a configuration of its own. */
 bool deploy_reload_unit(struct deploy_run *r, const char *const *units, enum err_code *ret_rc, struct err *e);
-/* The first of these programs that is in PATH, else the first of all. */
-const char *deploy_program(const char *const *names);
+/* The first of these programs that is there, else the first of all. */
+const char *deploy_program(struct deploy_job *j, const char *const *names);
 enum err_code deploy_run_hooks(struct deploy_job *j, enum deploy_kind kind, const struct deploy_commands *hooks, struct err *e) MUST_USE;
 void deploy_note(struct deploy_job *j, enum deploy_kind kind, const char *of, bool good, const char *detail);
 

@@ -177,20 +177,28 @@ static enum err_code issue(struct flow *f, struct err *e)
 	return flow_finish(f, e);
 }
 
-/* The same between the hooks, and put to use. */
-static enum err_code issue_and_deploy(struct flow *f, struct err *e)
-{
-	struct err why = { 0 }, after = { 0 };
+/* --- putting it to use --- */
 
+static enum err_code begin_deployment(struct flow *f, struct err *e)
+{
 	f->deploy = arena_new_obj(f->wish->arena, struct deploy_job);
+	errno = 0;
 	if (!f->deploy)
 		FAIL(e, NOMEM, "no memory");
-	deploy_begin(f->deploy, f->wish, f->crew, f->storage, f->previous);
+	deploy_begin(f->deploy, f->wish, f->crew, f->storage);
 	f->deploy->tell = f->watch->deployed;
 	f->deploy->context = f->watch->context;
 	f->report->deploy = f->deploy;
+	return ERR_OK;
+}
+
+/* Issues it, unless it is there already, between the hooks, and puts it to use. */
+static enum err_code issue_and_deploy(struct flow *f, bool there, struct err *e)
+{
+	struct err why = { 0 }, after = { 0 };
+
 	enum err_code rc = deploy_before(f->deploy, e);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK && !there)
 		rc = issue(f, e);
 	bool issued = rc == ERR_OK && f->report->outcome.result == CHANCERY_OK;
 	enum err_code used = issued && deploy_is_wanted(&f->wish->deploy) ? deploy_certificate(f->deploy, &why) : ERR_OK;
@@ -198,10 +206,22 @@ static enum err_code issue_and_deploy(struct flow *f, struct err *e)
 		used = after.code;
 		why = after;
 	}
-	f->report->end = !issued ? FLOW_FAILED : used == ERR_OK ? FLOW_ISSUED : FLOW_UNDEPLOYED;
+	f->report->end = !issued ? FLOW_FAILED : used != ERR_OK ? FLOW_UNDEPLOYED : there ? FLOW_DEPLOYED : FLOW_ISSUED;
 	if (issued && used != ERR_OK)
 		outcome_of_err(&why, f->wish->arena, &f->report->outcome);
 	return rc;
+}
+
+/* What an earlier run has got and not put to use: then nothing is ordered. */
+static bool take_pending(struct flow *f, struct chain *ret)
+{
+	if (f->how->force || !deploy_is_wanted(&f->wish->deploy) || !deploy_pending_take(f->deploy))
+		return false;
+	if (is_good(f, ret) && !(f->how->again && ca_wants_it(f, ret)))
+		return true;
+	if (f->deploy->previous)
+		MAY_FAIL(storage_switch(f->storage, f->deploy->previous, NULL)); /* a new one is ordered in any case */
+	return false;
 }
 
 static enum err_code run(struct flow *f, struct err *e)
@@ -214,13 +234,19 @@ static enum err_code run(struct flow *f, struct err *e)
 	errno = 0;
 	if (!f->report->live)
 		FAIL(e, NOMEM, "no memory");
-	if (!f->how->force && is_good(f, &chain) && !(f->how->again && ca_wants_it(f, &chain))) {
+	TRY(begin_deployment(f, e));
+	bool pending = take_pending(f, &chain);
+	if (!pending && !f->how->force && is_good(f, &chain) && !(f->how->again && ca_wants_it(f, &chain))) {
 		f->report->not_before_s = chain.not_before_s;
 		f->report->not_after_s = chain.not_after_s;
 		f->report->end = FLOW_NOTHING;
 		return ERR_OK;
 	}
-	return issue_and_deploy(f, e);
+	if (pending) {
+		f->report->not_before_s = chain.not_before_s;
+		f->report->not_after_s = chain.not_after_s;
+	}
+	return issue_and_deploy(f, pending, e);
 }
 
 void flow_run(struct crew *crew, const struct wish *w, const struct flow_wish *how, const struct flow_watch *watch, struct flow_report *ret)

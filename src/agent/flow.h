@@ -19,6 +19,7 @@ struct flow_wish {
 enum flow_end {
 	FLOW_ISSUED,
 	FLOW_NOTHING,
+	FLOW_DEPLOYED, /* what an earlier run has got is put to use */
 	FLOW_FAILED,
 	FLOW_UNDEPLOYED, /* the certificate is there, and is not put to use, or a hook failed */
 };

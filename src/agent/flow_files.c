@@ -132,6 +132,10 @@ enum err_code flow_finish(struct flow *f, struct err *e)
 	if (!buf_ok(&meta))
 		FAIL(e, NOMEM, "no memory to store the certificate");
 	TRY(storage_put_file(f->storage, f->draft, STORAGE_META, 0644, buf_bytes(&meta), e));
+	if (deploy_is_wanted(&f->wish->deploy))
+		TRY(deploy_pending_write(f->deploy, f->draft, e));
+	else
+		deploy_pending_done(f->deploy); /* of an earlier one */
 	TRY(storage_switch(f->storage, f->draft, e));
 	*f->draft = 0; /* it is none any more */
 	for (size_t i = 0; given_flag(f->wish->given, "next-key") && i < f->wish->n_keys; i++)

@@ -25,7 +25,6 @@ struct flow {
 	struct flow_report *report;
 	struct flow_cert certs[WISH_KEYS_MAX]; /* as many as the wish has keys */
 	char draft[STORAGE_ID_SIZE];           /* "": none */
-	char previous[STORAGE_ID_SIZE];        /* what the deployment goes back to */
 	struct deploy_job *deploy;
 };
 

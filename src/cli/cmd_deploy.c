@@ -2,7 +2,6 @@
 
 #include "agent/deploy_job.h"
 #include "agent/saved.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "cli/cmd_issue.h"
 #include "cli/deployment.h"
@@ -32,7 +31,6 @@ struct subject {
 	const char *folder, *name;
 	struct given given;
 	struct wish wish;
-	char live[STORAGE_ID_SIZE]; /* the generation to go back to */
 };
 
 static enum err_code read_subject(struct subject *s, struct err *e)
@@ -51,31 +49,6 @@ static enum err_code read_subject(struct subject *s, struct err *e)
 	return wish_read(s->arena, &s->given, names, n, &s->wish, e);
 }
 
-static bool is_in_time(struct arena *a, struct storage *storage, const char *id)
-{
-	CLEANUP(buf_free_p) struct buf text = buf_new(STORAGE_FILE_MAX);
-	struct bytes end;
-	char path[4096];
-	int64_t end_s;
-
-	return snprintf(path, sizeof path, "%s/generations/%s/meta.json", storage_path(storage), id) < (int)sizeof path &&
-	       file_read(AT_FDCWD, path, STORAGE_FILE_MAX, &text, NULL) == ERR_OK && json_check(buf_bytes(&text), NULL) == ERR_OK &&
-	       json_string(a, json_find(a, buf_bytes(&text), "not_after"), &end, NULL) == ERR_OK &&
-	       rfc3339_parse(end, &end_s, NULL) == ERR_OK && clock_wall_ms() / 1000 <= end_s;
-}
-
-/* A newer certificate that an earlier deployment has put back is tried again. */
-static enum err_code take_newest(struct subject *s, struct storage *storage, struct deploy_job *j, struct err *e)
-{
-	char newest[STORAGE_ID_SIZE];
-
-	if (!storage_newest(storage, newest) || strcmp(newest, s->live) == 0 || !is_in_time(s->arena, storage, newest)) {
-		j->previous = NULL; /* what is live stays */
-		return ERR_OK;
-	}
-	return storage_switch(storage, newest, e);
-}
-
 static enum outcome deploy_one(struct subject *s, struct crew *crew, struct deploy_job *j, bool json, struct err *e)
 {
 	CLEANUP(storage_free_p) struct storage *storage = NULL;
@@ -88,11 +61,11 @@ static enum outcome deploy_one(struct subject *s, struct crew *crew, struct depl
 		return NOTHING;
 	if (storage_open(s->folder, s->name, &storage, e) != ERR_OK)
 		return FAILED;
-	deploy_begin(j, &s->wish, crew, storage, s->live);
+	deploy_begin(j, &s->wish, crew, storage);
 	j->tell = json ? NULL : deployment_tell;
 	rc = deploy_before(j, e);
-	if (rc == ERR_OK)
-		rc = take_newest(s, storage, j, e);
+	if (rc == ERR_OK && !deploy_pending_take(j))
+		j->previous = NULL; /* what is live stays */
 	if (rc == ERR_OK)
 		rc = deploy_certificate(j, e);
 	if (deploy_after(j, rc != ERR_OK, &after) != ERR_OK && rc == ERR_OK) {

@@ -28,6 +28,9 @@ static int tell(struct issue_report *r, const struct flow_report *f)
 	case FLOW_NOTHING:
 		report_nothing_to_do(r);
 		return EXIT_NOTHING_TO_DO;
+	case FLOW_DEPLOYED:
+		report_deployed(r);
+		return EXIT_DONE;
 	case FLOW_UNDEPLOYED:
 		return report_undeployed(r, &f->outcome);
 	case FLOW_ISSUED:

@@ -124,6 +124,11 @@ void report_issued(const struct issue_report *r)
 	report_end(r, "issued", "Done: the certificate is there.");
 }
 
+void report_deployed(const struct issue_report *r)
+{
+	report_end(r, "deployed", "Done: the certificate that was there already is put to use.");
+}
+
 void report_nothing_to_do(const struct issue_report *r)
 {
 	report_end(r, "nothing-to-do",

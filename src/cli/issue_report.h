@@ -24,6 +24,8 @@ chancery_progress_fn report_progress;
 void report_catch_signals(void);
 
 void report_issued(const struct issue_report *r);
+/* What an earlier run has got is put to use. */
+void report_deployed(const struct issue_report *r);
 void report_nothing_to_do(const struct issue_report *r);
 /* Each prints "chancery: ..." to stderr, or the object to stdout, and returns EXIT_FAILED. */
 int report_failed(const struct issue_report *r, const struct outcome *outcome);

@@ -325,41 +325,6 @@ enum err_code storage_find_draft(struct storage *s, char ret_id[STORAGE_ID_SIZE]
 	return ERR_OK;
 }
 
-/* When the generation became whole: with meta.json, which is written last. False: it is not. */
-static bool made_at(struct storage *s, const char *id, struct timespec *ret)
-{
-	char path[128];
-	struct stat st;
-
-	(void)snprintf(path, sizeof path, "%s/" STORAGE_META, id);
-	if (fstatat(s->generations, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return false;
-	*ret = st.st_mtim;
-	return true;
-}
-
-bool storage_newest(struct storage *s, char ret_id[STORAGE_ID_SIZE])
-{
-	const size_t seconds = sizeof "20261124T080000Z" - 1; /* the rest of an id is no order */
-	struct timespec newest = { 0 }, t;
-	char *v[GENERATIONS_MAX];
-	size_t n = list(s, v);
-	bool found = false;
-
-	for (size_t i = 0; i < n; i++) {
-		bool whole = made_at(s, v[i], &t);
-		bool later = !found || strncmp(v[i], ret_id, seconds) > 0 || t.tv_sec > newest.tv_sec ||
-			     (t.tv_sec == newest.tv_sec && t.tv_nsec > newest.tv_nsec);
-		if (whole && later) {
-			memcpy(ret_id, v[i], STORAGE_ID_SIZE);
-			newest = t;
-			found = true;
-		}
-	}
-	list_free(v, n);
-	return found;
-}
-
 void storage_prune(struct storage *s, const char *keep)
 {
 	char *v[GENERATIONS_MAX], live[STORAGE_ID_SIZE] = "";

@@ -59,8 +59,6 @@ void storage_drop_draft(struct storage *s, const char *id);
 enum err_code storage_switch(struct storage *s, const char *id, struct err *e) MUST_USE;
 /* The live generation's id; NOT_FOUND. */
 enum err_code storage_live(struct storage *s, char ret_id[STORAGE_ID_SIZE], struct err *e) MUST_USE;
-/* The newest whole generation, which is not the live one after a deployment that was rolled back. False: there is none. */
-bool storage_newest(struct storage *s, char ret_id[STORAGE_ID_SIZE]);
 /* Removes all but the newest STORAGE_KEPT whole generations, never the live one nor `keep` (NULL: none), and all drafts. What cannot be removed stays. */
 void storage_prune(struct storage *s, const char *keep);
 

@@ -354,7 +354,11 @@ def test_a_broken_configuration(run, serve, kind):
     # When it is mended, the certificate that is there already is taken, and no other is ordered.
     for f, content in kept.items():
         f.write_bytes(content)
-    run("deploy", name)
+    if kind in (Nginx, Postfix):
+        run("deploy", name)
+    else:
+        told = run("renew", name).stdout
+        assert "that was there already is put to use" in told and "order" not in told
     new = live(run, name).serial_number
     assert new != old and ask(run, server.port, name, server.protocol) == new
     assert len(list((run.folder / name / "generations").iterdir())) == 2
@@ -424,6 +428,44 @@ def test_several_servers_of_one_certificate(run, serve):
     soon(run, proxy.port, "nginx.example", old)
 
 
+def test_two_kinds_of_keys(run, serve):
+    """Whichever of the two the server shows counts."""
+    server = serve(Nginx)
+    run("issue", "nginx.example", "--key-type=ecdsa-p256", "--key-type=rsa", "--deploy=nginx", f"--deploy-config={server.config}", "--deploy-wait=10", expect=FAILED)
+    folder = run.folder / "nginx.example" / "live"
+    server.write("".join(f"ssl_certificate {folder}/fullchain{s}.pem; ssl_certificate_key {folder}/privkey{s}.pem;\n" for s in ("", "-rsa")))
+    server.start()
+    run("deploy")
+    assert run("renew", "--force").stdout.count("serves the new certificate") == 1
+    server.write(f"ssl_certificate {folder}/fullchain-rsa.pem; ssl_certificate_key {folder}/privkey-rsa.pem;\n")
+    assert run("renew", "--force").stdout.count("serves the new certificate") == 1
+    assert ask(run, server.port, "nginx.example", "https") == blocks(folder / "cert-rsa.pem")[0].serial_number
+
+
+# --- what was interrupted ---
+
+@pytest.mark.parametrize("again", (("renew",), ("deploy",)))
+def test_a_run_that_is_killed_is_made_up_for(run, note, tmp_path, again):
+    """Nothing is ordered anew, and the way back is still known."""
+    copy = tmp_path / "taken.pem"
+    run("issue", "killed.example", "--deploy=command", f"--deploy-command={note} take", f"--deploy-copy=cert={copy}")
+    old = live(run, "killed.example")
+    assert not (run.folder / "killed.example" / "undeployed").exists()
+    note.does("take", "kill -9 $(ps -o ppid= -p $PPID)")  # chancery, whose process runs us
+    run("renew", "--force", expect=-signal.SIGKILL)
+    new = live(run, "killed.example")
+    assert new != old
+    note.does("take", "exit 1")
+    failed(run("renew", expect=FAILED), "command: it cannot be reloaded")
+    assert live(run, "killed.example") == old
+    note.does("take", "exit 0")
+    said = run(*again, "killed.example", "--json").stdout
+    assert schemas.check("client/" + again[0], said)["certificates"][0]["result"] == "deployed"
+    assert live(run, "killed.example") == new == blocks(copy)[0]
+    run("renew", expect=NOTHING_TO_DO)
+    assert len(list((run.folder / "killed.example" / "generations").iterdir())) == 2
+
+
 # --- hooks ---
 
 @pytest.fixture
@@ -491,6 +533,13 @@ def test_an_order_that_fails_has_its_post_hook(run, note, ca):
     web.close()
     ((which, said),) = note.told()
     assert which == "post" and said["FAILED_DOMAINS"] == "order.example" and said["RENEWED_DOMAINS"] == ""
+
+
+def test_a_short_path(run, serve):
+    """As timers have it: servers are found all the same."""
+    server = serve(Nginx)
+    issued(run, server, "nginx.example")
+    run("renew", "--force", env={"PATH": "/usr/bin:/bin"})
 
 
 def test_a_deploy_hook_that_fails(run, note):
