@@ -42,7 +42,8 @@ static enum err_code find(struct deploy_run *r, struct err *e)
 
 	if (use == DEPLOY_USES)
 		return ERR_OK;
-	if (use == DEPLOY_UNKNOWN) {
+	/* Who says where to look knows better than what is read here. */
+	if (use == DEPLOY_UNKNOWN || r->job->wish->n_endpoints > 0) {
 		deploy_note(r->job, DEPLOY_FIND, t->name, true,
 		    "whether its configuration uses the certificate cannot be told: the look from outside decides");
 		return ERR_OK;
@@ -158,6 +159,8 @@ enum err_code deploy_certificate(struct deploy_job *j, struct err *e)
 	if (rc != ERR_OK) {
 		if (d.touched)
 			back(&d);
+		else
+			deploy_copies_keep(j); /* bundles that nobody reads yet */
 		return rc;
 	}
 	deploy_copies_keep(j);

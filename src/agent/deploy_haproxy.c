@@ -67,8 +67,7 @@ static bool is_haproxy(const char *pid, bool *ret_master)
 	char path[64];
 
 	(void)snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	CLEANUP(close_p) int closed = fd;
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	uint8_t *room = buf_extend(&words, 16384);
 	ssize_t n = fd >= 0 && room ? read(fd, room, 16383) : -1;
 	if (n <= 0)

@@ -72,7 +72,7 @@ struct dump {
 	size_t n;
 };
 
-static const char header[] = "# configuration file ";
+#define HEADER "# configuration file "
 
 static size_t dump_find(void *ctx, struct arena *a, const char *pattern, const char **paths, size_t max)
 {
@@ -105,9 +105,8 @@ bool web_files_dump(struct arena *a, struct bytes text, struct web_files *ret, c
 	struct bytes line, rest = text;
 
 	while (d && bytes_split(rest, '\n', &line, &text)) {
-		if (bytes_starts_with(line, BYTES_LIT("# configuration file ")) && bytes_ends_with(line, BYTES_LIT(":")) &&
-		    d->n < WEB_FILES_MAX) {
-			d->v[d->n].path = arena_str(a, bytes_slice(line, sizeof header - 1, line.len - 1));
+		if (bytes_starts_with(line, BYTES_LIT(HEADER)) && bytes_ends_with(line, BYTES_LIT(":")) && d->n < WEB_FILES_MAX) {
+			d->v[d->n].path = arena_str(a, bytes_slice(line, sizeof HEADER - 1, line.len - 1));
 			d->v[d->n].text = (struct bytes){ text.ptr, 0 };
 			if (!d->v[d->n++].path)
 				return false;
@@ -257,13 +256,13 @@ bool web_listen_parse(struct web_reader *r, const char *text, uint16_t fallback,
 
 void web_file_add(struct web_reader *r, struct web_strings *to, const char *base, const char *path)
 {
-	if (strchr(path, '$') || strstr(path, "%[")) {
-		r->out->whole = false;
-		return;
-	}
 	if (!*path || strncmp(path, "data:", 5) == 0 || strncmp(path, "engine:", 7) == 0)
 		return;
-	web_string_add(r, to, web_path(r, base, path));
+	path = web_path(r, base, path);
+	if (strchr(path, '$') || strstr(path, "%["))
+		r->out->whole = false;
+	else
+		web_string_add(r, to, path);
 }
 
 /* --- files that include files --- */

@@ -18,7 +18,7 @@ import time
 import pytest
 
 import schemas
-from harness import free_port, running_ca
+from harness import CLIENT_PROGRAM, free_port, running_ca
 from test_client import DONE, FAILED, NOTHING_TO_DO, blocks, chancery, failed
 
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
@@ -301,8 +301,7 @@ def needed(told, name):
 
 def issued(run, server, name, *more, start=True):
     """As a person does it: asks for a deployment, is told what is missing, writes it, starts the server, deploys."""
-    where = {"smtp": [f"--deploy-endpoint=smtp://127.0.0.1:{server.port}"], "imap": [f"--deploy-endpoint=imap://127.0.0.1:{server.port}/{name}"]}
-    result = run("issue", name, "--deploy", server.name, "--deploy-config", server.config, "--deploy-wait", 10, *where.get(server.protocol, ()), *more, expect=FAILED)
+    result = run("issue", name, "--deploy", server.name, "--deploy-config", server.config, "--deploy-wait", 10, *more, expect=FAILED)
     assert "does not use the certificate" in result.stderr and "nothing was reloaded" in result.stderr
     server.write(needed(result.stdout, server.name))
     if start:
@@ -440,6 +439,45 @@ def test_two_kinds_of_keys(run, serve):
     server.write(f"ssl_certificate {folder}/fullchain-rsa.pem; ssl_certificate_key {folder}/privkey-rsa.pem;\n")
     assert run("renew", "--force").stdout.count("serves the new certificate") == 1
     assert ask(run, server.port, "nginx.example", "https") == blocks(folder / "cert-rsa.pem")[0].serial_number
+
+
+def test_a_folder_of_certificates(run, serve, tmp_path):
+    """HAProxy's own way: a copy in a folder that it reads; told where to look, the look decides."""
+    server = serve(Haproxy)
+    certs = server.folder / "certs"
+    certs.mkdir()
+    run("issue", "haproxy.example", "--deploy=haproxy", f"--deploy-config={server.config}", f"--deploy-copy=both={certs}/one.pem", f"--deploy-test=/bin/true", expect=FAILED)
+    assert not (certs / "one.pem.previous").exists() and not (run.folder / "haproxy.example" / "haproxy.pem.previous").exists()
+    server.write(f"bind :443 ssl crt {certs}/\n")
+    server.start()
+    assert f"127.0.0.1:{server.port}/haproxy.example: serves the new" in run("deploy").stdout
+    run("issue", "haproxy.example", "--force", "--deploy=haproxy", f"--deploy-config={server.config}", f"--deploy-hook=cp {run.folder}/haproxy.example/haproxy.pem {certs}/two.pem",
+        "--deploy-wait=1", f"--deploy-endpoint=127.0.0.1:{server.port}", expect=FAILED)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts")
+@pytest.mark.parametrize("active", (True, False))
+def test_by_systemd(run, serve, tmp_path, active):
+    """The host's usual instance, in a mount namespace where it is ours: systemctl, which stands in for systemd here, is asked when it runs the unit."""
+    server = serve(Nginx)
+    issued(run, server, "nginx.example")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    systemctl = programs / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/asked\n[ $1 = is-active ] && exit {0 if active else 3}\nexec /usr/sbin/nginx -s reload\n")
+    systemctl.chmod(0o755)
+    options = run.folder / "nginx.example" / "options.json"
+    said = json.loads(options.read_text())
+    said["options"] = [o for o in said["options"] if o["option"] != "deploy-config"]
+    options.write_text(json.dumps(said))
+    script = tmp_path / "run"
+    script.write_text(f"set -e\nmount -t tmpfs none /run\nmkdir -p /run/systemd/system\nmount --bind {server.config} /etc/nginx/nginx.conf\n"
+                      f"exec {CLIENT_PROGRAM} renew --force --folder {run.folder}\n")
+    result = subprocess.run(["unshare", "-m", "sh", script], env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=60)
+    assert result.returncode == DONE, result.stdout + result.stderr
+    assert f"127.0.0.1:{server.port}/nginx.example: serves the new certificate" in result.stdout
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == (["is-active --quiet nginx", "reload nginx"] if active else ["is-active --quiet nginx", "is-active --quiet openresty"])
 
 
 # --- what was interrupted ---
