@@ -112,15 +112,21 @@ def load(*request):
     threads = [threading.Thread(target=client) for _ in range(2)]
     for t in threads:
         t.start()
+    def reach(n):
+        end = time.monotonic() + 20
+        while len(serials) < n and not failures and time.monotonic() < end:
+            time.sleep(0.02)
+
     try:
+        reach(10)
         yield serials
-        time.sleep(0.3)
+        reach(len(serials) + 20)
     finally:
         stop.set()
         for t in threads:
             t.join()
     assert not failures, failures[:5]
-    assert len(serials) > 20
+    assert len(serials) >= 30
 
 
 def up(port, process=None):
@@ -301,7 +307,7 @@ def needed(told, name):
 
 def issued(run, server, name, *more, start=True):
     """As a person does it: asks for a deployment, is told what is missing, writes it, starts the server, deploys."""
-    result = run("issue", name, "--deploy", server.name, "--deploy-config", server.config, "--deploy-wait", 10, *more, expect=FAILED)
+    result = run("issue", name, "--deploy", server.name, "--deploy-config", server.config, "--deploy-wait", 20, *more, expect=FAILED)
     assert "does not use the certificate" in result.stderr and "nothing was reloaded" in result.stderr
     server.write(needed(result.stdout, server.name))
     if start:
@@ -370,10 +376,10 @@ def test_a_server_that_does_not_pick_it_up(run, serve):
     run("deploy")
     old = live(run, "nginx.example").serial_number
     options = run.folder / "nginx.example" / "options.json"
-    options.write_text(options.read_text().replace('"value":"10"', '"value":"1"'))
+    options.write_text(options.read_text().replace('"value":"20"', '"value":"1"'))
     begun = time.monotonic()
     result = run("renew", "--force", expect=FAILED)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 30
     failed(result, f"127.0.0.1:{server.port}/nginx.example serves the previous certificate, 1 s after", "chancery deploy tries the new one once more")
     assert "nginx: it has the previous certificate again" in result.stdout
     assert live(run, "nginx.example").serial_number == old
@@ -386,7 +392,7 @@ def test_a_server_that_is_away(run, serve):
     bundle = run.folder / "haproxy.example" / "haproxy.pem"
     old = live(run, "haproxy.example"), bundle.read_bytes()
     options = run.folder / "haproxy.example" / "options.json"
-    options.write_text(options.read_text().replace('"value":"10"', '"value":"1"'))
+    options.write_text(options.read_text().replace('"value":"20"', '"value":"1"'))
     result = run("renew", "--force", expect=FAILED)
     failed(result, f"127.0.0.1:{server.port}/haproxy.example cannot be connected to: Connection refused")
     assert (live(run, "haproxy.example"), bundle.read_bytes()) == old
@@ -408,7 +414,7 @@ def test_a_reload_that_fails(run, serve):
 def test_several_servers_of_one_certificate(run, serve):
     """One that fails puts all back."""
     web, proxy = serve(Nginx), serve(Haproxy)
-    run("issue", "nginx.example", "haproxy.example", "--deploy=nginx", "--deploy=haproxy", f"--deploy-config=nginx={web.config}", f"--deploy-config=haproxy={proxy.config}", "--deploy-wait=10",
+    run("issue", "nginx.example", "haproxy.example", "--deploy=nginx", "--deploy=haproxy", f"--deploy-config=nginx={web.config}", f"--deploy-config=haproxy={proxy.config}", "--deploy-wait=20",
         expect=FAILED)
     folder = run.folder / "nginx.example"
     web.write(f"ssl_certificate {folder}/live/fullchain.pem; ssl_certificate_key {folder}/live/privkey.pem;")
@@ -430,7 +436,7 @@ def test_several_servers_of_one_certificate(run, serve):
 def test_two_kinds_of_keys(run, serve):
     """Whichever of the two the server shows counts."""
     server = serve(Nginx)
-    run("issue", "nginx.example", "--key-type=ecdsa-p256", "--key-type=rsa", "--deploy=nginx", f"--deploy-config={server.config}", "--deploy-wait=10", expect=FAILED)
+    run("issue", "nginx.example", "--key-type=ecdsa-p256", "--key-type=rsa", "--deploy=nginx", f"--deploy-config={server.config}", "--deploy-wait=20", expect=FAILED)
     folder = run.folder / "nginx.example" / "live"
     server.write("".join(f"ssl_certificate {folder}/fullchain{s}.pem; ssl_certificate_key {folder}/privkey{s}.pem;\n" for s in ("", "-rsa")))
     server.start()
@@ -602,7 +608,7 @@ def test_a_hook_that_hangs(run, note, tmp_path):
     begun = time.monotonic()
     result = run("issue", "hang.example", f"--deploy-hook={note} deploy", "--deploy-timeout=1", expect=FAILED)
     failed(result, "a deploy-hook failed", "has not ended within 1 s, and was ended")
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
