@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define BACK_S 5 /* for so long it is looked for the previous certificate */
+
 struct deployment {
 	struct deploy_job *job;
 	struct deploy_run runs[DEPLOY_TARGETS_MAX];
@@ -70,23 +72,31 @@ static enum err_code step(
 			    : fail_as(e, rc, name, kind == DEPLOY_TEST ? "its configuration's test fails" : "it cannot be reloaded", &why);
 }
 
+/* What the user names, else what the configurations say. An address is asked for a name of the certificate. */
+static void find_places(const struct deployment *d, struct deploy_places *ret)
+{
+	const struct deploy_wish *w = d->job->wish;
+
+	*ret = d->places;
+	if (w->n_endpoints > 0) {
+		ret->n = w->n_endpoints;
+		memcpy(ret->v, w->endpoints, sizeof ret->v);
+	}
+	if (w->unseen)
+		ret->n = 0;
+	for (size_t i = 0; i < ret->n; i++)
+		ret->v[i].name = ret->v[i].name ? ret->v[i].name : deploy_first_name(d->job);
+}
+
 static enum err_code look(struct deployment *d, struct err *e)
 {
 	const struct deploy_wish *w = d->job->wish;
-	struct deploy_places p = d->places;
+	struct deploy_places at;
 
-	if (w->unseen)
-		return ERR_OK;
-	if (w->n_endpoints > 0) {
-		p.n = w->n_endpoints;
-		memcpy(p.v, w->endpoints, sizeof p.v);
-	}
-	/* An address is asked for a name of the certificate. */
-	for (size_t i = 0; i < p.n; i++)
-		p.v[i].name = p.v[i].name ? p.v[i].name : deploy_first_name(d->job);
-	if (p.n == 0 && w->n_targets > 0)
+	find_places(d, &at);
+	if (at.n == 0 && w->n_targets > 0 && !w->unseen)
 		deploy_note(d->job, DEPLOY_LOOK, "", true, "not looked at from outside: where it is served is not known (deploy-endpoint)");
-	return deploy_look_all(d->job, p.v, p.n, e);
+	return deploy_look_all(d->job, DEPLOY_LOOK, &at, w->wait_s, e);
 }
 
 static enum err_code forward(struct deployment *d, struct err *e)
@@ -110,8 +120,8 @@ static enum err_code forward(struct deployment *d, struct err *e)
 /* --- the way back --- */
 
 /* One that was told to read the new certificate is told to read the previous one, unless its configuration is broken by itself: then it goes on with what
- * it has. */
-static void back_one(struct deploy_run *r)
+ * it has. Whether it was told. */
+static bool back_one(struct deploy_run *r)
 {
 	const char *name = r->wish->target->name, *text;
 	struct err why = { 0 };
@@ -125,26 +135,38 @@ static void back_one(struct deploy_run *r)
 		text = (rc = r->reloaded ? reload(r, &why) : ERR_OK) == ERR_OK ? "" : why.detail;
 	deploy_note(
 	    r->job, DEPLOY_ROLL_BACK, name, rc == ERR_OK, text ? text : "its configuration's test fails with the previous certificate too");
+	return rc == ERR_OK && r->reloaded;
+}
+
+/* What was reloaded shows the previous one again, or it is told that it does not. */
+static void look_back(struct deployment *d)
+{
+	uint32_t wait_s = d->job->wish->wait_s < BACK_S ? d->job->wish->wait_s : BACK_S;
+	struct deploy_places at;
+
+	find_places(d, &at);
+	MAY_FAIL(deploy_look_all(d->job, DEPLOY_ROLL_BACK, &at, wait_s, NULL)); /* the steps say it */
 }
 
 static void back(struct deployment *d)
 {
 	struct deploy_job *j = d->job;
 	struct err e = { 0 };
+	bool told = false;
 
-	if (!j->previous) {
-		deploy_note(j, DEPLOY_ROLL_BACK, j->name, false, "there is no previous certificate to go back to");
-		/* The copies may have had something before us. */
-		MAY_FAIL(deploy_copies_undo(j, NULL));
-		return;
-	}
-	enum err_code rc = storage_switch(j->storage, j->previous, &e);
-	j->rolled_back = rc == ERR_OK;
+	enum err_code rc = j->previous ? storage_switch(j->storage, j->previous, &e) : ERR_OK;
+	j->rolled_back = j->previous && rc == ERR_OK;
+	/* The copies may have had something before us in any case. */
 	if (rc == ERR_OK)
 		rc = deploy_copies_undo(j, &e);
-	deploy_note(j, DEPLOY_ROLL_BACK, j->name, rc == ERR_OK, rc == ERR_OK ? "the previous certificate is live again" : e.detail);
-	for (size_t i = 0; i < j->wish->n_targets; i++)
-		back_one(&d->runs[i]);
+	deploy_note(j, DEPLOY_ROLL_BACK, j->name, rc == ERR_OK && j->previous,
+	    rc != ERR_OK  ? e.detail
+	    : j->previous ? "the previous certificate is live again"
+			  : "there is no previous certificate to go back to");
+	for (size_t i = 0; i < j->wish->n_targets && (j->previous || j->wish->n_copies > 0); i++)
+		told = back_one(&d->runs[i]) || told;
+	if (j->rolled_back && told)
+		look_back(d);
 }
 
 enum err_code deploy_certificate(struct deploy_job *j, struct err *e)

@@ -149,7 +149,8 @@ static bool look(struct deploy_job *j, const struct endpoint *at, const struct e
 	return false;
 }
 
-static enum err_code wait_for(struct deploy_job *j, const struct endpoint *at, const struct expected *x, int64_t deadline_ms, struct err *e)
+static enum err_code wait_for(
+    struct deploy_job *j, const struct endpoint *at, const struct expected *x, int64_t deadline_ms, uint32_t wait_s, struct err *e)
 {
 	struct err why = { 0 };
 	int64_t pause = PAUSE_MS, left_ms;
@@ -166,26 +167,34 @@ static enum err_code wait_for(struct deploy_job *j, const struct endpoint *at, c
 		pause = good || pause >= PAUSE_MAX ? pause : pause * 2;
 	} while (clock_monotonic_ms() < deadline_ms || found > 0);
 	errno = 0;
-	FAIL(e, TLS, "%.250s, %u s after it was reloaded", why.detail, j->wish->wait_s);
+	FAIL(e, TLS, "%.250s, %u s after it was reloaded", why.detail, wait_s);
 }
 
-enum err_code deploy_look_all(struct deploy_job *j, const struct endpoint *v, size_t n, struct err *e)
+static enum err_code read_expected(struct deploy_job *j, struct expected *ret, struct err *e)
 {
-	struct expected x = { .previous = { BYTES_NONE } };
-	int64_t deadline_ms = clock_monotonic_ms() + (int64_t)j->wish->wait_s * 1000;
 	char file[128];
 
 	for (size_t i = 0; i < j->n_suffixes; i++) {
 		(void)snprintf(file, sizeof file, "live/cert%.32s.pem", j->suffixes[i]);
-		TRY(read_leaf(j, file, &x.leaf[i], e));
+		TRY(read_leaf(j, file, &ret->leaf[i], e));
 		(void)snprintf(file, sizeof file, "generations/%.40s/cert%.32s.pem", j->previous ? j->previous : "", j->suffixes[i]);
 		if (j->previous)
-			MAY_FAIL(read_leaf(j, file, &x.previous[i], NULL)); /* then it is called another one */
+			MAY_FAIL(read_leaf(j, file, &ret->previous[i], NULL)); /* then it is called another one */
 	}
-	for (size_t i = 0; i < n; i++) {
+	return ERR_OK;
+}
+
+enum err_code deploy_look_all(struct deploy_job *j, enum deploy_kind kind, const struct deploy_places *at, uint32_t wait_s, struct err *e)
+{
+	const char *good = kind == DEPLOY_LOOK ? "serves the new certificate" : "serves the previous certificate";
+	struct expected x = { .previous = { BYTES_NONE } };
+	int64_t deadline_ms = clock_monotonic_ms() + (int64_t)wait_s * 1000;
+
+	TRY(read_expected(j, &x, e));
+	for (size_t i = 0; i < at->n; i++) {
 		struct err why = { 0 };
-		enum err_code rc = wait_for(j, &v[i], &x, deadline_ms, &why);
-		deploy_note(j, DEPLOY_LOOK, v[i].text, rc == ERR_OK, rc == ERR_OK ? "serves the new certificate" : why.detail);
+		enum err_code rc = wait_for(j, &at->v[i], &x, deadline_ms, wait_s, &why);
+		deploy_note(j, kind, at->v[i].text, rc == ERR_OK, rc == ERR_OK ? good : why.detail);
 		if (rc != ERR_OK) {
 			(void)err_set(e, rc, __FILE__, __LINE__, "%s", why.detail);
 			return rc;

@@ -73,6 +73,9 @@ void deploy_place_add(struct deploy_run *r, const char *host, uint16_t port, enu
 enum deploy_use deploy_uses_web(struct deploy_run *r, const struct web_config *c);
 /* A name that is in the certificate, for a server that is asked: the first without a star. NULL: it has only addresses. */
 const char *deploy_first_name(const struct deploy_job *j);
-enum err_code deploy_look_all(struct deploy_job *j, const struct endpoint *v, size_t n, struct err *e) MUST_USE;
+/* Waits for what is live to be seen at each of them; kind: DEPLOY_LOOK, or DEPLOY_ROLL_BACK, when that is the previous certificate. Ends with the first that
+ * does not show it. */
+enum err_code deploy_look_all(
+    struct deploy_job *j, enum deploy_kind kind, const struct deploy_places *at, uint32_t wait_s, struct err *e) MUST_USE;
 
 #endif

@@ -382,6 +382,7 @@ def test_a_server_that_does_not_pick_it_up(run, serve):
     assert time.monotonic() - begun < 30
     failed(result, f"127.0.0.1:{server.port}/nginx.example serves the previous certificate, 1 s after", "chancery deploy tries the new one once more")
     assert "nginx: it has the previous certificate again" in result.stdout
+    assert f"127.0.0.1:{server.port}/nginx.example: serves the previous certificate" in result.stdout
     assert live(run, "nginx.example").serial_number == old
     soon(run, server.port, "nginx.example", old)
 
