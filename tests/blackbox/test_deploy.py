@@ -283,6 +283,10 @@ class Dovecot(Server):
         self.config.write_text(self.config.read_text() + "nonsense = here\n")
 
 
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs to be root")
+ALL = (Nginx, Apache, Haproxy, pytest.param(Postfix, marks=needs_root), pytest.param(Dovecot, marks=needs_root))
+
+
 @pytest.fixture
 def serve():
     servers = []
@@ -318,7 +322,7 @@ def issued(run, server, name, *more, start=True):
 
 # --- the new certificate is served, and nobody notices ---
 
-@pytest.mark.parametrize("kind", (Nginx, Apache, Haproxy, Postfix, Dovecot))
+@pytest.mark.parametrize("kind", ALL)
 def test_it_is_served_and_no_request_fails(run, serve, kind):
     server, name = serve(kind), f"{kind.name}.example"
     issued(run, server, name)
@@ -345,7 +349,7 @@ def test_haproxy_without_a_master(run, serve):
 
 # --- what goes wrong is told and put back ---
 
-@pytest.mark.parametrize("kind", (Nginx, Apache, Haproxy, Postfix, Dovecot))
+@pytest.mark.parametrize("kind", ALL)
 def test_a_broken_configuration(run, serve, kind):
     server, name = serve(kind), f"{kind.name}.example"
     issued(run, server, name)
@@ -398,6 +402,29 @@ def test_a_server_that_is_away(run, serve):
     failed(result, f"127.0.0.1:{server.port}/haproxy.example cannot be connected to: Connection refused")
     assert (live(run, "haproxy.example"), bundle.read_bytes()) == old
     assert sorted(p.name for p in (run.folder / "haproxy.example").iterdir() if p.name.startswith("haproxy")) == ["haproxy.pem"]
+
+
+def test_the_way_back_under_load(run, serve):
+    """The server has taken the new certificate already when another place is found not to serve it."""
+    server = serve(Nginx)
+    issued(run, server, "nginx.example")
+    old = live(run, "nginx.example").serial_number
+    options = run.folder / "nginx.example" / "options.json"
+    more = "".join(f'{{"option":"deploy-endpoint","value":"127.0.0.1:{port}"}},' for port in (server.port, 1))
+    options.write_text(options.read_text().replace('"value":"20"', '"value":"1"').replace('"options":[', f'"options":[{more}'))
+    with load(run, server.port, "nginx.example", "https") as serials:
+        failed(run("renew", "--force", expect=FAILED), "127.0.0.1:1 cannot be connected to")
+        soon(run, server.port, "nginx.example", old)
+    assert len(set(serials)) == 2 and serials[-1] == old == live(run, "nginx.example").serial_number
+
+
+def test_a_large_configuration(run, serve):
+    """More than is kept of what a program prints."""
+    server = serve(Nginx)
+    lines = "".join(f"map $host $v{i} {{ default {'x' * 80}; }}\n" for i in range(1200))
+    (server.folder / "site-large.conf").write_text(lines)
+    issued(run, server, "nginx.example")
+    assert len(lines) > 65536 and ": serves the new certificate" in run("renew", "--force").stdout
 
 
 def test_a_reload_that_fails(run, serve):
@@ -462,7 +489,7 @@ def test_a_folder_of_certificates(run, serve, tmp_path):
         "--deploy-wait=1", f"--deploy-endpoint=127.0.0.1:{server.port}", expect=FAILED)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="mounts")
+@needs_root  # mounts
 @pytest.mark.parametrize("active", (True, False))
 def test_by_systemd(run, serve, tmp_path, active):
     """The host's usual instance, in a mount namespace where it is ours: systemctl, which stands in for systemd here, is asked when it runs the unit."""
@@ -635,6 +662,7 @@ def test_a_command_is_asked_again_with_the_previous_certificate(run, note, tmp_p
     assert blocks(copy)[0] == old == live(run, "command.example")
 
 
+@needs_root  # gives files away
 def test_copies(run, tmp_path, note):
     both, chain = tmp_path / "both.pem", tmp_path / "full.pem"
     chain.write_text("something of before\n")
