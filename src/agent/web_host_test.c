@@ -19,11 +19,13 @@ static void write_file(const char *path, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+static const char nginx[] = "http{server{listen 443 ssl;server_name b.example a.example;root /tls;ssl_certificate /a.pem;}"
+			    "server{listen 80;server_name a.example;root /plain;}}";
+
 static void names_of_three_servers(void **state)
 {
 	static const char *const texts[WEB_SERVERS] = {
-		[WEB_NGINX] = "http{server{listen 443 ssl;server_name b.example a.example;root /tls;ssl_certificate /a.pem;}"
-			      "server{listen 80;server_name a.example;root /plain;}}",
+		[WEB_NGINX] = nginx,
 		[WEB_APACHE] = "Listen 81\n<VirtualHost *:81>\nServerName a.example\n</VirtualHost>\n",
 		[WEB_HAPROXY] = "frontend x\n bind :82\n acl x hdr(host) c.example\n",
 	};

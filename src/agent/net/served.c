@@ -257,6 +257,7 @@ enum err_code served_look(struct arena *a, const struct endpoint *at, uint32_t t
 	struct look l = { .at = at, .fd = -1, .deadline_ms = clock_monotonic_ms() + timeout_ms };
 	CLEANUP(SSL_CTX_free_p) SSL_CTX *context = NULL;
 	CLEANUP(SSL_free_p) SSL *ssl = NULL;
+	char *name = at->name ? arena_str(a, bytes_str(at->name)) : NULL; /* OpenSSL's macro wants what may be written to */
 
 	enum err_code rc = open_connection(&l, e);
 	CLEANUP(close_p) int fd = l.fd;
@@ -264,7 +265,7 @@ enum err_code served_look(struct arena *a, const struct endpoint *at, uint32_t t
 	TRY(ask_for_tls(&l, e));
 	context = make_context();
 	ssl = context ? SSL_new(context) : NULL;
-	if (!ssl || SSL_set_fd(ssl, fd) != 1 || (at->name && SSL_set_tlsext_host_name(ssl, at->name) != 1)) {
+	if (!ssl || SSL_set_fd(ssl, fd) != 1 || (at->name && (!name || SSL_set_tlsext_host_name(ssl, name) != 1))) {
 		ERR_clear_error();
 		FAIL(e, NOMEM, "no memory for TLS");
 	}
