@@ -1,11 +1,11 @@
 #include "server/parent/config.h"
 
 #include "base/codec.h"
+#include "conf/conf.h"
 #include "server/blocked.h"
 #include "server/parent/config_check.h"
 #include "server/parent/config_profile.h"
 
-#include <confuse.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,25 +15,6 @@
 
 #define OPTIONS_MAX  64
 #define SECTIONS_MAX 16
-#define TEXT_MAX     (1u << 20)
-
-/* What the callbacks of libconfuse, which know only their cfg_t, write to. One configuration is read at a time. */
-static struct buf *reading_messages;
-static const char *reading_path;
-
-static void PRINTF(2, 0) on_error(cfg_t *cfg, const char *fmt, va_list ap)
-{
-	char text[600];
-
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	buf_add_fmt(reading_messages, "%s:%d: %s\n", cfg && cfg->filename ? cfg->filename : reading_path, cfg ? cfg->line : 0, text);
-}
-
-static void free_cfg(cfg_t *cfg)
-{
-	cfg_free(cfg);
-}
-DEFINE_CLEANUP(cfg_t *, free_cfg);
 
 /* Called by libconfuse after each value, while it still knows the line. */
 static int validate(cfg_t *cfg, cfg_opt_t *opt)
@@ -92,29 +73,6 @@ static struct bytes absolute(struct arena *a, const char *file, const char *valu
 	return arena_fmt(a, "%.*s/%s", (int)(slash - file), file, value);
 }
 
-static enum err_code read_text(const char *path, struct buf *out, struct buf *messages, struct err *e)
-{
-	FILE *f = fopen(path, "re");
-	bool done = false;
-
-	errno = f ? 0 : errno;
-	while (f && !done) {
-		uint8_t part[4096];
-		size_t n = fread(part, 1, sizeof part, f);
-		buf_add(out, (struct bytes){ part, n });
-		done = n < sizeof part;
-	}
-	int error = !buf_ok(out) ? EFBIG : errno;
-	if (f)
-		(void)fclose(f);
-	if (error) {
-		buf_add_fmt(messages, "%s: %s\n", path, strerror(error));
-		FAIL(e, CONFIG, "the configuration cannot be read");
-	}
-	buf_add_u8(out, '\n'); /* a stream over no bytes cannot be opened */
-	return ERR_OK;
-}
-
 #define FILE_MAX 16384 /* of one whose contents a process is given */
 
 static bool names_files(const struct settings_row *row)
@@ -131,7 +89,7 @@ static enum err_code read_files(struct arena *a, struct settings_list *list, str
 		const char *path = arena_str(a, list->v[i]);
 		if (!path)
 			FAIL(e, NOMEM, "no memory for the configuration");
-		if (read_text(path, &text, &why, NULL) != ERR_OK)
+		if (conf_read_text(path, &text, &why, NULL) != ERR_OK)
 			FAIL(e, CONFIG, "%.*s", why.len ? (int)why.len - 1 : 0, (const char *)why.ptr);
 		list->v[i] = arena_copy(a, buf_bytes(&text));
 		if (!list->v[i].ptr)
@@ -253,74 +211,6 @@ static void set_validators(cfg_t *cfg)
 	}
 }
 
-/* Where the comment that begins at p[at] ends; `at` when none begins there, behind n when it is never closed. */
-static size_t comment_end(const uint8_t *p, size_t at, size_t n)
-{
-	/* What a word may hold ("https://...") begins no comment within it. */
-	bool begins = at == 0 || memchr(" \t\n={}()+,\"'", p[at - 1], 13);
-	bool block = begins && n - at >= 2 && p[at] == '/' && p[at + 1] == '*';
-	size_t i = at;
-
-	if (block) {
-		const uint8_t *end = memmem(p + at + 2, n - at - 2, "*/", 2);
-		return end ? (size_t)(end - p) + 2 : n + 1;
-	}
-	if (p[at] == '#' || (begins && n - at >= 2 && p[at] == '/' && p[at + 1] == '/'))
-		while (i < n && p[i] != '\n')
-			i++;
-	return i;
-}
-
-/* Where the text stands that is neither comment nor quoted. */
-struct scan {
-	unsigned line, depth, opened; /* opened: the line of the outermost brace that is open */
-	uint8_t quote;
-};
-
-static void scan_byte(struct scan *c, uint8_t b)
-{
-	c->line += b == '\n';
-	if (c->quote) {
-		c->quote = b == c->quote ? 0 : c->quote;
-		return;
-	}
-	if (b == '"' || b == '\'')
-		c->quote = b;
-	if (b == '{' && c->depth++ == 0)
-		c->opened = c->line;
-	if (b == '}' && c->depth > 0)
-		c->depth--;
-}
-
-/* libconfuse 3.3 counts three lines for a comment of one, so that every message behind it would name a wrong line: it gets the
- * text with spaces in the comments' place. And it takes a file that ends within a section or a comment for a good one. */
-static enum err_code prepare_text(struct buf *text, const char *path, struct buf *messages, struct err *e)
-{
-	struct scan c = { .line = 1 };
-	uint8_t *p = text->ptr;
-
-	for (size_t i = 0; i < text->len; i++) {
-		size_t end = c.quote ? i : comment_end(p, i, text->len);
-		if (end > text->len) {
-			buf_add_fmt(messages, "%s:%u: the comment that begins here is never closed: \"*/\" is missing\n", path, c.line);
-			FAIL(e, CONFIG, "the configuration is wrong");
-		}
-		for (; i < end; i++)
-			if (p[i] == '\n')
-				c.line++;
-			else
-				p[i] = ' ';
-		if (c.quote && p[i] == '\\' && i + 1 < text->len)
-			c.line += p[++i] == '\n';
-		else if (i < text->len)
-			scan_byte(&c, p[i]);
-	}
-	if (c.depth == 0 || c.quote) /* an open quote is libconfuse's to refuse */
-		return ERR_OK;
-	buf_add_fmt(messages, "%s:%u: the brace that is opened here is never closed: \"}\" is missing\n", path, c.opened);
-	FAIL(e, CONFIG, "the configuration is wrong");
-}
-
 /* Whether a row before this one is of the same section. */
 static bool section_known(const char *name, size_t row)
 {
@@ -363,27 +253,11 @@ enum err_code config_read(struct arena *a, const char *path, struct settings *re
 	top[n++] = include;
 	top[n] = end;
 
-	CLEANUP(buf_free_p) struct buf text = buf_new(TEXT_MAX);
-	reading_messages = messages;
-	reading_path = path;
-	CLEANUP(free_cfg_p) cfg_t *cfg = cfg_init(top, CFGF_NONE);
-	if (!cfg)
-		FAIL(e, NOMEM, "no memory for the configuration");
-	cfg_set_error_function(cfg, on_error);
-	set_validators(cfg);
-	TRY(read_text(path, &text, messages, e));
-	TRY(prepare_text(&text, path, messages, e));
-	free(cfg->filename);
-	cfg->filename = strdup(path);
-	FILE *f = fmemopen(text.ptr, text.len, "re");
-	int rc = f ? cfg_parse_fp(cfg, f) : CFG_PARSE_ERROR;
-	if (f)
-		(void)fclose(f);
-	if (rc != CFG_SUCCESS) {
-		if (memmem(buf_bytes(messages).ptr, messages->len, "no such option", 14))
-			list_options(messages);
-		FAIL(e, CONFIG, "the configuration is wrong");
-	}
+	CLEANUP(conf_free_p) cfg_t *cfg = NULL;
+	enum err_code rc = conf_parse(path, top, set_validators, messages, &cfg, e);
+	if (rc != ERR_OK && conf_unknown_option(messages))
+		list_options(messages);
+	TRY(rc);
 	return take_settings(a, path, cfg, ret, e);
 }
 
