@@ -13,28 +13,6 @@
 #define EAB_FILE_MAX 4096
 #define MARGIN_MS    30000 /* beyond the deadline that the process keeps itself */
 
-enum err_code ca_wish_read(const struct given *g, const struct frame *f, struct ca_wish *ret, struct err *e)
-{
-	struct ca_wish w = { .directory = f->server, .timeout_s = f->timeout_s };
-	const char *contact;
-
-	for (size_t i = 0; (contact = given_nth(g, "contact", i)) != NULL; i++) {
-		errno = 0;
-		if (w.n_contacts == CA_CONTACTS_MAX)
-			FAIL(e, CONFIG, "more than %d contacts", CA_CONTACTS_MAX);
-		w.contacts[w.n_contacts++] = contact;
-	}
-	w.agree = given_flag(g, "agree-tos");
-	w.ca_file = given_value(g, "ca-file", NULL);
-	w.eab_kid = given_value(g, "eab-kid", NULL);
-	w.eab_key_file = given_value(g, "eab-key-file", NULL);
-	errno = 0;
-	if (!w.eab_kid != !w.eab_key_file)
-		FAIL(e, CONFIG, "--eab-kid and --eab-key-file go together");
-	*ret = w;
-	return ERR_OK;
-}
-
 /* --- as JSON --- */
 
 /* The certificates of a file, without what stands between them. */

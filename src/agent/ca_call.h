@@ -2,24 +2,10 @@
 #ifndef CHANCERY_AGENT_CA_CALL_H
 #define CHANCERY_AGENT_CA_CALL_H
 
+#include "agent/ca_wish.h"
 #include "agent/crew.h"
-#include "agent/frame.h"
 #include "agent/outcome.h"
 
-#define CA_CONTACTS_MAX 8
-
-/* A CA, and who we are there. */
-struct ca_wish {
-	const char *directory, *ca_file; /* ca_file NULL: the system's */
-	const char *contacts[CA_CONTACTS_MAX];
-	size_t n_contacts;
-	bool agree;
-	const char *eab_kid, *eab_key_file; /* NULL: none */
-	uint32_t timeout_s;
-	struct bytes account; /* the account key's public half, whose slot is "account"; ptr NULL: none is needed */
-};
-/* From what was given, but for the account. CONFIG. */
-enum err_code ca_wish_read(const struct given *g, const struct frame *f, struct ca_wish *ret, struct err *e) MUST_USE;
 /* As the member "ca" of an operation (net/acme.c): with what the files say. */
 enum err_code ca_wish_put(const struct ca_wish *w, struct json_out *json, struct err *e) MUST_USE;
 

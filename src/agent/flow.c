@@ -1,108 +1,39 @@
 #include "agent/flow_impl.h"
 
+#include "agent/fallback.h"
 #include "agent/key_file.h"
 #include "base/clock.h"
-#include "base/json.h"
-#include "crypto/digest.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-static void flow_close(struct flow *f)
+static void drop_draft(struct flow *f)
 {
 	if (f->storage && *f->draft)
 		storage_drop_draft(f->storage, f->draft);
+	*f->draft = 0;
+}
+
+static void flow_close(struct flow *f)
+{
+	drop_draft(f);
 	storage_free(f->storage);
 }
 
-/* --- what is there --- */
-
-struct meta {
-	struct json_strings names;
-};
-static const struct json_field meta_fields[] = { JSON_FIELD(struct meta, names, "names", JSON_STRINGS, true, WISH_NAMES_MAX) };
-
-static bool same_names(const struct wish *w, const struct json_strings *names)
+/* A line for the user. */
+static void PRINTF(3, 4) tell(const struct flow *f, enum chancery_step step, const char *fmt, ...)
 {
-	size_t found = 0;
+	char text[640];
+	va_list ap;
 
-	for (size_t i = 0; i < names->n; i++)
-		for (size_t k = 0; k < w->n_names; k++)
-			found += bytes_eq_str(names->v[i], w->names[k]);
-	return names->n == w->n_names && found == w->n_names;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	(void)f->watch->progress(f->watch->context, step, text);
 }
 
-/* The public half of a live key. */
-static enum err_code live_spki(struct flow *f, const char *file, struct bytes *ret, struct err *e)
-{
-	const struct keys_wish key = { .slot = "live", .use = KEYS_CERTIFICATE };
-	const char *path = (const char *)arena_fmt(f->wish->arena, "%s/%s", f->report->live, file).ptr;
-
-	errno = 0;
-	if (!path)
-		FAIL(e, NOMEM, "no memory");
-	return key_file_open(f->crew, f->wish->arena, path, &key, ret, e);
-}
-
-/* Whether key and chain of this kind belong together, are for these names, and not yet in the last third of their life. */
-static bool is_good_of(struct flow *f, const struct wish_key *kind, struct chain *ret)
-{
-	CLEANUP(buf_free_p) struct buf pem = buf_new(STORAGE_FILE_MAX);
-	char privkey[FLOW_FILE_MAX], fullchain[FLOW_FILE_MAX];
-	CLEANUP(key_free_p) struct key *key = NULL;
-	const struct wish *w = f->wish;
-	int64_t now_s = clock_wall_ms() / 1000;
-	struct bytes spki;
-
-	flow_file(STORAGE_PRIVKEY, kind->suffix, privkey);
-	flow_file(STORAGE_FULLCHAIN, kind->suffix, fullchain);
-	if (storage_read(f->storage, fullchain, &pem, NULL) != ERR_OK || live_spki(f, privkey, &spki, NULL) != ERR_OK ||
-	    chain_check(w->arena, buf_bytes(&pem), spki, w->sans, w->n_names, now_s, ret, NULL) != ERR_OK)
-		return false;
-	/* Another type of key is another certificate. */
-	return key_from_spki(spki, &key, NULL) == ERR_OK && key_type(key) == kind->type &&
-	       (kind->bits == 0 || key_bits(key) == kind->bits) && ret->not_after_s - now_s > (ret->not_after_s - ret->not_before_s) / 3;
-}
-
-/* Whether the live generation is whole and what is wanted. */
-static bool is_good(struct flow *f, struct chain *ret)
-{
-	CLEANUP(buf_free_p) struct buf text = buf_new(STORAGE_FILE_MAX);
-	struct meta m = { .names = { false, NULL, 0 } };
-
-	if (storage_read(f->storage, STORAGE_META, &text, NULL) != ERR_OK ||
-	    json_read(f->wish->arena, buf_bytes(&text), "meta.json", meta_fields, 1, &m, NULL) != ERR_OK || !same_names(f->wish, &m.names))
-		return false;
-	for (size_t i = f->wish->n_keys; i-- > 0;) /* the first last, whose chain is told */
-		if (!is_good_of(f, &f->wish->keys[i], ret))
-			return false;
-	return true;
-}
-
-/* A point in the window that is this certificate's own, so that not all come at once: by its bytes, the same at each run. */
-static int64_t point_in(const struct chancery_renewal *r, const struct chain *present)
-{
-	uint8_t digest[SHA256_SIZE];
-
-	sha256_one(present->fullchain, digest);
-	uint64_t n = (uint64_t)digest[0] << 24 | (uint64_t)digest[1] << 16 | (uint64_t)digest[2] << 8 | digest[3];
-	return r->start + (int64_t)(n * (uint64_t)(r->end - r->start) >> 32);
-}
-
-/* RFC 9773; a CA that says nothing, or cannot be asked, wants nothing. */
-static bool ca_wants_it(struct flow *f, const struct chain *present)
-{
-	struct chancery_renewal renewal;
-	struct outcome out;
-
-	if (ca_renewal(f->crew, f->wish->arena, &f->ca, present->fullchain, &renewal, &out, NULL) != ERR_OK || out.result != CHANCERY_OK ||
-	    point_in(&renewal, present) > clock_wall_ms() / 1000)
-		return false;
-	const char *text = (const char *)arena_fmt(
-	    f->wish->arena, "The CA asks for a renewal now%s%s", *renewal.explanation ? ": " : "", renewal.explanation)
-			       .ptr;
-	return f->watch->progress(f->watch->context, CHANCERY_STEP_DIRECTORY, text ? text : "") == 0;
-}
+/* --- at one CA --- */
 
 static enum err_code open_account(struct flow *f, struct err *e)
 {
@@ -110,11 +41,9 @@ static enum err_code open_account(struct flow *f, struct err *e)
 		.slot = "account", .use = KEYS_ACCOUNT, .names = f->wish->names, .n_names = f->wish->n_names, .type = KEY_EC_P256
 	};
 
-	frame_make_account_folder(&f->wish->frame);
-	return key_file_need(f->crew, f->wish->arena, f->wish->frame.account_key, &key, &f->ca.account, e);
+	ca_wish_make_account_folder(&f->ca, f->wish->folder);
+	return key_file_need(f->crew, f->wish->arena, f->ca.account_key, &key, &f->ca.account, e);
 }
-
-/* --- the run --- */
 
 /* What the network process gives is held against what was asked for, here too. */
 static enum err_code check(struct flow *f, struct flow_cert *c, struct err *e)
@@ -131,14 +60,14 @@ static enum err_code check(struct flow *f, struct flow_cert *c, struct err *e)
 	return ERR_OK;
 }
 
-/* What it takes the place of; nothing where there is none. */
-static struct bytes present(const struct flow *f, const struct wish_key *key)
+/* What it takes the place of; nothing where there is none, or another CA's. */
+static struct bytes replaces(const struct flow *f, const struct wish_key *key)
 {
 	CLEANUP(buf_free_p) struct buf pem = buf_new(STORAGE_FILE_MAX);
 	char file[FLOW_FILE_MAX];
 
 	flow_file(STORAGE_CERT, key->suffix, file);
-	if (storage_read(f->storage, file, &pem, NULL) != ERR_OK)
+	if (strcmp(f->present.server, f->ca.directory) != 0 || storage_read(f->storage, file, &pem, NULL) != ERR_OK)
 		return BYTES_NONE;
 	return arena_copy(f->wish->arena, buf_bytes(&pem));
 }
@@ -149,7 +78,7 @@ static enum err_code issue_one(struct flow *f, size_t i, struct err *e)
 	struct issue_call call = { .crew = f->crew,
 		.wish = f->wish,
 		.ca = &f->ca,
-		.replaces = present(f, c->key),
+		.replaces = replaces(f, c->key),
 		.progress = f->watch->progress,
 		.context = f->watch->context };
 
@@ -162,9 +91,9 @@ static enum err_code issue_one(struct flow *f, size_t i, struct err *e)
 	return flow_put(f, i, e);
 }
 
-static enum err_code issue(struct flow *f, struct err *e)
+/* Everything but the switch. */
+static enum err_code issue_all(struct flow *f, struct err *e)
 {
-	crew_hook_user(f->crew, given_value(f->wish->given, "hook-user", NULL));
 	TRY(open_account(f, e));
 	TRY(storage_draft(f->storage, f->draft, e));
 	/* The first last, whose times are told. */
@@ -174,7 +103,99 @@ static enum err_code issue(struct flow *f, struct err *e)
 		if (f->report->outcome.result != CHANCERY_OK)
 			return ERR_OK;
 	}
-	return flow_finish(f, e);
+	return ERR_OK;
+}
+
+/* --- one CA after the other --- */
+
+static struct fallback_wish needs_of(const struct flow *f, const struct ca_wish *ca, bool stand_by)
+{
+	struct fallback_wish n = { .has_eab = ca->eab_kid != NULL, .stand_by = stand_by };
+
+	for (size_t i = 0; i < f->wish->n_names; i++) {
+		n.wildcard = n.wildcard || strncmp(f->wish->names[i], "*.", 2) == 0;
+		n.ip = n.ip || f->wish->sans[i].type == SAN_IP;
+	}
+	return n;
+}
+
+static void remember(const struct flow *f, struct state *memory, int64_t now_s)
+{
+	const struct outcome *out = &f->report->outcome;
+	char path[4096];
+
+	if (out->result == CHANCERY_OK)
+		state_succeeded(memory, now_s);
+	else if (fallback_helps(out))
+		state_failed(memory, out, now_s);
+	else
+		return; /* it is not the CA's fault */
+	if (state_ca_path(f->wish->folder, f->ca.name, path, NULL) == ERR_OK)
+		MAY_FAIL(state_write(path, memory, NULL)); /* what is not remembered is tried once more */
+}
+
+/* What is remembered of a CA; a person who asks is not held up by our own back-off, only by what the CA has asked for. */
+static void recall(const struct flow *f, const struct ca_wish *ca, struct state *ret)
+{
+	char path[4096];
+
+	*ret = (struct state){ .failures = 0 };
+	if (state_ca_path(f->wish->folder, ca->name, path, NULL) == ERR_OK)
+		state_read(path, ret);
+	if (f->how->force || (!f->how->again && strcmp(ret->type, "rateLimited") != 0))
+		ret->not_before_s = 0;
+}
+
+static enum err_code nobody(const struct buf *skipped, struct err *e)
+{
+	errno = 0;
+	FAIL(e, BUSY, "no CA can be asked now: %.*s", BYTES_FMT(buf_bytes(skipped)));
+}
+
+/* ERR_OK: *out of the report says how it ended at the last that was asked. BUSY: none could be asked. */
+static enum err_code issue_somewhere(struct flow *f, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf skipped = buf_new(2048);
+	bool asked = false;
+
+	for (size_t i = 0; i < f->wish->n_cas; i++) {
+		int64_t now_s = clock_wall_ms() / 1000;
+		char why[FALLBACK_WORDS_MAX];
+		struct state memory;
+		f->ca = f->wish->cas[i];
+		if (f->how->ca && strcmp(f->how->ca, f->ca.name) != 0)
+			continue;
+		struct fallback_wish needs = needs_of(f, &f->ca, asked);
+		recall(f, &f->ca, &memory);
+		if (!fallback_may_ask(f->ca.entry, &needs, &memory, now_s, why)) {
+			buf_add_fmt(&skipped, "%s%s: %s", skipped.len ? "; " : "", f->ca.name, why);
+			if (f->wish->n_cas > 1)
+				tell(f, CHANCERY_STEP_DIRECTORY, "%s is not asked: %s", f->ca.name, why);
+			continue;
+		}
+		if (asked)
+			tell(f, CHANCERY_STEP_DIRECTORY, "the next CA in line: %s", f->ca.name);
+		asked = true;
+		f->report->ca = f->ca.name;
+		f->report->server = f->deploy->server = f->ca.directory;
+		TRY(issue_all(f, e));
+		remember(f, &memory, now_s);
+		if (f->report->outcome.result == CHANCERY_OK || !fallback_helps(&f->report->outcome))
+			return ERR_OK;
+		drop_draft(f);
+		if (i + 1 < f->wish->n_cas)
+			tell(f, CHANCERY_STEP_WAIT, "%s: %s", f->ca.name, f->report->outcome.message);
+	}
+	return asked ? ERR_OK : nobody(&skipped, e);
+}
+
+static enum err_code issue(struct flow *f, struct err *e)
+{
+	crew_hook_user(f->crew, given_value(f->wish->given, "hook-user", NULL));
+	TRY(issue_somewhere(f, e));
+	if (f->report->outcome.result != CHANCERY_OK)
+		return ERR_OK;
+	return f->how->rehearsal ? ERR_OK : flow_finish(f, e);
 }
 
 /* --- putting it to use --- */
@@ -213,50 +234,123 @@ static enum err_code issue_and_deploy(struct flow *f, bool there, struct err *e)
 }
 
 /* What an earlier run has got and not put to use: then nothing is ordered. */
-static bool take_pending(struct flow *f, struct chain *ret)
+static bool take_pending(struct flow *f)
 {
-	if (f->how->force || !deploy_is_wanted(&f->wish->deploy) || !deploy_pending_take(f->deploy))
+	struct due due;
+
+	if (f->how->force || f->how->rehearsal || !deploy_is_wanted(&f->wish->deploy) || !deploy_pending_take(f->deploy))
 		return false;
-	if (is_good(f, ret) && !(f->how->again && ca_wants_it(f, ret)))
+	flow_present(f, &f->present);
+	flow_due(f, &f->present, &due);
+	if (!due.now)
 		return true;
 	if (f->deploy->previous)
 		MAY_FAIL(storage_switch(f->storage, f->deploy->previous, NULL)); /* a new one is ordered in any case */
+	flow_present(f, &f->present);
 	return false;
 }
 
+/* Gets one and throws it away: what would come is known, and nothing is changed. */
+static enum err_code rehearse(struct flow *f, struct err *e)
+{
+	TRY(issue(f, e));
+	f->report->end = f->report->outcome.result == CHANCERY_OK ? FLOW_REHEARSED : FLOW_FAILED;
+	return ERR_OK;
+}
+
+/* --- what is remembered of the certificate --- */
+
+static const char *state_path(const struct flow *f)
+{
+	return (const char *)arena_fmt(f->wish->arena, "%s/" FLOW_STATE_FILE, storage_path(f->storage)).ptr;
+}
+
+static void keep_state(struct flow *f)
+{
+	const struct flow_report *r = f->report;
+	const char *path = state_path(f);
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	switch (r->end) {
+	case FLOW_ISSUED:
+		f->state.window_start_s = f->state.window_end_s = f->state.ask_s = 0; /* of the one before */
+		*f->state.explanation = 0;
+		(void)snprintf(f->state.ca, sizeof f->state.ca, "%s", r->ca);
+		state_succeeded(&f->state, now_s);
+		break;
+	case FLOW_DEPLOYED:
+		state_succeeded(&f->state, now_s);
+		break;
+	case FLOW_FAILED:
+	case FLOW_UNDEPLOYED:
+		state_failed(&f->state, &r->outcome, now_s);
+		break;
+	case FLOW_NOTHING:
+	case FLOW_WAITING:
+	case FLOW_REHEARSED:
+		break; /* but the window may be news */
+	}
+	if (path && r->end != FLOW_REHEARSED)
+		MAY_FAIL(state_write(path, &f->state, NULL)); /* what is not remembered is asked for once more */
+}
+
+static void open_state(struct flow *f)
+{
+	const char *path = state_path(f);
+
+	if (path)
+		state_read(path, &f->state);
+}
+
+/* --- the run --- */
+
 static enum err_code run(struct flow *f, struct err *e)
 {
-	struct chain chain;
+	struct flow_report *r = f->report;
+	int64_t now_s = clock_wall_ms() / 1000;
 
-	TRY(ca_wish_read(f->wish->given, &f->wish->frame, &f->ca, e));
-	TRY(storage_open(f->wish->frame.folder, f->wish->name, &f->storage, e));
-	f->report->live = (const char *)arena_fmt(f->wish->arena, "%s/live", storage_path(f->storage)).ptr;
+	TRY(storage_open(f->wish->folder, f->wish->name, &f->storage, e));
+	r->live = (const char *)arena_fmt(f->wish->arena, "%s/live", storage_path(f->storage)).ptr;
 	errno = 0;
-	if (!f->report->live)
+	if (!r->live)
 		FAIL(e, NOMEM, "no memory");
+	open_state(f);
 	TRY(begin_deployment(f, e));
-	bool pending = take_pending(f, &chain);
-	if (!pending && !f->how->force && is_good(f, &chain) && !(f->how->again && ca_wants_it(f, &chain))) {
-		f->report->not_before_s = chain.not_before_s;
-		f->report->not_after_s = chain.not_after_s;
-		f->report->end = FLOW_NOTHING;
+	if (f->how->rehearsal)
+		return rehearse(f, e);
+	bool pending = take_pending(f);
+	if (!pending)
+		flow_present(f, &f->present);
+	r->not_before_s = f->present.not_before_s;
+	r->not_after_s = f->present.not_after_s;
+	flow_due(f, &f->present, &r->due);
+	if (!pending && !f->how->force && !r->due.now) {
+		r->end = FLOW_NOTHING;
 		return ERR_OK;
 	}
-	if (pending) {
-		f->report->not_before_s = chain.not_before_s;
-		f->report->not_after_s = chain.not_after_s;
+	if (f->how->again && !f->how->force && !pending && f->state.not_before_s > now_s) {
+		r->end = FLOW_WAITING;
+		r->waits_until_s = f->state.not_before_s;
+		return ERR_OK;
 	}
+	if (f->state.window_start_s && r->due.now && f->present.fits && f->how->again && !pending)
+		tell(f, CHANCERY_STEP_DIRECTORY, "The CA asks for a renewal now%s%s", *f->state.explanation ? ": " : "",
+		    f->state.explanation);
 	return issue_and_deploy(f, pending, e);
 }
 
 void flow_run(struct crew *crew, const struct wish *w, const struct flow_wish *how, const struct flow_watch *watch, struct flow_report *ret)
 {
-	CLEANUP(flow_close) struct flow f = { .crew = crew, .wish = w, .how = how, .watch = watch, .report = ret };
+	CLEANUP(flow_close)
+	struct flow f = { .crew = crew, .wish = w, .how = how, .watch = watch, .report = ret, .present = { .server = "" } };
 	struct err e = { 0 };
 
-	*ret = (struct flow_report){ .end = FLOW_FAILED };
-	if (run(&f, &e) == ERR_OK)
-		return;
-	ret->end = FLOW_FAILED;
-	outcome_of_err(&e, w->arena, &ret->outcome);
+	*ret = (struct flow_report){ .end = FLOW_FAILED, .ca = w->cas[0].name, .server = w->cas[0].directory };
+	enum err_code rc = run(&f, &e);
+	if (rc != ERR_OK) {
+		ret->end = rc == ERR_BUSY && how->again ? FLOW_WAITING : FLOW_FAILED;
+		outcome_of_err(&e, w->arena, &ret->outcome);
+	}
+	if (f.storage)
+		keep_state(&f);
 }

@@ -3,7 +3,10 @@
 #define CHANCERY_AGENT_FLOW_H
 
 #include "agent/deploy.h"
+#include "agent/due.h"
 #include "agent/issue_call.h"
+
+#define FLOW_STATE_FILE "state.json" /* beside the generations (agent/state.h) */
 
 /* What the user is told on the way; context is the caller's. */
 struct flow_watch {
@@ -12,13 +15,18 @@ struct flow_watch {
 	void (*deployed)(void *context, const struct deploy_step *step); /* each step of a deployment; may be NULL */
 };
 struct flow_wish {
-	bool force; /* also what is not due */
-	bool again; /* a renewal: the CA is asked whether it is due (RFC 9773) */
+	bool force;      /* also what is not due */
+	bool again;      /* a renewal: the CA is asked whether it is due (RFC 9773), and back-off counts */
+	bool rehearsal;  /* one is got and thrown away: nothing is switched, deployed or remembered of the certificate */
+	bool configured; /* chancery.conf says what is wanted, so nothing of it is kept beside the certificate */
+	const char *ca;  /* this one of the wish's CAs alone; NULL: in their order */
 };
 
 enum flow_end {
 	FLOW_ISSUED,
 	FLOW_NOTHING,
+	FLOW_WAITING, /* due, but not to be tried before waits_until_s, or no CA may be asked now: the outcome says why */
+	FLOW_REHEARSED,
 	FLOW_DEPLOYED, /* what an earlier run has got is put to use */
 	FLOW_FAILED,
 	FLOW_UNDEPLOYED, /* the certificate is there, and is not put to use, or a hook failed */
@@ -28,6 +36,9 @@ struct flow_report {
 	enum flow_end end;
 	const char *live; /* the folder where the files are; NULL: it did not come to that */
 	int64_t not_before_s, not_after_s;
+	struct due due;
+	int64_t waits_until_s;           /* FLOW_WAITING; 0: the outcome tells */
+	const char *ca, *server;         /* the last that was asked: its name, its directory */
 	struct issued issued;            /* FLOW_ISSUED, FLOW_UNDEPLOYED */
 	struct outcome outcome;          /* FLOW_FAILED, FLOW_UNDEPLOYED */
 	const struct deploy_job *deploy; /* NULL: it did not come to that */

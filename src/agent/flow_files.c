@@ -53,7 +53,8 @@ static void write_meta(const struct flow *f, struct buf *out)
 	for (size_t k = 0; k < f->wish->n_names; k++)
 		json_put_string(&j, bytes_str(f->wish->names[k]));
 	json_end_array(&j);
-	json_put_member_str(&j, "server", f->wish->frame.server);
+	json_put_member_str(&j, "server", f->ca.directory);
+	json_put_member_str(&j, "ca", f->ca.name);
 	json_put_member_str(&j, "account", i->account_url);
 	json_put_member_str(&j, "order", i->order_url);
 	json_put_member_str(&j, "certificate", i->certificate_url);
@@ -140,7 +141,8 @@ enum err_code flow_finish(struct flow *f, struct err *e)
 	*f->draft = 0; /* it is none any more */
 	for (size_t i = 0; given_flag(f->wish->given, "next-key") && i < f->wish->n_keys; i++)
 		flow_settle_next_key(f, f->certs[i].key->suffix);
-	TRY(put_options(f, e));
+	if (!f->how->configured)
+		TRY(put_options(f, e));
 	storage_prune(f->storage, f->deploy->previous); /* which a deployment that fails goes back to */
 	return ERR_OK;
 }

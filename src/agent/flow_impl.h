@@ -4,6 +4,7 @@
 
 #include "agent/deploy_job.h"
 #include "agent/flow.h"
+#include "agent/state.h"
 #include "client/chain.h"
 #include "client/storage.h"
 
@@ -13,6 +14,15 @@ struct flow_cert {
 	struct bytes spki, fullchain;
 	size_t leaf_len;
 	struct bytes next; /* the prepared key's public half; ptr NULL: none */
+};
+
+/* What there is. */
+struct flow_present {
+	bool there, fits; /* there is a certificate; key, names and chain are what is wanted */
+	int64_t not_before_s, not_after_s;
+	const char *server;     /* the directory of the CA that it is from; "": not known */
+	struct bytes fullchain; /* when it fits */
+	uint32_t own;           /* a number of its own */
 };
 
 struct flow {
@@ -26,11 +36,17 @@ struct flow {
 	struct flow_cert certs[WISH_KEYS_MAX]; /* as many as the wish has keys */
 	char draft[STORAGE_ID_SIZE];           /* "": none */
 	struct deploy_job *deploy;
+	struct state state;
+	struct flow_present present;
 };
 
 #define FLOW_FILE_MAX 64
 /* "privkey-rsa.pem" of "privkey.pem". */
 void flow_file(const char *file, const char *suffix, char ret[FLOW_FILE_MAX]);
+
+/* flow_present.c: what there is; whether it is due, for which the CA may be asked. */
+void flow_present(struct flow *f, struct flow_present *ret);
+void flow_due(struct flow *f, const struct flow_present *p, struct due *ret);
 
 /* flow_keys.c: the key of certs[i], in the draft and in the slot "certificate": made, or the one that is reused or was prepared. */
 enum err_code flow_key(struct flow *f, size_t i, struct err *e) MUST_USE;

@@ -46,8 +46,8 @@ void saved_write(const struct given *g, const char *const *names, size_t n_names
 	json_put_key(&w, "options");
 	json_put_array(&w);
 	for (size_t i = 0; i < g->n; i++) {
-		if (!is_wish(g->v[i].option->name))
-			continue;
+		if (!is_wish(g->v[i].option->name) || g->v[i].file)
+			continue; /* what the configuration says stays there */
 		json_put_object(&w);
 		json_put_member_str(&w, "option", g->v[i].option->name);
 		if (g->v[i].option->value)

@@ -8,7 +8,7 @@
 #define SAVED_FILE     "options.json"
 #define SAVED_SIZE_MAX 65536
 
-/* The names, and of what was given that which wish.def knows: the rest is of one run alone. Names of files become absolute. */
+/* The names, and of what was given that which wish.def knows and no file says: the rest is of one run alone. Names of files become absolute. */
 void saved_write(const struct given *g, const char *const *names, size_t n_names, struct buf *out);
 /* Back into given values of g's table, added to those that are there; everything is in the arena. CONFIG with what is wrong. */
 enum err_code saved_read(

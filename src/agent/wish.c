@@ -161,14 +161,22 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 	return check_hook(g, w, e);
 }
 
-enum err_code wish_read(
-    struct arena *a, const struct given *given, const char *const *names, size_t n_names, struct wish *ret, struct err *e)
+bool wish_name_is_good(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+
+	/* A wildcard's folder begins with "_."; what begins otherwise so is ours. */
+	return n > 0 && !name[n] && n < 250 && *name != '.' && (*name != '_' || name[1] == '.');
+}
+
+enum err_code wish_read(struct arena *a, const struct config *c, const struct given *given, const char *name, const char *const *names,
+    size_t n_names, struct wish *ret, struct err *e)
 {
 	struct wish *w = ret; /* the hook's wish views the names, so it is filled in its place */
 	unsigned long port, tls_port;
 
-	*w = (struct wish){ .arena = a, .given = given };
-	TRY(frame_read(given, a, &w->frame, e));
+	*w = (struct wish){ .arena = a, .given = given, .folder = c->folder, .name = name };
+	TRY(ca_wishes_read(given, c, a, w->cas, &w->n_cas, e));
 	if ((given_flag(given, "webroot") || given_flag(given, "stateless")) &&
 	    (given_flag(given, "http-port") || given_flag(given, "http-address")))
 		FAIL(e, CONFIG, "--webroot and --stateless let a web server answer, so --http-port and --http-address say nothing");
@@ -178,7 +186,8 @@ enum err_code wish_read(
 		TRY(read_name(w, names[i], e));
 	if (w->n_names == 0)
 		FAIL(e, CONFIG, "a certificate needs a name");
-	TRY(name_folder(w, e));
+	if (!name)
+		TRY(name_folder(w, e));
 	TRY(read_key_types(given, w, e));
 	TRY(read_key_file(given, w, e));
 	TRY(read_hook(given, w, e));

@@ -2,8 +2,8 @@
 #ifndef CHANCERY_AGENT_WISH_H
 #define CHANCERY_AGENT_WISH_H
 
+#include "agent/ca_wish.h"
 #include "agent/deploy.h"
-#include "agent/frame.h"
 #include "agent/hook.h"
 #include "crypto/key.h"
 #include "pki/name.h"
@@ -31,8 +31,10 @@ struct wish {
 	const char *names[WISH_NAMES_MAX]; /* lower case, no duplicates, in their order */
 	struct san sans[WISH_NAMES_MAX];
 	size_t n_names;
-	const char *name; /* of the certificate and its folder: the first name without what shells or paths would misread */
-	struct frame frame;
+	const char *name;   /* of the certificate and its folder: the first name without what shells or paths would misread */
+	const char *folder; /* where certificates are */
+	struct ca_wish cas[CA_WISHES_MAX]; /* in the order in which they are tried */
+	size_t n_cas;
 	struct wish_key keys[WISH_KEYS_MAX];
 	size_t n_keys;
 	mode_t key_mode;
@@ -43,9 +45,12 @@ struct wish {
 	struct deploy_wish deploy;
 };
 
-/* CONFIG with what is wrong and what is allowed. `given` and the arena must live as long as the wish. */
-enum err_code wish_read(
-    struct arena *a, const struct given *given, const char *const *names, size_t n_names, struct wish *ret, struct err *e) MUST_USE;
+/* CONFIG with what is wrong and what is allowed. name: of the certificate's folder; NULL: made of the first of its names. All that is given must live as long as
+ * the wish. */
+enum err_code wish_read(struct arena *a, const struct config *c, const struct given *given, const char *name, const char *const *names,
+    size_t n_names, struct wish *ret, struct err *e) MUST_USE;
+/* What a certificate's folder may be called. */
+bool wish_name_is_good(const char *name);
 /* What a type is solved by: the hook, where its dialect knows it. */
 bool wish_is_hooked(const struct wish *w, const char *type);
 

@@ -1,5 +1,7 @@
 /* chancery: the program of who needs certificates. */
 #include "cli/cmd_account.h"
+#include "cli/cmd_ca.h"
+#include "cli/cmd_check_config.h"
 #include "cli/cmd_client_revoke.h"
 #include "cli/cmd_deploy.h"
 #include "cli/cmd_issue.h"
@@ -28,6 +30,12 @@ int main(int argc, char **argv)
 		    account_options, n_account_options, 1, 2, cmd_account },
 		{ "revoke", "NAME|FILE", "Has the CA revoke a certificate: one of the folder by its name, or the one in FILE (PEM).",
 		    client_revoke_options, n_client_revoke_options, 1, 1, cmd_client_revoke },
+		{ "ca", "list | add NAME | remove NAME | test NAME | switch | drill",
+		    "The CAs that are known, and those of one's own (add, remove); whether one answers, with an account that stands by (test); moves certificates from one to another, each kept "
+		    "until the new one serves (switch); proves that those which stand by would give certificates (drill).",
+		    ca_options, n_ca_options, 1, 2, cmd_ca },
+		{ "check-config", "", "Says all that is wrong with the configuration, each with its file and line.", check_config_options,
+		    n_check_config_options, 0, 0, cmd_check_config },
 		PROBE_COMMAND(probe_start),
 	};
 	const struct cli_program program = { "chancery", "an ACME (RFC 8555) client", commands, sizeof commands / sizeof *commands };

@@ -1,9 +1,11 @@
 #include "cli/cmd_account.h"
 
 #include "agent/ca_call.h"
+#include "agent/frame.h"
 #include "agent/key_file.h"
 #include "base/codec.h"
 #include "base/json.h"
+#include "cli/client_config.h"
 #include "cli/confirm.h"
 #include "cli/issue_report.h"
 #include "jose/jwk.h"
@@ -18,6 +20,7 @@ const struct given_option account_options[] = {
 #include "agent/account.def"
 #include "agent/frame.def"
 #undef X
+	CONFIG_OPTION,
 	FOLDER_OPTION,
 	YES_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
@@ -27,7 +30,9 @@ const size_t n_account_options = sizeof account_options / sizeof *account_option
 struct work {
 	const struct cli *c;
 	struct crew crew;
-	struct frame frame;
+	struct arena *arena;
+	struct config config;
+	struct given given; /* with the configuration's defaults */
 	struct ca_wish ca;
 	struct issue_report report;
 	struct outcome outcome;
@@ -37,8 +42,8 @@ struct work {
 /* The account by the key in its file, and what is done to it there; what the CA says is in w->outcome. */
 static enum err_code at_ca(struct work *w, const char *verb, unsigned may, struct bytes next, struct err *e)
 {
-	TRY(key_file_account(&w->crew, w->frame.arena, w->frame.account_key, may, &w->ca.account, e));
-	return ca_account(&w->crew, w->frame.arena, &w->ca, verb, next, &w->url, &w->outcome, e);
+	TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, may, &w->ca.account, e));
+	return ca_account(&w->crew, w->arena, &w->ca, verb, next, &w->url, &w->outcome, e);
 }
 
 static enum err_code show(struct work *w, struct err *e)
@@ -64,8 +69,8 @@ static enum err_code deactivate(struct work *w, struct err *e)
 
 static enum err_code put_in_place(const struct work *w, const char *path, struct err *e)
 {
-	if (rename(path, w->frame.account_key) != 0)
-		FAIL(e, IO, "the account's key is now in %.250s, which cannot be renamed to %.250s: %s", path, w->frame.account_key,
+	if (rename(path, w->ca.account_key) != 0)
+		FAIL(e, IO, "the account's key is now in %.250s, which cannot be renamed to %.250s: %s", path, w->ca.account_key,
 		    strerror(errno));
 	return ERR_OK;
 }
@@ -75,8 +80,8 @@ static enum err_code was_changed(struct work *w, const char *path, struct err *e
 {
 	struct outcome first = w->outcome;
 
-	TRY(key_file_account(&w->crew, w->frame.arena, path, 0, &w->ca.account, e));
-	TRY(ca_account(&w->crew, w->frame.arena, &w->ca, "show", BYTES_NONE, &w->url, &w->outcome, e));
+	TRY(key_file_account(&w->crew, w->arena, path, 0, &w->ca.account, e));
+	TRY(ca_account(&w->crew, w->arena, &w->ca, "show", BYTES_NONE, &w->url, &w->outcome, e));
 	if (w->outcome.result == CHANCERY_OK)
 		return put_in_place(w, path, e);
 	w->outcome = first;
@@ -86,7 +91,7 @@ static enum err_code was_changed(struct work *w, const char *path, struct err *e
 /* The next key is on the disk before the CA hears of it, so that a crash loses no account: FILE.new. */
 static enum err_code rollover(struct work *w, struct err *e)
 {
-	const char *path = (const char *)arena_fmt(w->frame.arena, "%s.new", w->frame.account_key).ptr;
+	const char *path = (const char *)arena_fmt(w->arena, "%s.new", w->ca.account_key).ptr;
 	const struct keys_wish key = { .slot = "next-account", .use = KEYS_ACCOUNT, .may = SIGN_MAY_ROLL_OVER, .type = KEY_EC_P256 };
 	struct bytes next;
 
@@ -95,9 +100,9 @@ static enum err_code rollover(struct work *w, struct err *e)
 	if (!path)
 		FAIL(e, NOMEM, "no memory");
 	bool earlier = access(path, F_OK) == 0;
-	TRY(key_file_account(&w->crew, w->frame.arena, w->frame.account_key, SIGN_MAY_ROLL_OVER, &w->ca.account, e));
-	TRY(key_file_need(&w->crew, w->frame.arena, path, &key, &next, e));
-	TRY(ca_account(&w->crew, w->frame.arena, &w->ca, "rollover", next, &w->url, &w->outcome, e));
+	TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, SIGN_MAY_ROLL_OVER, &w->ca.account, e));
+	TRY(key_file_need(&w->crew, w->arena, path, &key, &next, e));
+	TRY(ca_account(&w->crew, w->arena, &w->ca, "rollover", next, &w->url, &w->outcome, e));
 	if (w->outcome.result == CHANCERY_OK)
 		return put_in_place(w, path, e);
 	return earlier ? was_changed(w, path, e) : ERR_OK;
@@ -144,12 +149,12 @@ static enum err_code snippet(struct work *w, struct err *e)
 	const char *server = w->c->n_arguments > 1 ? w->c->arguments[1] : "";
 	char thumbprint[CHANCERY_THUMBPRINT_SIZE];
 
-	TRY(key_file_account(&w->crew, w->frame.arena, w->frame.account_key, 0, &w->ca.account, e));
+	TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, 0, &w->ca.account, e));
 	TRY(account_thumbprint(w->ca.account, thumbprint, e));
 	for (size_t i = 0; i < sizeof snippets / sizeof *snippets; i++) {
 		if (strcmp(snippets[i].server, server) != 0)
 			continue;
-		w->done = (const char *)arena_fmt(w->frame.arena, "%s%s%s", snippets[i].before, thumbprint, snippets[i].behind).ptr;
+		w->done = (const char *)arena_fmt(w->arena, "%s%s%s", snippets[i].before, thumbprint, snippets[i].behind).ptr;
 		if (!w->done)
 			FAIL(e, NOMEM, "no memory");
 		return ERR_OK;
@@ -167,9 +172,13 @@ static enum err_code run(struct work *w, struct arena *a, struct err *e)
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (strcmp(verbs[i].name, w->c->arguments[0]) != 0)
 			continue;
-		TRY(frame_read(&w->c->given, a, &w->frame, e));
-		w->report.server = w->frame.server;
-		TRY(ca_wish_read(&w->c->given, &w->frame, &w->ca, e));
+		w->arena = a;
+		w->given = w->c->given;
+		TRY(client_config(&w->c->given, a, &w->config, e));
+		TRY(config_merge(&w->config, NULL, &w->given, e));
+		TRY(ca_wish_read(&w->given, &w->config, a, &w->ca, e));
+		w->crew.users = w->config.users;
+		w->report.server = w->ca.directory;
 		return verbs[i].run(w, e);
 	}
 	FAIL(e, CONFIG, "account %s: show, update, rollover, deactivate and snippet are known", w->c->arguments[0]);
@@ -188,12 +197,12 @@ static void tell(const struct work *w)
 	}
 	json_put_object(&j);
 	json_put_member_str(&j, "result", "done");
-	json_put_member_str(&j, "server", w->frame.server);
+	json_put_member_str(&j, "server", w->ca.directory);
 	if (w->url)
 		json_put_member_str(&j, "account", w->url);
 	else
 		json_put_member_str(&j, "snippet", w->done);
-	json_put_member_str(&j, "key", w->frame.account_key);
+	json_put_member_str(&j, "key", w->ca.account_key);
 	json_end_object(&j);
 	printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
 }

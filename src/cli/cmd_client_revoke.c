@@ -1,12 +1,16 @@
 #include "cli/cmd_client_revoke.h"
 
 #include "agent/ca_call.h"
+#include "agent/frame.h"
+#include "agent/inventory.h"
 #include "agent/key_file.h"
 #include "base/json.h"
+#include "cli/client_config.h"
 #include "cli/confirm.h"
 #include "cli/issue_report.h"
 #include "os/file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +21,7 @@ const struct given_option client_revoke_options[] = {
 #define X(name, value, repeats, doc) { name, value, repeats, doc },
 #include "agent/frame.def"
 #undef X
+	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "reason", "REASON", false, "unspecified (default), keyCompromise, affiliationChanged, superseded or cessationOfOperation." },
 	{ "key", "FILE", false,
@@ -45,57 +50,102 @@ static enum err_code read_reason(const struct cli *c, enum chancery_reason *ret,
 	    name);
 }
 
-/* A file, or the name of a certificate in our folder. */
-static enum err_code read_certificate(const struct frame *f, const char *what, struct buf *out, struct err *e)
-{
-	enum err_code rc = file_read(AT_FDCWD, what, CERTIFICATE_MAX, out, e);
-
-	if (rc == ERR_NOT_FOUND && !strchr(what, '/')) {
-		const char *path = (const char *)arena_fmt(f->arena, "%s/%s/live/cert.pem", f->folder, what).ptr;
-		rc = path ? file_read(AT_FDCWD, path, CERTIFICATE_MAX, out, e) : err_set(e, ERR_NOMEM, __FILE__, __LINE__, "no memory");
-	}
-	return rc;
-}
-
 struct work {
 	const struct cli *c;
+	struct arena *arena;
 	struct crew crew;
-	struct frame frame;
+	struct config config;
+	struct given given; /* with what is known of the certificate, and defaults */
+	struct ca_wish ca;
 	struct issue_report report;
 	struct outcome outcome;
 };
 
-static enum err_code run(struct work *w, struct arena *a, struct err *e)
+/* Of a certificate of ours, the CA that it is from, among those that are wanted for it. */
+static enum err_code choose_ca(struct work *w, const char *path, struct err *e)
+{
+	static const struct json_field fields[] = { { "server", JSON_STRING, true, 0, 2048 } };
+	CLEANUP(buf_free_p) struct buf text = buf_new(65536);
+	struct ca_wish v[CA_WISHES_MAX];
+	struct bytes server;
+	size_t n;
+
+	TRY(ca_wishes_read(&w->given, &w->config, w->arena, v, &n, e));
+	w->ca = v[0];
+	if (!path || file_read(AT_FDCWD, path, text.max, &text, NULL) != ERR_OK ||
+	    json_read(w->arena, buf_bytes(&text), "meta.json", fields, 1, &server, NULL) != ERR_OK)
+		return ERR_OK;
+	for (size_t i = 0; i < n; i++)
+		if (bytes_eq_str(server, v[i].directory))
+			w->ca = v[i];
+	return ERR_OK;
+}
+
+/* The name of a certificate of ours: what is wanted of it says which CA and account. */
+static enum err_code read_ours(struct work *w, const char *name, struct buf *out, struct err *e)
+{
+	const struct given table = { .options = client_revoke_options, .n_options = n_client_revoke_options };
+	const char *path = (const char *)arena_fmt(w->arena, "%s/%s/live/cert.pem", w->config.folder, name).ptr;
+	struct inventory one;
+
+	errno = 0;
+	if (!path)
+		FAIL(e, NOMEM, "no memory");
+	TRY(file_read(AT_FDCWD, path, CERTIFICATE_MAX, out, e));
+	TRY(inventory_read(&w->config, w->arena, &name, 1, &table, &one, e));
+	bool names_one = given_flag(&w->given, "ca") || given_flag(&w->given, "server");
+	for (size_t i = 0; i < one.v[0].given->n; i++) {
+		const struct given_one *v = &one.v[0].given->v[i];
+		bool is_ca = strcmp(v->option->name, "ca") == 0 || strcmp(v->option->name, "server") == 0;
+		if (!(names_one && is_ca) && (v->option->repeats || !given_flag(&w->given, v->option->name)))
+			TRY(given_add(&w->given, v, e));
+	}
+	return choose_ca(w, (const char *)arena_fmt(w->arena, "%s/%s/live/meta.json", w->config.folder, name).ptr, e);
+}
+
+/* A file, or the name of a certificate in our folder. */
+static enum err_code read_certificate(struct work *w, const char *what, struct buf *out, struct err *e)
+{
+	enum err_code rc = file_read(AT_FDCWD, what, CERTIFICATE_MAX, out, e);
+
+	if ((rc == ERR_NOT_FOUND || rc == ERR_IO) && !strchr(what, '/'))
+		return read_ours(w, what, out, e);
+	TRY(rc);
+	TRY(config_merge(&w->config, NULL, &w->given, e));
+	return choose_ca(w, NULL, e);
+}
+
+static enum err_code run(struct work *w, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf pem = buf_new(CERTIFICATE_MAX);
 	const struct keys_wish own = { .slot = "certificate", .use = KEYS_CERTIFICATE, .may = SIGN_MAY_REVOKE };
 	const char *key = cli_value(w->c, "key", NULL);
 	enum chancery_reason reason;
 	struct bytes spki = BYTES_NONE;
-	struct ca_wish ca;
 
+	w->given = w->c->given;
 	TRY(read_reason(w->c, &reason, e));
-	TRY(frame_read(&w->c->given, a, &w->frame, e));
-	w->report.server = w->frame.server;
-	TRY(ca_wish_read(&w->c->given, &w->frame, &ca, e));
-	TRY(read_certificate(&w->frame, w->c->arguments[0], &pem, e));
+	TRY(client_config(&w->c->given, w->arena, &w->config, e));
+	w->crew.users = w->config.users;
+	TRY(read_certificate(w, w->c->arguments[0], &pem, e));
+	w->report.server = w->ca.directory;
 	if (key)
-		TRY(key_file_open(&w->crew, a, key, &own, &spki, e));
+		TRY(key_file_open(&w->crew, w->arena, key, &own, &spki, e));
 	else
-		TRY(key_file_account(&w->crew, a, w->frame.account_key, SIGN_MAY_REVOKE, &ca.account, e));
+		TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, SIGN_MAY_REVOKE, &w->ca.account, e));
 	TRY(confirm(w->c, "A certificate that is revoked stays so. Revoke it?", e));
-	return ca_revoke(&w->crew, a, &ca, buf_bytes(&pem), reason, spki, &w->outcome, e);
+	return ca_revoke(&w->crew, w->arena, &w->ca, buf_bytes(&pem), reason, spki, &w->outcome, e);
 }
 
 int cmd_client_revoke(struct cli *c)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 4u << 20);
-	struct work w = { .c = c, .report = { .json = cli_flag(c, "json") } };
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 64u << 20);
+	struct work w = { .c = c, .arena = a, .report = { .json = cli_flag(c, "json") } };
 	struct err e = { 0 };
 
 	if (!a)
 		return EXIT_FAILED;
-	enum err_code rc = run(&w, a, &e);
+	enum err_code rc = run(&w, &e);
 	crew_close(&w.crew);
 	if (rc != ERR_OK)
 		return report_failed_here(&w.report, &e);

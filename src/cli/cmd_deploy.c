@@ -1,23 +1,22 @@
 #include "cli/cmd_deploy.h"
 
 #include "agent/deploy_job.h"
-#include "agent/saved.h"
+#include "agent/frame.h"
+#include "agent/inventory.h"
 #include "base/json.h"
+#include "cli/client_config.h"
 #include "cli/cmd_issue.h"
 #include "cli/deployment.h"
-#include "os/file.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CERTIFICATES_MAX 10000
 
 const struct given_option deploy_options[] = {
+	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
@@ -25,28 +24,22 @@ const size_t n_deploy_options = sizeof deploy_options / sizeof *deploy_options;
 
 enum outcome { DEPLOYED, NOTHING, FAILED };
 
-/* One certificate: its names and options as they were saved. */
+/* One certificate, and what is wanted of it. */
 struct subject {
 	struct arena *arena;
-	const char *folder, *name;
-	struct given given;
+	const struct config *config;
+	const struct inventory_item *item;
 	struct wish wish;
 };
 
 static enum err_code read_subject(struct subject *s, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf text = buf_new(SAVED_SIZE_MAX);
-	const char **names = NULL;
-	char path[4096];
-	size_t n = 0;
+	const struct inventory_item *i = s->item;
 
-	s->given = (struct given){ .options = issue_options, .n_options = n_issue_options };
-	if (snprintf(path, sizeof path, "%s/%s/" SAVED_FILE, s->folder, s->name) >= (int)sizeof path)
-		FAIL(e, CONFIG, "%.200s: its path is too long", s->folder);
-	TRY(file_read(AT_FDCWD, path, SAVED_SIZE_MAX, &text, e));
-	TRY(saved_read(s->arena, buf_bytes(&text), &s->given, &names, &n, e));
-	TRY(given_add(&s->given, &(struct given_one){ .option = given_option(&s->given, BYTES_LIT("folder")), .value = s->folder }, e));
-	return wish_read(s->arena, &s->given, names, n, &s->wish, e);
+	errno = 0;
+	if (i->wrong)
+		FAIL(e, CONFIG, "%s", i->wrong);
+	return wish_read(s->arena, s->config, i->given, i->name, i->names, i->n_names, &s->wish, e);
 }
 
 static enum outcome deploy_one(struct subject *s, struct crew *crew, struct deploy_job *j, bool json, struct err *e)
@@ -59,7 +52,7 @@ static enum outcome deploy_one(struct subject *s, struct crew *crew, struct depl
 		return FAILED;
 	if (!deploy_is_wanted(&s->wish.deploy))
 		return NOTHING;
-	if (storage_open(s->folder, s->name, &storage, e) != ERR_OK)
+	if (storage_open(s->config->folder, s->item->name, &storage, e) != ERR_OK)
 		return FAILED;
 	deploy_begin(j, &s->wish, crew, storage);
 	j->tell = json ? NULL : deployment_tell;
@@ -82,7 +75,7 @@ static void put_one(const struct subject *s, const struct deploy_job *j, enum ou
 	static const char *const results[] = { "deployed", "nothing-to-do", "failed" };
 
 	json_put_object(w);
-	json_put_member_str(w, "name", s->name);
+	json_put_member_str(w, "name", s->item->name);
 	json_put_member_str(w, "result", results[o]);
 	deploy_put(j, w);
 	if (o == FAILED) {
@@ -94,7 +87,8 @@ static void put_one(const struct subject *s, const struct deploy_job *j, enum ou
 	json_end_object(w);
 }
 
-static enum outcome run_one(struct cli *c, struct crew *crew, const char *folder, const char *name, struct json_out *w)
+static enum outcome run_one(
+    struct cli *c, struct crew *crew, const struct config *config, const struct inventory_item *item, struct json_out *w)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 64u << 20);
 	struct subject *s = a ? arena_new_obj(a, struct subject) : NULL;
@@ -104,10 +98,10 @@ static enum outcome run_one(struct cli *c, struct crew *crew, const char *folder
 	if (!s || !j)
 		return FAILED;
 	s->arena = a;
-	s->folder = folder;
-	s->name = name;
+	s->config = config;
+	s->item = item;
 	if (!w)
-		printf("%s\n", name);
+		printf("%s\n", item->name);
 	fflush(stdout);
 	enum outcome o = deploy_one(s, crew, j, w != NULL, &e);
 	if (w)
@@ -118,53 +112,14 @@ static enum outcome run_one(struct cli *c, struct crew *crew, const char *folder
 		printf("  Deployed.\n");
 	if (o == FAILED && !w) {
 		fflush(stdout);
-		fprintf(stderr, "%s: %s: %s\n", c->program->name, name, e.detail);
+		fprintf(stderr, "%s: %s: %s\n", c->program->name, item->name, e.detail);
 	}
 	return o;
 }
 
-static bool is_certificate(const char *folder, const char *name)
+static int run_all(struct cli *c, const struct config *config, const struct inventory *all)
 {
-	char path[4096];
-
-	return name[0] != '.' && name[0] != '_' && snprintf(path, sizeof path, "%s/%s/live", folder, name) < (int)sizeof path &&
-	       access(path, F_OK) == 0;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The names of all certificates of the folder, or those that were given. */
-static enum err_code find(struct cli *c, struct arena *a, const char *folder, const char ***ret, size_t *ret_n, struct err *e)
-{
-	const char **v = arena_array(a, CERTIFICATES_MAX, sizeof *v);
-	DIR *d = c->n_arguments == 0 ? opendir(folder) : NULL;
-	size_t n = 0;
-
-	errno = 0;
-	for (size_t i = 0; v && i < c->n_arguments; i++) {
-		if (!is_certificate(folder, c->arguments[i]))
-			FAIL(e, CONFIG, "there is no certificate %.100s in %.200s: chancery status lists them", c->arguments[i], folder);
-		v[n++] = c->arguments[i];
-	}
-	for (const struct dirent *entry = v && d ? readdir(d) : NULL; entry && n < CERTIFICATES_MAX; entry = readdir(d))
-		if (is_certificate(folder, entry->d_name) && (v[n] = arena_str(a, bytes_str(entry->d_name))) != NULL)
-			n++;
-	if (d)
-		closedir(d);
-	if (!v)
-		FAIL(e, NOMEM, "no memory for the folder's list");
-	qsort(v, n, sizeof *v, by_text);
-	*ret = v;
-	*ret_n = n;
-	return ERR_OK;
-}
-
-static int run_all(struct cli *c, const char *folder, const char **names, size_t n)
-{
-	CLEANUP(crew_close) struct crew crew = { .net = NULL };
+	CLEANUP(crew_close) struct crew crew = { .users = config->users };
 	CLEANUP(buf_free_p) struct buf text = buf_new(32u << 20);
 	struct json_out w = json_out_to(&text);
 	bool json = cli_flag(c, "json"), failed = false, done = false;
@@ -172,8 +127,10 @@ static int run_all(struct cli *c, const char *folder, const char **names, size_t
 	json_put_object(&w);
 	json_put_key(&w, "certificates");
 	json_put_array(&w);
-	for (size_t i = 0; i < n; i++) {
-		enum outcome o = run_one(c, &crew, folder, names[i], json ? &w : NULL);
+	for (size_t i = 0; i < all->n; i++) {
+		if (!all->v[i].live || all->v[i].unmanaged)
+			continue;
+		enum outcome o = run_one(c, &crew, config, &all->v[i], json ? &w : NULL);
 		failed = failed || o == FAILED;
 		done = done || o == DEPLOYED;
 	}
@@ -181,21 +138,23 @@ static int run_all(struct cli *c, const char *folder, const char **names, size_t
 	json_end_object(&w);
 	if (json)
 		printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
-	else if (n == 0)
-		printf("There are no certificates in %s.\n", folder);
+	else if (all->n == 0)
+		printf("There are no certificates in %s.\n", config->folder);
 	return failed ? EXIT_FAILED : done ? EXIT_DONE : EXIT_NOTHING_TO_DO;
 }
 
 int cmd_deploy(struct cli *c)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(1u << 17, 8u << 20);
-	const char *folder, **names;
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
+	const struct given table = { .options = issue_options, .n_options = n_issue_options };
+	struct config config;
+	struct inventory all;
 	struct err e = { 0 };
-	size_t n;
 
 	if (!a)
 		return EXIT_FAILED;
-	if (frame_folder(&c->given, a, &folder, &e) != ERR_OK || find(c, a, folder, &names, &n, &e) != ERR_OK)
+	if (client_config(&c->given, a, &config, &e) != ERR_OK ||
+	    inventory_read(&config, a, c->arguments, c->n_arguments, &table, &all, &e) != ERR_OK)
 		return cli_fail(c, &e);
-	return run_all(c, folder, names, n);
+	return run_all(c, &config, &all);
 }

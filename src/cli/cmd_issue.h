@@ -2,7 +2,7 @@
 #ifndef CHANCERY_CLI_CMD_ISSUE_H
 #define CHANCERY_CLI_CMD_ISSUE_H
 
-#include "agent/crew.h"
+#include "agent/config.h"
 #include "cli/options.h"
 
 extern const struct given_option issue_options[];
@@ -10,13 +10,19 @@ extern const size_t n_issue_options;
 int cmd_issue(struct cli *c);
 
 struct issue_run {
-	const struct given *given;
+	const struct given *given; /* with all defaults */
+	const char *name;          /* of its folder; NULL: made of the first of its names */
 	const char *const *names;
 	size_t n_names;
 	bool force, again; /* again: a renewal, which is due by the certificate's life, or as the CA says */
+	bool rehearsal;    /* nothing is kept */
+	bool tests;        /* CAs that have an entry for tests are asked by that */
+	const char *ca;    /* this one of its CAs alone; NULL: in their order */
 	bool json;
 };
+/* The same wishes with another CA in the place of the old one, and the rest as it is. */
+enum err_code issue_other_ca(const struct given *from, const char *old, const char *other, struct given *ret, struct err *e) MUST_USE;
 /* One certificate, told as issue does; its exit code. */
-int issue_run(struct crew *crew, const struct issue_run *what);
+int issue_run(struct crew *crew, const struct config *config, const struct issue_run *what);
 
 #endif

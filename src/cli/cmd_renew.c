@@ -1,10 +1,12 @@
 #include "cli/cmd_renew.h"
 
-#include "agent/saved.h"
+#include "agent/inventory.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "agent/frame.h"
+#include "cli/client_config.h"
 #include "cli/cmd_issue.h"
+#include "cli/issue_report.h"
 #include "client/chain.h"
 #include "client/storage.h"
 #include "os/file.h"
@@ -21,82 +23,19 @@
 #define DAY_S            86400
 
 const struct given_option renew_options[] = {
+	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "force", NULL, false, "Renews also what is not due." },
+	{ "dry-run", NULL, false, "Gets each as it would, and throws it away: nothing is stored, switched or deployed." },
 	{ "json", NULL, false, "Prints one JSON object." },
 };
 const size_t n_renew_options = sizeof renew_options / sizeof *renew_options;
 const struct given_option list_options[] = {
+	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
 const size_t n_list_options = sizeof list_options / sizeof *list_options;
-
-/* --- what there is --- */
-
-struct names {
-	char **v;
-	size_t n;
-};
-
-static void names_free(struct names *n)
-{
-	for (size_t i = 0; i < n->n; i++)
-		free(n->v[i]);
-	free(n->v);
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Whether the folder's entry is wanted: one of those that are named, or no name is given. */
-static bool is_named(const struct cli *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_arguments; i++)
-		if (strcmp(c->arguments[i], name) == 0)
-			return true;
-	return c->n_arguments == 0;
-}
-
-static bool has(const char *folder, const char *name, const char *file)
-{
-	char path[4096];
-
-	return snprintf(path, sizeof path, "%s/%s/%s", folder, name, file) < (int)sizeof path && access(path, F_OK) == 0;
-}
-
-static enum err_code find(const struct cli *c, const char *folder, struct names *ret, struct err *e)
-{
-	DIR *d = opendir(folder);
-	const struct dirent *entry;
-	bool memory = true;
-
-	if (!d && errno != ENOENT)
-		FAIL(e, CONFIG, "%.200s: %s", folder, strerror(errno));
-	while (d && memory && (entry = readdir(d)) != NULL && ret->n < CERTIFICATES_MAX) {
-		if (entry->d_name[0] == '.' || !is_named(c, entry->d_name) || !has(folder, entry->d_name, "live"))
-			continue;
-		char **v = realloc(ret->v, (ret->n + 1) * sizeof *v);
-		memory = v != NULL;
-		if (!v)
-			continue;
-		ret->v = v;
-		memory = (ret->v[ret->n] = strdup(entry->d_name)) != NULL;
-		ret->n += memory;
-	}
-	if (d)
-		closedir(d);
-	if (!memory)
-		FAIL(e, NOMEM, "no memory for the folder's list");
-	if (ret->n > 0)
-		qsort(ret->v, ret->n, sizeof *ret->v, by_text);
-	for (size_t i = 0; i < c->n_arguments; i++)
-		if (!has(folder, c->arguments[i], "live"))
-			FAIL(e, CONFIG, "there is no certificate %.100s in %.200s: chancery status lists them", c->arguments[i], folder);
-	return ERR_OK;
-}
 
 static enum err_code read_file(const char *folder, const char *name, const char *file, size_t max, struct buf *out, struct err *e)
 {
@@ -109,76 +48,69 @@ static enum err_code read_file(const char *folder, const char *name, const char 
 
 /* --- renew --- */
 
-static int renew_one(struct cli *c, struct crew *crew, const char *folder, const char *name, struct err *e)
+static int renew_one(struct cli *c, struct crew *crew, const struct config *config, const struct inventory_item *item)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 4u << 20);
-	CLEANUP(buf_free_p) struct buf text = buf_new(SAVED_SIZE_MAX);
-	struct given given = { .options = issue_options, .n_options = n_issue_options };
-	struct issue_run what = { .given = &given, .force = cli_flag(c, "force"), .again = true, .json = cli_flag(c, "json") };
-	const char **names = NULL;
-	struct err why = { 0 };
+	struct issue_run what = { .given = item->given,
+		.name = item->name,
+		.names = item->names,
+		.n_names = item->n_names,
+		.force = cli_flag(c, "force"),
+		.again = true,
+		.rehearsal = cli_flag(c, "dry-run"),
+		.tests = cli_flag(c, "dry-run"),
+		.json = cli_flag(c, "json") };
+	struct issue_report r = { .json = what.json };
+	struct err e = { 0 };
 
-	enum err_code rc = a ? read_file(folder, name, SAVED_FILE, SAVED_SIZE_MAX, &text, &why) : ERR_NOMEM;
-	if (rc == ERR_OK)
-		rc = saved_read(a, buf_bytes(&text), &given, &names, &what.n_names, &why);
-	if (rc == ERR_OK)
-		rc = given_add(&given, &(struct given_one){ .option = given_option(&given, BYTES_LIT("folder")), .value = folder }, &why);
-	if (rc != ERR_OK) {
-		(void)err_set(
-		    e, rc, __FILE__, __LINE__, "%.100s/" SAVED_FILE ": %.300s: issue it anew, and it is written", name, why.detail);
-		return EXIT_FAILED;
-	}
-	what.names = names;
-	return issue_run(crew, &what);
+	if (!item->wrong)
+		return issue_run(crew, config, &what);
+	(void)err_set(&e, ERR_CONFIG, __FILE__, __LINE__, "%s", item->wrong);
+	if (what.json)
+		fprintf(stderr, "chancery: %s\n", item->wrong);
+	return report_failed_here(&r, &e);
 }
 
-static int renew_all(struct cli *c, const char *folder, const struct names *names)
+static int renew_all(struct cli *c, const struct config *config, const struct inventory *all)
 {
-	CLEANUP(crew_close) struct crew crew = { .net = NULL };
+	CLEANUP(crew_close) struct crew crew = { .users = config->users };
 	int worst = EXIT_NOTHING_TO_DO;
 	bool json = cli_flag(c, "json"), failed = false;
 
 	if (json)
 		printf("{\"certificates\":[\n");
-	for (size_t i = 0; i < names->n; i++) {
-		struct err e = { 0 };
+	for (size_t i = 0, told = 0; i < all->n; i++) {
+		if (all->v[i].unmanaged)
+			continue;
 		if (json)
-			printf("%s", i ? "," : "");
+			printf("%s", told++ ? "," : "");
 		else
-			printf("%s\n", names->v[i]);
+			printf("%s\n", all->v[i].name);
 		fflush(stdout);
-		int code = renew_one(c, &crew, folder, names->v[i], &e);
-		if (*e.detail && json)
-			printf(
-			    "{\"result\":\"failed\",\"names\":[],\"error\":{\"message\":\"its options.json cannot be used\",\"fault\":\"caller\"}}\n");
-		if (*e.detail)
-			fprintf(stderr, "chancery: %s\n", e.detail);
+		int code = renew_one(c, &crew, config, &all->v[i]);
 		failed = failed || code == EXIT_FAILED;
 		worst = code == EXIT_DONE ? EXIT_DONE : worst;
 	}
 	if (json)
 		printf("]}\n");
-	else if (names->n == 0)
-		printf("There are no certificates in %s.\n", folder);
+	else if (all->n == 0)
+		printf("There are no certificates in %s.\n", config->folder);
 	return failed ? EXIT_FAILED : worst;
-}
-
-static enum err_code open_all(struct cli *c, struct arena *a, const char **ret_folder, struct names *ret, struct err *e)
-{
-	if (!a)
-		FAIL(e, NOMEM, "no memory");
-	TRY(frame_folder(&c->given, a, ret_folder, e));
-	return find(c, *ret_folder, ret, e);
 }
 
 int cmd_renew(struct cli *c)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 1u << 20);
-	CLEANUP(names_free) struct names names = { NULL, 0 };
-	const char *folder;
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
+	const struct given table = { .options = issue_options, .n_options = n_issue_options };
+	struct config config;
+	struct inventory all;
 	struct err e = { 0 };
 
-	return open_all(c, a, &folder, &names, &e) == ERR_OK ? renew_all(c, folder, &names) : cli_fail(c, &e);
+	if (!a)
+		return EXIT_FAILED;
+	if (client_config(&c->given, a, &config, &e) != ERR_OK ||
+	    inventory_read(&config, a, c->arguments, c->n_arguments, &table, &all, &e) != ERR_OK)
+		return cli_fail(c, &e);
+	return renew_all(c, &config, &all);
 }
 
 /* --- list --- */
@@ -255,23 +187,27 @@ int cmd_list(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 64u << 20);
 	CLEANUP(buf_free_p) struct buf text = buf_new(32u << 20);
-	CLEANUP(names_free) struct names names = { NULL, 0 };
+	const struct given table = { .options = issue_options, .n_options = n_issue_options };
+	struct inventory all;
+	struct config config;
 	struct json_out w = json_out_to(&text);
 	bool json = cli_flag(c, "json"), wrong = false;
-	const char *folder;
 	struct err e = { 0 };
 
-	if (open_all(c, a, &folder, &names, &e) != ERR_OK)
+	if (!a)
+		return EXIT_FAILED;
+	if (client_config(&c->given, a, &config, &e) != ERR_OK ||
+	    inventory_read(&config, a, c->arguments, c->n_arguments, &table, &all, &e) != ERR_OK)
 		return cli_fail(c, &e);
 	json_put_object(&w);
 	json_put_key(&w, "certificates");
 	json_put_array(&w);
-	if (!json && names.n > 0)
+	if (!json && all.n > 0)
 		printf("%-32s  %-7s  %-20s  %-10s  %s\n", "CERTIFICATE", "STATE", "ENDS", "DUE", "NAMES");
-	for (size_t i = 0; i < names.n; i++) {
+	for (size_t i = 0; i < all.n; i++) {
 		struct row r;
-		if (read_row(a, folder, names.v[i], &r, &e) != ERR_OK) {
-			fprintf(stderr, "chancery: %s: %s\n", names.v[i], e.detail);
+		if (read_row(a, config.folder, all.v[i].name, &r, &e) != ERR_OK) {
+			fprintf(stderr, "chancery: %s: %s\n", all.v[i].name, e.detail);
 			wrong = true;
 			continue;
 		}
@@ -285,7 +221,7 @@ int cmd_list(struct cli *c)
 	json_end_object(&w);
 	if (json)
 		printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
-	else if (names.n == 0)
-		printf("There are no certificates in %s.\n", folder);
+	else if (all.n == 0)
+		printf("There are no certificates in %s.\n", config.folder);
 	return wrong ? EXIT_FAILED : EXIT_DONE;
 }

@@ -62,6 +62,12 @@ static void put_common(struct json_out *w, const struct issue_report *r, const c
 	json_end_array(w);
 	if (r->server)
 		json_put_member_str(w, "server", r->server);
+	if (r->ca)
+		json_put_member_str(w, "ca", r->ca);
+	if (r->due && *r->due->why) {
+		put_time(w, "due", r->due->at_s);
+		json_put_member_str(w, "why", r->due->why);
+	}
 }
 
 static void put_files(struct json_out *w, const struct issue_report *r)
@@ -131,8 +137,47 @@ void report_deployed(const struct issue_report *r)
 
 void report_nothing_to_do(const struct issue_report *r)
 {
-	report_end(r, "nothing-to-do",
-	    "Nothing to do: a certificate for these names is there and more than a third of its life is left (--force gets a new one).");
+	char sentence[400], day[RFC3339_SIZE];
+
+	rfc3339_format(r->due ? r->due->at_s : r->not_after_s, day);
+	(void)snprintf(sentence, sizeof sentence, "Nothing to do: the certificate is due on %.10s (%s); --force gets a new one.", day,
+	    r->due ? r->due->why : "");
+	report_end(r, "nothing-to-do", sentence);
+}
+
+void report_waiting(const struct issue_report *r, int64_t until_s, const struct outcome *why)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
+	struct json_out w = json_out_to(&text);
+	char until[RFC3339_SIZE];
+
+	rfc3339_format(until_s, until);
+	if (!r->json && until_s)
+		printf("Waits: it failed before, and is tried again from %s on (chancery status says why; --force tries now).\n", until);
+	if (!r->json && !until_s)
+		printf("Waits: %s (--force asks all the same).\n", why->message);
+	if (!r->json)
+		return;
+	put_common(&w, r, "waiting");
+	if (until_s)
+		put_time(&w, "until", until_s);
+	json_put_member_str(&w, "message", until_s ? "it failed before" : why->message);
+	print_json(&w);
+}
+
+void report_rehearsed(const struct issue_report *r)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
+	struct json_out w = json_out_to(&text);
+
+	if (!r->json) {
+		printf("%s would have given the certificate. Nothing is changed here.\n", r->ca ? r->ca : "The CA");
+		return;
+	}
+	put_common(&w, r, "rehearsed");
+	put_time(&w, "not_before", r->not_before_s);
+	put_time(&w, "not_after", r->not_after_s);
+	print_json(&w);
 }
 
 /* --- bad ends --- */

@@ -234,6 +234,17 @@ enum err_code listener_sockets(const char *address, uint16_t port, int ret[2], s
 	return ERR_OK;
 }
 
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof at;
+
+	if (getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+		return 0;
+	return at.ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)&at)->sin_port)
+				       : ntohs(((const struct sockaddr_in6 *)(const void *)&at)->sin6_port);
+}
+
 enum err_code listener_on(const int sockets[2], struct listener **ret, struct err *e)
 {
 	CLEANUP(listener_free_p) struct listener *l = listener_empty();
@@ -245,6 +256,7 @@ enum err_code listener_on(const int sockets[2], struct listener **ret, struct er
 		l->sockets[i] = fcntl(sockets[i], F_DUPFD_CLOEXEC, 0);
 		if (l->sockets[i] < 0 || fcntl(l->sockets[i], F_SETFL, O_NONBLOCK) != 0)
 			FAIL(e, IO, "a socket to listen on: %s", strerror(errno));
+		l->port = port_of(l->sockets[i]);
 	}
 	*ret = TAKE(l);
 	return ERR_OK;

@@ -94,7 +94,7 @@ enum err_code process_start(int executable_fd, const char *name, int channel_fd,
 }
 
 /* bin/PROGRAM's neighbour libexec/chancery/NAME, in the build tree as in an installed one under another prefix. */
-static bool beside_us(const char *name, char out[PATH_MAX])
+static bool beside_us(const char *folder, const char *name, char out[PATH_MAX])
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -106,7 +106,7 @@ static bool beside_us(const char *name, char out[PATH_MAX])
 	if (!slash)
 		return false;
 	*slash = 0;
-	int len = snprintf(out, PATH_MAX, "%s/../libexec/chancery/%s", self, name);
+	int len = snprintf(out, PATH_MAX, "%s/../%s/chancery/%s", self, folder, name);
 	return len > 0 && len < PATH_MAX;
 }
 
@@ -125,7 +125,7 @@ static int open_executable(const char *path)
 enum err_code process_find(const char *name, const char *compiled_folder, int *ret_fd, struct err *e)
 {
 	char near[PATH_MAX], compiled[PATH_MAX];
-	bool have_near = beside_us(name, near);
+	bool have_near = beside_us("libexec", name, near);
 	int n = snprintf(compiled, sizeof compiled, "%s/%s", compiled_folder, name);
 
 	int fd = have_near ? open_executable(near) : -1;
@@ -136,6 +136,14 @@ enum err_code process_find(const char *name, const char *compiled_folder, int *r
 		    compiled_folder);
 	*ret_fd = fd;
 	return ERR_OK;
+}
+
+bool process_find_data(const char *name, const char *compiled_folder, char ret_path[4096])
+{
+	if (beside_us("share", name, ret_path) && access(ret_path, R_OK) == 0)
+		return true;
+	int n = snprintf(ret_path, 4096, "%s/%s", compiled_folder, name);
+	return n > 0 && n < 4096 && access(ret_path, R_OK) == 0;
 }
 
 enum err_code wait_fd(int fd, bool for_write, int64_t deadline_ms, struct err *e)

@@ -16,6 +16,9 @@ enum err_code process_start(int executable_fd, const char *name, int channel_fd,
  * else at compiled_folder/NAME. Never by PATH or environment. NOT_FOUND names the places looked at. */
 enum err_code process_find(const char *name, const char *compiled_folder, int *ret_fd, struct err *e) MUST_USE;
 
+/* The path of a data file: beside our own executable (../share/chancery/NAME), else compiled_folder/NAME. False: at neither place. */
+bool process_find_data(const char *name, const char *compiled_folder, char ret_path[4096]);
+
 /* Waits until fd is readable (or writable) or the deadline passes; TIMEOUT then. deadline_ms on the monotonic clock. */
 enum err_code wait_fd(int fd, bool for_write, int64_t deadline_ms, struct err *e) MUST_USE;
 

@@ -379,7 +379,7 @@ def test_two_runs_for_one_name(issue, pebble, tmp_path):
     (["192.0.2.1"], "192.0.2.1"),
     (["../../etc"], "../../etc"),
     (["b\u00fccher.example"], "xn--"),
-    (["x.example.test", "--key-type", "dsa"], "ecdsa-p256, ecdsa-p384 and rsa"),
+    (["x.example.test", "--key-type", "dsa"], "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 and rsa-4096"),
     (["x.example.test", "--timeout", "0"], "--timeout 0"),
     (["x.example.test", "--http-port", "70000"], "--http-port 70000"),
     (["x.example.test", "--webroot", "/", "--http-port", "80"], "--webroot"),
@@ -398,7 +398,7 @@ def test_a_command_line_that_cannot_be(pebble, tmp_path, words, told):
 def test_a_server_is_needed(tmp_path):
     result = chancery("issue", "x.example.test", "--folder", tmp_path)
     assert result.returncode == FAILED
-    failed(result, "--server URL is needed")
+    failed(result, "a CA is needed", "--server URL")
 
 
 def test_a_folder_that_cannot_be_written(pebble):

@@ -36,10 +36,11 @@ static void close_sockets(struct child *c)
 {
 	struct net_state *s = c->context;
 
-	for (size_t t = 0; t < CHALLENGE_TYPE__MAX; t++) {
-		close_p(&s->sockets[t][0]);
-		close_p(&s->sockets[t][1]);
-	}
+	for (size_t t = 0; t < CHALLENGE_TYPE__MAX; t++)
+		for (size_t f = 0; f < 2; f++) {
+			close_p(&s->sockets[t][f]);
+			s->sockets[t][f] = -1;
+		}
 }
 
 static void issuing_close(struct issuing *i)
