@@ -227,6 +227,7 @@ static void take_alert(struct reading *r, cfg_t *cfg)
 	a->mail = copy(r, cfg_getstr(cfg, "mail"));
 	a->sendmail = copy(r, cfg_getstr(cfg, "sendmail"));
 	a->webhook = copy(r, cfg_getstr(cfg, "webhook"));
+	a->webhook_ca_file = copy(r, cfg_getstr(cfg, "webhook-ca-file"));
 	a->command = copy(r, cfg_getstr(cfg, "command"));
 	for (unsigned i = 0; i < n && a->n_days < sizeof a->days / sizeof *a->days; i++) {
 		const char *text = cfg_getnstr(cfg, "days", i);

@@ -27,7 +27,7 @@ struct config_cert {
 
 /* Who is told when a certificate comes to its end; what is not set is NULL or empty. */
 struct config_alert {
-	const char *mail, *sendmail, *webhook, *command;
+	const char *mail, *sendmail, *webhook, *webhook_ca_file, *command;
 	unsigned days[16];
 	size_t n_days;
 };

@@ -9,6 +9,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ static void child_close(struct child *c)
 }
 
 /* A process group of its own, so that all of it can be ended; default signals; nothing on its standard input. */
-static int spawn(const struct run_request *r, const char **env, const int out[2], const int err[2], pid_t *ret)
+static int spawn(const struct run_request *r, const char **env, int input, const int out[2], const int err[2], pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -82,7 +83,8 @@ static int spawn(const struct run_request *r, const char **env, const int out[2]
 	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	(void)posix_spawnattr_setsigdefault(&attr, &all);
 	(void)posix_spawnattr_setsigmask(&attr, &none);
-	int rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	int rc = input >= 0 ? posix_spawn_file_actions_adddup2(&actions, input, 0)
+			    : posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	if (rc == 0)
 		rc = posix_spawn_file_actions_adddup2(&actions, out[1], 1);
 	if (rc == 0)
@@ -94,9 +96,24 @@ static int spawn(const struct run_request *r, const char **env, const int out[2]
 	return rc;
 }
 
+/* A file in memory, so that nobody has to feed a pipe; -1: there is nothing to read. */
+static enum err_code open_input(struct bytes text, int *ret, struct err *e)
+{
+	*ret = -1;
+	if (!text.ptr)
+		return ERR_OK;
+	*ret = memfd_create("input", MFD_CLOEXEC);
+	if (*ret < 0 || write(*ret, text.ptr, text.len) != (ssize_t)text.len || lseek(*ret, 0, SEEK_SET) != 0)
+		FAIL(e, IO, "no room for what a program is to read: %s", strerror(errno));
+	return ERR_OK;
+}
+
 static enum err_code start(const struct run_request *r, struct child *ret, struct err *e)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
+	CLEANUP(close_p) int input = -1;
+
+	TRY(open_input(r->input, &input, e));
 
 	if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) {
 		close_p(&out[0]);
@@ -104,7 +121,7 @@ static enum err_code start(const struct run_request *r, struct child *ret, struc
 		FAIL(e, IO, "no pipe for %.200s: %s", r->argv[0], strerror(errno));
 	}
 	const char **env = merge(r->env);
-	int rc = env ? spawn(r, env, out, err, &ret->pid) : ENOMEM;
+	int rc = env ? spawn(r, env, input, out, err, &ret->pid) : ENOMEM;
 	free(env);
 	close_p(&out[1]);
 	close_p(&err[1]);

@@ -9,6 +9,7 @@
 struct run_request {
 	const char *const *argv; /* NULL at the end; argv[0] is looked for in PATH where it has no slash */
 	const char *const *env; /* "NAME=value", NULL at the end: added to our own environment, in the place of what is there; may be NULL */
+	struct bytes input;     /* on its standard input; ptr NULL: nothing */
 	uint32_t timeout_s;
 };
 struct run_result {

@@ -48,6 +48,7 @@ enum err_code runner_run(struct peer *runner, const struct run_request *r, struc
 	json_put_object(&w);
 	put_texts(&w, "argv", r->argv);
 	put_texts(&w, "env", r->env);
+	talk_put_bytes(&w, "input", r->input);
 	json_put_member_uint(&w, "timeout_s", r->timeout_s);
 	json_end_object(&w);
 	if (!a || !buf_ok(&json))

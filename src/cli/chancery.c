@@ -4,7 +4,9 @@
 #include "cli/cmd_check_config.h"
 #include "cli/cmd_client_revoke.h"
 #include "cli/cmd_deploy.h"
+#include "cli/cmd_daemon.h"
 #include "cli/cmd_issue.h"
+#include "cli/cmd_list.h"
 #include "cli/cmd_probe.h"
 #include "cli/cmd_renew.h"
 
@@ -22,8 +24,12 @@ int main(int argc, char **argv)
 		    "from outside. A newer one that an earlier deployment had put back is tried again. Exit code 1: none is to be deployed.",
 		    deploy_options, n_deploy_options, 0, 100, cmd_deploy },
 		{ "status", "[NAME...]",
-		    "Lists the certificates of the folder: what they are for, until when they hold, when they are due.", list_options,
-		    n_list_options, 0, 100, cmd_list },
+		    "Lists the certificates, those of the folder and those of chancery.conf: until when they hold, when they are due and why, what failed last and what to do, what is served. Exit code "
+		    "2: something needs a look.",
+		    list_options, n_list_options, 0, 100, cmd_list },
+		{ "daemon", "",
+		    "Stays, and renews each certificate when it is time; alerts and metrics as chancery.conf says. SIGHUP: looks at once, with the configuration read anew.",
+		    daemon_options, n_daemon_options, 0, 0, cmd_daemon },
 		{ "account", "show | update | rollover | deactivate | snippet WEB-SERVER",
 		    "The account at a CA: shows its URL, tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it; prints what a web server (nginx, apache, haproxy) needs "
 		    "to answer http-01 by itself (issue --stateless).",

@@ -28,6 +28,11 @@ void report_catch_signals(void)
 	(void)sigaction(SIGTERM, &a, NULL);
 }
 
+bool report_interrupted(void)
+{
+	return interrupted;
+}
+
 int report_progress(void *context, enum chancery_step step, const char *text)
 {
 	const struct issue_report *r = context;

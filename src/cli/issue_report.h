@@ -25,6 +25,9 @@ chancery_progress_fn report_progress;
 /* From now on SIGINT and SIGTERM end the issuance in good order: what was put in place for the CA is taken away. */
 void report_catch_signals(void);
 
+/* Whether one has come since report_catch_signals(). */
+bool report_interrupted(void);
+
 void report_issued(const struct issue_report *r);
 /* What an earlier run has got is put to use. */
 void report_deployed(const struct issue_report *r);

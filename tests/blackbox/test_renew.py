@@ -117,7 +117,7 @@ def test_a_ca_that_is_away_renews_nothing_that_is_good(ca, run):
 def test_status(run):
     run("issue", "one.example", "two.example", "--profile", "tiny")
     out = run("status").stdout.splitlines()
-    assert out[0].split() == ["CERTIFICATE", "STATE", "ENDS", "DUE", "NAMES"] and out[1].split()[:2] == ["one.example", "good"] and "and 1 more" in out[1]
+    assert out[0].split() == ["CERTIFICATE", "STATE", "ENDS", "DUE", "CA", "NAMES"] and out[1].split()[:2] == ["one.example", "good"] and "and 1 more" in out[1]
     (row,) = schemas.check("client/status", run("status", "--json").stdout)["certificates"]
     assert row["names"] == ["one.example", "two.example"] and row["state"] == "good" and row["not_before"] < row["due"] < row["not_after"]
     failed(run("status", "none.example", expect=FAILED), "there is no certificate none.example")

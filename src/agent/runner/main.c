@@ -16,11 +16,13 @@
 struct run_json {
 	struct json_strings argv, env;
 	struct json_uint timeout_s;
+	struct bytes input;
 };
 static const struct json_field run_fields[] = {
 	JSON_FIELD(struct run_json, argv, "argv", JSON_STRINGS, true, WORDS_MAX),
 	JSON_FIELD(struct run_json, env, "env", JSON_STRINGS, true, WORDS_MAX),
 	JSON_FIELD(struct run_json, timeout_s, "timeout_s", JSON_UINT, true, 0),
+	JSON_FIELD(struct run_json, input, "input", JSON_STRING, false, 0),
 };
 
 static enum err_code texts(struct arena *a, const struct json_strings *in, const char ***ret, struct err *e)
@@ -45,13 +47,14 @@ static enum err_code op_run(struct child *c, struct arena *a, struct bytes json,
 
 	(void)c;
 	(void)fd;
-	TRY(json_read(a, json, "a program", run_fields, 3, &j, e));
+	TRY(json_read(a, json, "a program", run_fields, sizeof run_fields / sizeof *run_fields, &j, e));
 	TRY(texts(a, &j.argv, &argv, e));
 	TRY(texts(a, &j.env, &env, e));
 	errno = 0;
 	if (j.argv.n == 0)
 		FAIL(e, MALFORMED, "no program is named");
 	r = (struct run_request){ .argv = argv, .env = env, .timeout_s = (uint32_t)j.timeout_s.value };
+	TRY(talk_bytes(a, j.input, &r.input, e));
 	TRY(run_program(&r, &result, e));
 	json_put_member_uint(answer, "code", (uint64_t)result.code);
 	struct bytes out = buf_bytes(&result.out), err = buf_bytes(&result.err);
