@@ -141,6 +141,8 @@ CHANCERY_API enum chancery_result chancery_client_set_account_key(struct chancer
 /* A URI where the CA may reach the account's owner, such as "mailto:ops@example.org"; may be called again, 8 times at most. Told
  * to the CA when the account is made. */
 CHANCERY_API enum chancery_result chancery_client_add_contact(struct chancery_client *client, const char *uri);
+/* only != 0: an account that is there is found by its key; none is made (RFC 8555 section 7.3.1). */
+CHANCERY_API enum chancery_result chancery_client_set_only_existing(struct chancery_client *client, int only);
 /* agree != 0: the account's owner agrees to the CA's terms of service. Without it, a CA that has terms makes no account. */
 CHANCERY_API enum chancery_result chancery_client_set_terms_agreed(struct chancery_client *client, int agree);
 /* External account binding (RFC 8555 section 7.3.4), for a CA that makes accounts only for those it knows: what it gave for that, the
@@ -211,6 +213,17 @@ CHANCERY_API enum chancery_result chancery_client_set_replaces(struct chancery_c
  * was, the CA's own choice. NULL: that. */
 CHANCERY_API enum chancery_result chancery_client_set_preferred_chain(struct chancery_client *client, const char *issuer);
 
+/* staple != 0: the certificate asks servers to staple OCSP answers (RFC 7633). Many CAs do not give such any more. */
+CHANCERY_API enum chancery_result chancery_client_set_must_staple(struct chancery_client *client, int staple);
+
+/* Told of the order's URL as soon as it is made: whoever keeps it, and the certificate's key, can go on with it after a crash. 0, or the issuance stops with
+ * CHANCERY_CALLBACK. */
+typedef int chancery_order_fn(void *context, const char *order_url);
+CHANCERY_API enum chancery_result chancery_client_set_order_callback(
+    struct chancery_client *client, chancery_order_fn *order, void *context);
+/* Goes on with this order, when it is of the same names and not over; else a new one is made. NULL: none. */
+CHANCERY_API enum chancery_result chancery_client_set_resume(struct chancery_client *client, const char *order_url);
+
 /* ---- progress ---- */
 
 enum chancery_step {
@@ -239,6 +252,11 @@ struct chancery_certificate;
  * asked for, and each certificate of the chain is signed by the next. */
 CHANCERY_API enum chancery_result chancery_client_issue(
     struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key, struct chancery_certificate **ret);
+
+/* The same for a certificate signing request of one's own, PEM: its names are those of the certificate, its key is wherever it is. It has to say what CAs take:
+ * names in subjectAltName, at most one of them as common name, and nothing else that is unusual. */
+CHANCERY_API enum chancery_result chancery_client_issue_csr(
+    struct chancery_client *client, const char *pem, struct chancery_certificate **ret);
 
 CHANCERY_API void chancery_certificate_free(struct chancery_certificate *certificate);
 /* The certificate and its chain as PEM, leaf first, NUL behind it. ret_len may be NULL. */

@@ -10,9 +10,11 @@
 
 static void drop_draft(struct flow *f)
 {
-	if (f->storage && *f->draft)
+	if (f->storage && *f->draft && !f->keeps_draft)
 		storage_drop_draft(f->storage, f->draft);
 	*f->draft = 0;
+	f->resume = NULL;
+	f->keeps_draft = false;
 }
 
 static void flow_close(struct flow *f)
@@ -72,6 +74,25 @@ static struct bytes replaces(const struct flow *f, const struct wish_key *key)
 	return arena_copy(f->wish->arena, buf_bytes(&pem));
 }
 
+static int progress(void *context, enum chancery_step step, const char *text)
+{
+	const struct flow *f = context;
+
+	return f->watch->progress(f->watch->context, step, text);
+}
+
+static int order_made(void *context, const char *url)
+{
+	return flow_keep_order(context, url);
+}
+
+/* What may still become a certificate when the same is tried again: the order is made, and nobody has said no. One that is there may not have been stored. */
+static bool may_go_on(const struct outcome *out)
+{
+	return out->result == CHANCERY_OK || out->result == CHANCERY_NETWORK || out->result == CHANCERY_TIMEOUT ||
+	       out->result == CHANCERY_CALLBACK || out->result == CHANCERY_SYSTEM;
+}
+
 static enum err_code issue_one(struct flow *f, size_t i, struct err *e)
 {
 	struct flow_cert *c = &f->certs[i];
@@ -79,12 +100,16 @@ static enum err_code issue_one(struct flow *f, size_t i, struct err *e)
 		.wish = f->wish,
 		.ca = &f->ca,
 		.replaces = replaces(f, c->key),
-		.progress = f->watch->progress,
-		.context = f->watch->context };
+		.resume = f->resume,
+		.order_made = f->how->rehearsal ? NULL : order_made,
+		.progress = progress,
+		.context = f };
 
 	TRY(flow_key(f, i, e));
 	call.key = c->spki;
+	f->keeps_draft = true; /* whatever stops it here, the order may be gone on with */
 	TRY(issue_call(&call, f->wish->arena, &f->report->issued, &f->report->outcome, e));
+	f->keeps_draft = may_go_on(&f->report->outcome);
 	if (f->report->outcome.result != CHANCERY_OK)
 		return ERR_OK;
 	TRY(check(f, c, e));
@@ -95,7 +120,8 @@ static enum err_code issue_one(struct flow *f, size_t i, struct err *e)
 static enum err_code issue_all(struct flow *f, struct err *e)
 {
 	TRY(open_account(f, e));
-	TRY(storage_draft(f->storage, f->draft, e));
+	if (!flow_resume(f))
+		TRY(storage_draft(f->storage, f->draft, e));
 	/* The first last, whose times are told. */
 	for (size_t i = f->wish->n_keys; i-- > 0;) {
 		f->certs[i].key = &f->wish->keys[i];
@@ -182,7 +208,8 @@ static enum err_code issue_somewhere(struct flow *f, struct err *e)
 		remember(f, &memory, now_s);
 		if (f->report->outcome.result == CHANCERY_OK || !fallback_helps(&f->report->outcome))
 			return ERR_OK;
-		drop_draft(f);
+		if (i + 1 < f->wish->n_cas)
+			drop_draft(f);
 		if (i + 1 < f->wish->n_cas)
 			tell(f, CHANCERY_STEP_WAIT, "%s: %s", f->ca.name, f->report->outcome.message);
 	}
@@ -253,7 +280,9 @@ static bool take_pending(struct flow *f)
 /* Gets one and throws it away: what would come is known, and nothing is changed. */
 static enum err_code rehearse(struct flow *f, struct err *e)
 {
-	TRY(issue(f, e));
+	enum err_code rc = issue(f, e);
+	f->keeps_draft = false;
+	TRY(rc);
 	f->report->end = f->report->outcome.result == CHANCERY_OK ? FLOW_REHEARSED : FLOW_FAILED;
 	return ERR_OK;
 }

@@ -99,6 +99,7 @@ static enum err_code put_p12(struct flow *f, const struct flow_cert *c, struct e
 	}
 	flow_file(P12_FILE, c->key->suffix, file);
 	TRY(crew_keys(f->crew, &keys, e));
+	storage_drop_file(f->storage, f->draft, file); /* of a run that was stopped behind it */
 	TRY(storage_open_file(f->storage, f->draft, file, true, &fd, e));
 	TRY(flow_own(f, fd, e));
 	return keys_pkcs12(keys, f->wish->arena, "certificate", c->fullchain, f->wish->names[0], password, fd, e);

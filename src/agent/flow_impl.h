@@ -35,6 +35,8 @@ struct flow {
 	struct flow_report *report;
 	struct flow_cert certs[WISH_KEYS_MAX]; /* as many as the wish has keys */
 	char draft[STORAGE_ID_SIZE];           /* "": none */
+	const char *resume;                    /* the draft's order, of an earlier run; NULL: none */
+	bool keeps_draft;                      /* a later run may go on with it */
 	struct deploy_job *deploy;
 	struct state state;
 	struct flow_present present;
@@ -47,6 +49,11 @@ void flow_file(const char *file, const char *suffix, char ret[FLOW_FILE_MAX]);
 /* flow_present.c: what there is; whether it is due, for which the CA may be asked. */
 void flow_present(struct flow *f, struct flow_present *ret);
 void flow_due(struct flow *f, const struct flow_present *p, struct due *ret);
+
+/* flow_resume.c: takes the draft that an earlier run has left at this CA for the same; false: there is none. */
+bool flow_resume(struct flow *f);
+/* Keeps beside the draft which order is made; 0, or it cannot. Context: the flow. */
+int flow_keep_order(void *context, const char *url);
 
 /* flow_keys.c: the key of certs[i], in the draft and in the slot "certificate": made, or the one that is reused or was prepared. */
 enum err_code flow_key(struct flow *f, size_t i, struct err *e) MUST_USE;

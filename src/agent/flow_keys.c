@@ -50,6 +50,7 @@ static struct keys_wish wish_of(const struct flow *f, const struct wish_key *k)
 {
 	return (struct keys_wish){ .slot = "certificate",
 		.use = KEYS_CERTIFICATE,
+		.must_staple = given_flag(f->wish->given, "must-staple"),
 		.names = f->wish->names,
 		.n_names = f->wish->n_names,
 		.type = k->type,
@@ -112,8 +113,27 @@ void flow_settle_next_key(const struct flow *f, const char *suffix)
 		(void)unlink(next);
 }
 
+/* The key of the draft that is gone on with. */
+static enum err_code open_again(struct flow *f, size_t i, struct err *e)
+{
+	const struct keys_wish key = wish_of(f, f->certs[i].key);
+	CLEANUP(close_p) int fd = -1;
+	struct peer *keys;
+
+	TRY(crew_keys(f->crew, &keys, e));
+	TRY(storage_open_file(f->storage, f->draft, STORAGE_PRIVKEY, false, &fd, e));
+	return keys_open(keys, f->wish->arena, &key, fd, &f->certs[i].spki, e);
+}
+
 enum err_code flow_key(struct flow *f, size_t i, struct err *e)
 {
+	if (f->wish->csr) {
+		f->certs[i].spki = f->wish->csr_spki;
+		return ERR_OK;
+	}
+	if (f->resume)
+		return open_again(f, i, e);
+
 	const char *suffix = f->certs[i].key->suffix;
 	enum err_code rc = ERR_NOT_FOUND;
 

@@ -52,13 +52,15 @@ static bool fits_kind(struct flow *f, const struct wish_key *kind, struct chain 
 	char privkey[FLOW_FILE_MAX], fullchain[FLOW_FILE_MAX];
 	CLEANUP(key_free_p) struct key *key = NULL;
 	const struct wish *w = f->wish;
-	struct bytes spki;
+	struct bytes spki = w->csr_spki;
 
 	flow_file(STORAGE_PRIVKEY, kind->suffix, privkey);
 	flow_file(STORAGE_FULLCHAIN, kind->suffix, fullchain);
-	if (storage_read(f->storage, fullchain, &pem, NULL) != ERR_OK || live_spki(f, privkey, &spki, NULL) != ERR_OK ||
+	if (storage_read(f->storage, fullchain, &pem, NULL) != ERR_OK || (!w->csr && live_spki(f, privkey, &spki, NULL) != ERR_OK) ||
 	    chain_check(w->arena, buf_bytes(&pem), spki, w->sans, w->n_names, 0, ret, NULL) != ERR_OK)
 		return false;
+	if (w->csr)
+		return true;
 	/* Another type of key is another certificate. */
 	return key_from_spki(spki, &key, NULL) == ERR_OK && key_type(key) == kind->type && (kind->bits == 0 || key_bits(key) == kind->bits);
 }

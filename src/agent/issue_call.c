@@ -137,12 +137,30 @@ static enum err_code progress(const struct issue_call *c, struct arena *a, struc
 	return ERR_OK;
 }
 
+struct order_json {
+	struct bytes url;
+};
+static const struct json_field order_fields[] = { JSON_FIELD(struct order_json, url, "url", JSON_STRING, true, 2048) };
+
+static enum err_code order_made(const struct issue_call *c, struct arena *a, struct bytes json, struct json_out *answer, struct err *e)
+{
+	struct order_json j = { .url = BYTES_NONE };
+	const char *url;
+
+	TRY(json_read(a, json, "an order", order_fields, 1, &j, e));
+	TRY(talk_text(a, j.url, &url, e));
+	json_put_member_uint(answer, "code", c->order_made && c->order_made(c->context, url) != 0);
+	return ERR_OK;
+}
+
 static enum err_code asked(void *context, struct arena *a, const char *what, struct bytes json, struct json_out *answer, struct err *e)
 {
 	struct solving *s = context;
 
 	if (strcmp(what, "deploy") == 0 || strcmp(what, "clean_up") == 0)
 		return solve(s, a, *what == 'd', json, answer, e);
+	if (strcmp(what, "order") == 0)
+		return order_made(s->c, a, json, answer, e);
 	if (strcmp(what, "progress") == 0)
 		return progress(s->c, a, json, answer, e);
 	return ca_asked(s->c->crew, a, what, json, answer, e);
@@ -254,7 +272,12 @@ static enum err_code put_all(struct solving *s, struct arena *a, struct buf *out
 
 	json_put_object(&j);
 	TRY(ca_wish_put(c->ca, &j, e));
-	talk_put_bytes(&j, "key", c->key);
+	if (c->wish->csr)
+		json_put_member_str(&j, "csr", c->wish->csr);
+	else
+		talk_put_bytes(&j, "key", c->key);
+	json_put_member_bool(&j, "must_staple", given_flag(c->wish->given, "must-staple"));
+	put_optional(&j, "resume", c->resume);
 	put_optional(&j, "profile", given_value(c->wish->given, "profile", NULL));
 	put_optional(&j, "preferred_chain", given_value(c->wish->given, "preferred-chain", NULL));
 	if (c->replaces.ptr)

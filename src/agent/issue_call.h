@@ -10,7 +10,10 @@ struct issue_call {
 	const struct wish *wish;
 	const struct ca_wish *ca; /* with its account */
 	struct bytes key;         /* the certificate key's public half, whose slot is "certificate" */
-	struct bytes replaces;    /* PEM of the certificate that it takes the place of; ptr NULL: none */
+	const char *resume;       /* an order of an earlier run; NULL: none */
+	/* The order is made: 0 to go on. May be NULL. */
+	int (*order_made)(void *context, const char *url);
+	struct bytes replaces; /* PEM of the certificate that it takes the place of; ptr NULL: none */
 	/* As chancery_progress_fn: 0 to go on. */
 	chancery_progress_fn *progress;
 	void *context;

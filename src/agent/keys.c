@@ -25,6 +25,7 @@ static void put_wish(const struct keys_wish *w, bool make, struct buf *out)
 	json_put_member_str(&j, "slot", w->slot);
 	json_put_member_str(&j, "use", w->use == KEYS_CERTIFICATE ? "certificate" : "account");
 	json_put_member_uint(&j, "may", w->may);
+	json_put_member_bool(&j, "must_staple", w->must_staple);
 	if (make) {
 		json_put_member_str(&j, "type", key_type_name(w->type));
 		json_put_member_uint(&j, "bits", w->bits);

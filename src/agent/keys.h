@@ -11,7 +11,8 @@ enum keys_use { KEYS_ACCOUNT, KEYS_CERTIFICATE };
 struct keys_wish {
 	const char *slot; /* its name: "account", "certificate" */
 	enum keys_use use;
-	unsigned may;             /* enum sign_may */
+	unsigned may; /* enum sign_may */
+	bool must_staple;
 	const char *const *names; /* of an order, or of a request for a certificate */
 	size_t n_names;
 	/* Of a key that is made. */

@@ -1,8 +1,13 @@
 #include "agent/wish.h"
 
 #include "acme/identifier.h"
+#include "base/codec.h"
+#include "os/file.h"
+#include "pki/csr.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,6 +166,65 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 	return check_hook(g, w, e);
 }
 
+static enum err_code name_of(struct arena *a, const struct san *n, const char **ret, struct err *e)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (n->type == SAN_DNS)
+		*ret = arena_str(a, n->value);
+	else
+		*ret = inet_ntop(n->value.len == 4 ? AF_INET : AF_INET6, n->value.ptr, text, sizeof text) ? arena_str(a, bytes_str(text))
+													  : NULL;
+	errno = 0;
+	if (!*ret)
+		FAIL(e, NOMEM, "no memory");
+	return ERR_OK;
+}
+
+/* A request of the user's own says the names; those that are given have to be the same. */
+static enum err_code read_csr(const struct given *g, struct wish *w, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf pem = buf_new(4 * CSR_SIZE_MAX);
+	const char *path = given_value(g, "csr", NULL), *name;
+	size_t named = w->n_names;
+	struct bytes text, der;
+	struct err why = { 0 };
+	struct csr csr;
+
+	if (!path)
+		return ERR_OK;
+	TRY(file_read(AT_FDCWD, path, pem.max, &pem, e));
+	text = buf_bytes(&pem);
+	errno = 0;
+	if (pem_next(w->arena, &text, "CERTIFICATE REQUEST", &der, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "--csr %.200s: this is no certificate signing request in PEM", path);
+	if (csr_parse(w->arena, der, &csr, &why) != ERR_OK)
+		FAIL(e, CONFIG, "--csr %.150s: %.160s", path, why.detail);
+	w->csr = arena_str(w->arena, buf_bytes(&pem));
+	w->csr_spki = csr.spki;
+	for (size_t i = 0; i < csr.n_names; i++) {
+		TRY(name_of(w->arena, &csr.names[i], &name, e));
+		TRY(read_name(w, name, e));
+	}
+	errno = 0;
+	if (!w->csr)
+		FAIL(e, NOMEM, "no memory");
+	if (w->n_names != csr.n_names || (named > 0 && named != csr.n_names))
+		FAIL(e, CONFIG, "--csr %.200s: its names are others than those that are given; it alone says enough", path);
+	return ERR_OK;
+}
+
+static enum err_code check_csr(const struct given *g, struct err *e)
+{
+	static const char *const of_our_key[] = { "key-type", "reuse-key", "next-key", "key-group", "key-mode", "pkcs12", "must-staple" };
+
+	errno = 0;
+	for (size_t i = 0; given_flag(g, "csr") && i < sizeof of_our_key / sizeof *of_our_key; i++)
+		if (given_flag(g, of_our_key[i]))
+			FAIL(e, CONFIG, "--%s is about a key and a request of ours, and --csr brings another", of_our_key[i]);
+	return ERR_OK;
+}
+
 bool wish_name_is_good(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
@@ -184,6 +248,9 @@ enum err_code wish_read(struct arena *a, const struct config *c, const struct gi
 		FAIL(e, CONFIG, "--webroot and --stateless are two ways for one thing: take one");
 	for (size_t i = 0; i < n_names; i++)
 		TRY(read_name(w, names[i], e));
+	TRY(check_csr(given, e));
+	TRY(read_csr(given, w, e));
+	errno = 0;
 	if (w->n_names == 0)
 		FAIL(e, CONFIG, "a certificate needs a name");
 	if (!name)

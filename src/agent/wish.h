@@ -37,6 +37,8 @@ struct wish {
 	size_t n_cas;
 	struct wish_key keys[WISH_KEYS_MAX];
 	size_t n_keys;
+	const char *csr; /* PEM of a request of the user's own; NULL: none */
+	struct bytes csr_spki;
 	mode_t key_mode;
 	const char *key_group; /* NULL: ours */
 	uint16_t http_port, tls_port;

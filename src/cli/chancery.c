@@ -13,8 +13,8 @@
 int main(int argc, char **argv)
 {
 	const struct cli_command commands[] = {
-		{ "issue", "NAME...", "Gets one certificate for these names, wildcards and addresses, and puts it where servers read it.",
-		    issue_options, n_issue_options, 1, 100, cmd_issue },
+		{ "issue", "[NAME...]", "Gets one certificate for these names, wildcards and addresses, and puts it where servers read it.",
+		    issue_options, n_issue_options, 0, 100, cmd_issue },
 		{ "renew", "[NAME...]",
 		    "Renews the certificates of the folder that are due, or those that are named, each the way that it was issued: for a timer, some times a day. Exit "
 		    "code 1: none was due.",

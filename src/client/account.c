@@ -74,10 +74,10 @@ enum err_code account_open(struct session *s, const struct account_wish *wish, s
 
 	session_doing(s, "asking for the account at %.300s", s->directory.new_account);
 	/* Where an account may not just be made, it may be there. */
-	if ((s->directory.external_account && !wish->eab_kid) || (s->directory.terms && !wish->terms_agreed))
+	if (wish->only_existing || (s->directory.external_account && !wish->eab_kid) || (s->directory.terms && !wish->terms_agreed))
 		ask = ASK_EXISTING;
 	enum err_code rc = post_account(s, wish, ask, e);
-	if (rc == ERR_ACCOUNT_DOES_NOT_EXIST && ask == ASK_EXISTING) {
+	if (rc == ERR_ACCOUNT_DOES_NOT_EXIST && ask == ASK_EXISTING && !wish->only_existing) {
 		failure_reset(s->error);
 		TRY(may_make(s, wish, e));
 	}

@@ -55,6 +55,7 @@ void chancery_client_free(struct chancery_client *client)
 	free(client->profile);
 	free(client->replaces);
 	free(client->preferred_chain);
+	free(client->resume);
 	free(client->account_url);
 	free(client->ca_file);
 	free(client->ca_pem);
@@ -168,6 +169,30 @@ enum chancery_result chancery_client_set_replaces(struct chancery_client *client
 enum chancery_result chancery_client_set_preferred_chain(struct chancery_client *client, const char *issuer)
 {
 	return client_set_string(client, &client->preferred_chain, issuer);
+}
+
+enum chancery_result chancery_client_set_must_staple(struct chancery_client *client, int staple)
+{
+	client->must_staple = staple != 0;
+	return client_ok(client);
+}
+
+enum chancery_result chancery_client_set_only_existing(struct chancery_client *client, int only)
+{
+	client->only_existing = only != 0;
+	return client_ok(client);
+}
+
+enum chancery_result chancery_client_set_order_callback(struct chancery_client *client, chancery_order_fn *order, void *context)
+{
+	client->order_made = order;
+	client->order_context = context;
+	return client_ok(client);
+}
+
+enum chancery_result chancery_client_set_resume(struct chancery_client *client, const char *order_url)
+{
+	return client_set_string(client, &client->resume, order_url);
 }
 
 enum chancery_result chancery_client_set_ca_file(struct chancery_client *client, const char *path)
@@ -322,9 +347,11 @@ enum err_code work_directory(struct work *w, struct err *e)
 enum err_code work_account(struct work *w, struct err *e)
 {
 	struct chancery_client *c = w->client;
-	struct account_wish wish = {
-		.n_contacts = c->n_contacts, .terms_agreed = c->terms_agreed, .eab_kid = c->eab_kid, .eab_key = c->eab_key
-	};
+	struct account_wish wish = { .n_contacts = c->n_contacts,
+		.terms_agreed = c->terms_agreed,
+		.only_existing = c->only_existing,
+		.eab_kid = c->eab_kid,
+		.eab_key = c->eab_key };
 
 	if (!c->account)
 		FAIL(e, CONFIG, "no account key is set");

@@ -24,7 +24,10 @@ struct chancery_client {
 	size_t n_contacts;
 	bool terms_agreed;
 	char *eab_kid, *eab_key; /* NULL: none */
-	char *profile, *replaces, *preferred_chain;
+	char *profile, *replaces, *preferred_chain, *resume;
+	bool must_staple, only_existing;
+	chancery_order_fn *order_made;
+	void *order_context;
 	char *account_url; /* of the last work */
 	uint32_t timeout_s;
 	struct way ways[CHALLENGE_TYPE__MAX];

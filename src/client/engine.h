@@ -29,6 +29,7 @@ struct account_wish {
 	const char *contacts[ENGINE_CONTACTS_MAX];
 	size_t n_contacts;
 	bool terms_agreed;
+	bool only_existing;            /* none is made */
 	const char *eab_kid, *eab_key; /* NULL: none; the key in base64url */
 };
 
@@ -51,6 +52,9 @@ struct order_wish {
 /* Places an order for these names. */
 enum err_code order_new(
     struct session *s, const struct identifier *names, size_t n, const struct order_wish *wish, struct order *ret, struct err *e) MUST_USE;
+/* An order that is there: when it is of these names and not over. NOT_FOUND: it is not. */
+enum err_code order_resume(
+    struct session *s, const char *url, const struct identifier *names, size_t n, struct order *ret, struct err *e) MUST_USE;
 /* Gets every authorization valid: deploys, asks the server to look, waits, cleans up whatever happens. */
 enum err_code authz_solve_all(struct session *s, const struct order *o, const struct identifier *names, size_t n,
     const struct solvers *solvers, struct err *e) MUST_USE;

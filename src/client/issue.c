@@ -1,5 +1,6 @@
 /* An issuance from its first request to its last. */
 #include "base/clock.h"
+#include "base/codec.h"
 #include "client/certificate.h"
 #include "client/chain.h"
 #include "client/client_impl.h"
@@ -9,6 +10,7 @@
 #include "pki/cert.h"
 #include "pki/csr.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,7 +148,7 @@ static enum err_code write_csr(struct issue *i, const struct chancery_key *key, 
 		FAIL(e, NOMEM, "no memory for a request");
 	for (size_t k = 0; k < i->n_names; k++)
 		TRY(identifier_san(i->w.s.arena, &i->names[k], &names[k], e));
-	csr_write_info(key_spki(key->key), names, san_sort(names, i->n_names), &info);
+	csr_write_info(key_spki(key->key), names, san_sort(names, i->n_names), i->w.client->must_staple, &info);
 	if (!buf_ok(&info))
 		FAIL(e, CONFIG, "a request for %zu names is too large", i->n_names);
 	enum err_code rc = keys_sign(key, SIG_FORM_X509, buf_bytes(&info), sig, &sig_len, e);
@@ -192,9 +194,9 @@ static enum err_code give(
 }
 
 static enum err_code check_chain(
-    struct issue *i, const struct san *names, const struct chancery_key *key, struct bytes pem, struct chain *ret, struct err *e)
+    struct issue *i, const struct san *names, struct bytes spki, struct bytes pem, struct chain *ret, struct err *e)
 {
-	enum err_code rc = chain_check(i->w.s.arena, pem, key_spki(key->key), names, i->n_names, clock_wall_ms() / 1000, ret, e);
+	enum err_code rc = chain_check(i->w.s.arena, pem, spki, names, i->n_names, clock_wall_ms() / 1000, ret, e);
 
 	if (rc != ERR_MALFORMED)
 		return rc;
@@ -203,8 +205,8 @@ static enum err_code check_chain(
 }
 
 /* The chain that is preferred, where one of the alternates is it; one that cannot be had is not missed. */
-static enum err_code prefer(struct issue *i, const struct san *names, const struct chancery_key *key, const struct download *first,
-    struct chain *chain, struct err *e)
+static enum err_code prefer(
+    struct issue *i, const struct san *names, struct bytes spki, const struct download *first, struct chain *chain, struct err *e)
 {
 	const char *wanted = i->w.client->preferred_chain;
 	struct download other;
@@ -212,15 +214,14 @@ static enum err_code prefer(struct issue *i, const struct san *names, const stru
 
 	for (size_t k = 0; wanted && strcmp(chain->top_issuer, wanted) != 0 && k < first->n_alternates; k++) {
 		TRY(order_download(&i->w.s, first->alternates[k], &other, e));
-		TRY(check_chain(i, names, key, other.pem, &c, e));
+		TRY(check_chain(i, names, spki, other.pem, &c, e));
 		if (strcmp(c.top_issuer, wanted) == 0)
 			*chain = c;
 	}
 	return ERR_OK;
 }
 
-static enum err_code download(
-    struct issue *i, const struct order *o, const struct chancery_key *key, struct chancery_certificate **ret, struct err *e)
+static enum err_code download(struct issue *i, const struct order *o, struct bytes spki, struct chancery_certificate **ret, struct err *e)
 {
 	struct san *names = arena_array(i->w.s.arena, i->n_names, sizeof *names);
 	struct download first;
@@ -233,12 +234,38 @@ static enum err_code download(
 	TRY(session_tell(&i->w.s, e, CHANCERY_STEP_CERTIFICATE, "downloading the certificate"));
 	TRY(order_download(&i->w.s, o->certificate, &first, e));
 	session_doing(&i->w.s, "looking at the certificate %.300s", o->certificate);
-	TRY(check_chain(i, names, key, first.pem, &chain, e));
-	TRY(prefer(i, names, key, &first, &chain, e));
+	TRY(check_chain(i, names, spki, first.pem, &chain, e));
+	TRY(prefer(i, names, spki, &first, &chain, e));
 	return give(i, o, &chain, ret, e);
 }
 
-static enum err_code run(struct issue *i, const struct chancery_key *key, struct chancery_certificate **ret, struct err *e)
+/* An order of an earlier run, or a new one; whoever wants to know its URL is told before anything is done with it. */
+static enum err_code begin_order(struct issue *i, const struct order_wish *wish, struct order *ret, struct err *e)
+{
+	const struct chancery_client *c = i->w.client;
+	struct session *s = &i->w.s;
+
+	enum err_code rc = c->resume ? order_resume(s, c->resume, i->names, i->n_names, ret, e) : ERR_NOT_FOUND;
+	if (rc == ERR_OK)
+		return session_tell(s, e, CHANCERY_STEP_ORDER, "going on with the order %s", ret->url);
+	if (c->resume && s->error->result == CHANCERY_NETWORK)
+		return rc; /* it may well be there */
+	failure_reset(s->error);
+	TRY(order_new(s, i->names, i->n_names, wish, ret, e));
+	TRY(session_tell(s, e, CHANCERY_STEP_ORDER, "order %s", ret->url));
+	if (!c->order_made || c->order_made(c->order_context, ret->url) == 0)
+		return ERR_OK;
+	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "stopped as asked");
+	return failure_note(s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, NULL);
+}
+
+/* What is asked for: a key's request, which is made when it is time, or one that is there. */
+struct request {
+	const struct chancery_key *key; /* NULL: csr is there */
+	struct bytes csr, spki;
+};
+
+static enum err_code run(struct issue *i, const struct request *r, struct chancery_certificate **ret, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf csr = buf_new(CSR_SIZE_MAX);
 	struct session *s = &i->w.s;
@@ -252,15 +279,15 @@ static enum err_code run(struct issue *i, const struct chancery_key *key, struct
 	TRY(work_account(&i->w, e));
 	if (*replaces && s->directory.renewal_info)
 		wish.replaces = replaces;
-	TRY(order_new(s, i->names, i->n_names, &wish, &o, e));
-	TRY(session_tell(s, e, CHANCERY_STEP_ORDER, "order %s", o.url));
+	TRY(begin_order(i, &wish, &o, e));
 	/* An order may be ready at once: its authorizations were valid before (RFC 8555 §7.1.3). */
 	if (o.state == ORDER_PENDING)
 		TRY(authz_solve_all(s, &o, i->names, i->n_names, &i->solvers, e));
 	TRY(session_tell(s, e, CHANCERY_STEP_FINALIZE, "asking for the certificate"));
-	TRY(write_csr(i, key, &csr, e));
-	TRY(order_finalize(s, &o, buf_bytes(&csr), e));
-	return download(i, &o, key, ret, e);
+	if (r->key)
+		TRY(write_csr(i, r->key, &csr, e));
+	TRY(order_finalize(s, &o, r->key ? buf_bytes(&csr) : r->csr, e));
+	return download(i, &o, r->spki, ret, e);
 }
 
 enum chancery_result chancery_client_issue(
@@ -271,9 +298,75 @@ enum chancery_result chancery_client_issue(
 
 	if (!key || !ret || !names)
 		return client_usage(client, "an argument of NULL");
+	const struct request r = { .key = key, .spki = key_spki(key->key) };
 	failure_reset(&client->error);
 	enum err_code rc = issue_open(&i, client, names, n_names, &e);
 	if (rc == ERR_OK)
-		rc = run(&i, key, ret, &e);
+		rc = run(&i, &r, ret, &e);
+	return failure_finish(&client->error, rc, i.w.s.doing, &e);
+}
+
+/* --- a request of the caller's own --- */
+
+static const char *name_of(struct arena *a, const struct san *n)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (n->type == SAN_DNS)
+		return arena_str(a, n->value);
+	return inet_ntop(n->value.len == 4 ? AF_INET : AF_INET6, n->value.ptr, text, sizeof text) ? arena_str(a, bytes_str(text)) : NULL;
+}
+
+static enum err_code names_of(struct arena *a, const struct csr *csr, const char ***ret, struct err *e)
+{
+	const char **names = arena_array(a, csr->n_names + 1, sizeof *names);
+
+	for (size_t k = 0; names && k < csr->n_names; k++) {
+		names[k] = name_of(a, &csr->names[k]);
+		if (!names[k])
+			FAIL(e, NOMEM, "no memory for names");
+	}
+	if (!names)
+		FAIL(e, NOMEM, "no memory for names");
+	*ret = names;
+	return ERR_OK;
+}
+
+static enum err_code read_request(
+    struct arena *a, const char *pem, struct request *ret, const char ***ret_names, size_t *ret_n, struct err *e)
+{
+	struct bytes text = bytes_str(pem), der;
+	struct err why = { 0 };
+	struct csr csr;
+
+	if (pem_next(a, &text, "CERTIFICATE REQUEST", &der, NULL) != ERR_OK)
+		FAIL(e, CONFIG, "this is no certificate signing request in PEM");
+	if (csr_parse(a, der, &csr, &why) != ERR_OK)
+		FAIL(e, CONFIG, "the certificate signing request: %.280s", why.detail);
+	TRY(names_of(a, &csr, ret_names, e));
+	*ret_n = csr.n_names;
+	*ret = (struct request){ .csr = der, .spki = csr.spki };
+	return ERR_OK;
+}
+
+enum chancery_result chancery_client_issue_csr(struct chancery_client *client, const char *pem, struct chancery_certificate **ret)
+{
+	CLEANUP(issue_close) struct issue i = { .w = { .client = client } };
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	const char **names = NULL;
+	struct err e = { 0 };
+	struct request r;
+	size_t n = 0;
+
+	if (!pem || !ret)
+		return client_usage(client, "an argument of NULL");
+	if (!a)
+		return client_nomem(client);
+	failure_reset(&client->error);
+	enum err_code rc = read_request(a, pem, &r, &names, &n, &e);
+	if (rc == ERR_OK)
+		rc = issue_open(&i, client, names, n, &e);
+	if (rc == ERR_OK)
+		rc = run(&i, &r, ret, &e);
 	return failure_finish(&client->error, rc, i.w.s.doing, &e);
 }

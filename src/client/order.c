@@ -12,7 +12,7 @@
 #define FINALIZE_TRIES 4
 
 struct order_json {
-	struct bytes status, finalize, certificate, error;
+	struct bytes status, finalize, certificate, error, identifiers;
 	struct json_strings authorizations;
 };
 static const struct json_field order_fields[] = {
@@ -20,6 +20,7 @@ static const struct json_field order_fields[] = {
 	JSON_FIELD(struct order_json, finalize, "finalize", JSON_STRING, true, SESSION_URL_MAX),
 	JSON_FIELD(struct order_json, certificate, "certificate", JSON_ANY, false, 0),
 	JSON_FIELD(struct order_json, error, "error", JSON_ANY, false, 0),
+	JSON_FIELD(struct order_json, identifiers, "identifiers", JSON_ANY, false, 0),
 	JSON_FIELD(struct order_json, authorizations, "authorizations", JSON_STRINGS, true, ENGINE_NAMES_MAX),
 };
 
@@ -116,6 +117,53 @@ enum err_code order_new(
 	TRY(rc);
 	TRY(session_url(s, answer.location, "the order's URL", &o.url, e));
 	session_doing(s, "reading the order %.300s", o.url);
+	TRY(take_order(s, answer.body, true, &o, e));
+	*ret = o;
+	return ERR_OK;
+}
+
+/* --- an order of an earlier run --- */
+
+struct name_json {
+	struct bytes type, value;
+};
+static const struct json_field name_fields[] = {
+	JSON_FIELD(struct name_json, type, "type", JSON_STRING, true, 32),
+	JSON_FIELD(struct name_json, value, "value", JSON_STRING, true, 300),
+};
+
+static enum err_code same_names(struct session *s, struct bytes json, const struct identifier *names, size_t n, struct err *e)
+{
+	struct bytes *v;
+	size_t n_v, found = 0;
+
+	if (json.len == 0 || json.ptr[0] != '[')
+		FAIL(e, NOT_FOUND, "the order does not say its names");
+	TRY(json_elements(s->scratch, json, ENGINE_NAMES_MAX, &v, &n_v, e));
+	for (size_t i = 0; i < n_v; i++) {
+		struct name_json j = { .type = BYTES_NONE };
+		struct identifier id;
+		TRY(json_read(s->scratch, v[i], "an identifier", name_fields, 2, &j, e));
+		TRY(identifier_parse(s->scratch, j.type, j.value, &id, e));
+		for (size_t k = 0; k < n; k++)
+			found += names[k].type == id.type && names[k].wildcard == id.wildcard && bytes_eq(names[k].value, id.value);
+	}
+	if (found != n || n_v != n)
+		FAIL(e, NOT_FOUND, "the order is of other names");
+	return ERR_OK;
+}
+
+enum err_code order_resume(struct session *s, const char *url, const struct identifier *names, size_t n, struct order *ret, struct err *e)
+{
+	struct order_json j = { .status = BYTES_NONE };
+	struct http_client_answer answer;
+	struct order o = { .n_authz = 0 };
+
+	session_doing(s, "reading the order %.300s", url);
+	TRY(session_url(s, bytes_str(url), "an order", &o.url, e));
+	TRY(session_post(s, o.url, BYTES_NONE, NULL, &answer, e));
+	TRY(json_read(s->scratch, answer.body, "the server's order", order_fields, sizeof order_fields / sizeof *order_fields, &j, e));
+	TRY(same_names(s, j.identifiers, names, n, e));
 	TRY(take_order(s, answer.body, true, &o, e));
 	*ret = o;
 	return ERR_OK;

@@ -215,6 +215,15 @@ enum err_code storage_open_file(struct storage *s, const char *id, const char *f
 	return ERR_OK;
 }
 
+void storage_drop_file(struct storage *s, const char *id, const char *file)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "%s/%s", id, file);
+	if (!has(s, id, STORAGE_META))
+		(void)unlinkat(s->generations, path, 0);
+}
+
 enum err_code storage_link_file(struct storage *s, const char *id, const char *file, const char *path, struct err *e)
 {
 	char to[128];

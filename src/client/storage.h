@@ -45,6 +45,8 @@ enum err_code storage_draft(struct storage *s, char ret_id[STORAGE_ID_SIZE], str
 enum err_code storage_find_draft(struct storage *s, char ret_id[STORAGE_ID_SIZE], struct err *e) MUST_USE;
 /* Opens a file of a draft or a generation: for reading, or a new one for writing by whoever gets the descriptor (mode 0600). CONFLICT: it is there already. */
 enum err_code storage_open_file(struct storage *s, const char *id, const char *file, bool make, int *ret_fd, struct err *e) MUST_USE;
+/* Takes a file away from a draft, where it is there. */
+void storage_drop_file(struct storage *s, const char *id, const char *file);
 /* Gives a file of a draft the content of another file, which nobody reads for it: a second name of it. NOT_FOUND: there is none. */
 enum err_code storage_link_file(struct storage *s, const char *id, const char *file, const char *path, struct err *e) MUST_USE;
 /* Writes a small file of a draft, or reads it. */

@@ -152,8 +152,8 @@ static void put_leaf_extensions(
 	if (r->crl_url.len > 0)
 		put_crl_url(b, r->crl_url);
 	if (p->contents & PROFILE_MUST_STAPLE)
-		put_constant(b, OID_TLS_FEATURE, false, "3003020105"); /* status_request (RFC 7633 §6) */
-	put_constant(b, OID_BASIC_CONSTRAINTS, true, "3000");          /* cA FALSE is the default */
+		tls_feature_write(b);
+	put_constant(b, OID_BASIC_CONSTRAINTS, true, "3000"); /* cA FALSE is the default */
 	der_close(b, list);
 	der_close(b, explicit);
 }

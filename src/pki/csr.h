@@ -42,6 +42,6 @@ enum err_code csr_write_ca(const struct key *k, struct bytes subject, struct buf
 enum err_code csr_read_ca(struct arena *a, struct bytes der, struct csr_ca *ret, struct err *e) MUST_USE;
 
 /* The CertificationRequestInfo alone, for a key that signs elsewhere: cert_write_signed() puts the signature to it. */
-void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, struct buf *out);
+void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, bool must_staple, struct buf *out);
 
 #endif

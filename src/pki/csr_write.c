@@ -5,7 +5,7 @@
 
 /* CertificationRequestInfo (RFC 2986 §4.1): the names go into the extensionRequest alone (RFC 8555 §7.4 allows either place, and
  * a common name has no room for more than 64 characters). */
-void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, struct buf *out)
+void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, bool must_staple, struct buf *out)
 {
 	struct der_mark info = der_open(out, DER_SEQUENCE);
 
@@ -17,6 +17,8 @@ void csr_write_info(struct bytes spki, const struct san *names, size_t n_names, 
 	struct der_mark values = der_open(out, DER_SET), list = der_open(out, DER_SEQUENCE);
 	/* Not critical: what is critical in the certificate is the CA's to say, and some CAs refuse a request that says it. */
 	san_write(names, n_names, false, out);
+	if (must_staple)
+		tls_feature_write(out);
 	der_close(out, list);
 	der_close(out, values);
 	der_close(out, attribute);
@@ -28,7 +30,7 @@ enum err_code csr_write(const struct key *k, const struct san *names, size_t n_n
 {
 	struct buf info CLEANUP(buf_free_p) = buf_new(CSR_SIZE_MAX);
 
-	csr_write_info(key_spki(k), names, n_names, &info);
+	csr_write_info(key_spki(k), names, n_names, false, &info);
 	if (!buf_ok(&info))
 		FAIL(e, NOMEM, "a CSR for %zu names would be larger than %d bytes", n_names, CSR_SIZE_MAX);
 	/* A CertificationRequest has a Certificate's outer shape: what is signed, the algorithm, the signature. */

@@ -49,3 +49,11 @@ void distribution_point_write(struct bytes url, struct buf *out)
 	der_close(out, full_name);
 	der_close(out, field);
 }
+
+void tls_feature_write(struct buf *out)
+{
+	struct extension x = extension_open(out, OID_TLS_FEATURE, false);
+
+	der_put_hex(out, "3003020105");
+	extension_close(out, x);
+}

@@ -15,6 +15,8 @@ void extension_close(struct buf *b, struct extension x);
 
 /* subjectAltName (RFC 5280 §4.2.1.6), the names in the order given. */
 void san_write(const struct san *names, size_t n_names, bool critical, struct buf *out);
+/* id-pe-tlsfeature with status_request (RFC 7633 §6). */
+void tls_feature_write(struct buf *out);
 /* authorityKeyIdentifier with the keyIdentifier alone (RFC 5280 §4.2.1.1). */
 void authority_key_id_write(struct bytes key_id, struct buf *out);
 /* The field distributionPoint: [0], a DistributionPointName whose fullName is this one URL (RFC 5280 §4.2.1.13). A certificate's

@@ -29,7 +29,7 @@ def issue(ca, tmp_path):
     def run(*words, expect=DONE):
         result = chancery("issue", *words, "--server", ca.base + "/directory", "--ca-file", ca.root, "--folder", tmp_path / "f", "--timeout", 60,
                           "--http-port", ca.http_port, "--http-address", "127.0.0.1")
-        assert result.returncode == expect, f"exit {result.returncode}\n{result.stdout}{result.stderr}"
+        assert expect is None or result.returncode == expect, f"exit {result.returncode}\n{result.stdout}{result.stderr}"
         return result
 
     run.folder = tmp_path / "f"
@@ -176,3 +176,77 @@ exit 1
     assert not rows["chancery-keys"][1] and rows["chancery-net"][1], rows
     if os.getuid() == 0:
         assert len({uid for uid, _ in rows.values()}) == 3, rows
+
+
+# --- requests of one's own, must-staple ---
+
+def openssl(*words, **more):
+    result = subprocess.run(["openssl", *map(str, words)], capture_output=True, timeout=60, check=False, **more)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout.decode()
+
+
+def test_a_request_of_ones_own(issue, tmp_path):
+    """The key stays where it is; the names are those of the request; it is renewed with the same."""
+    key, csr = tmp_path / "own.key", tmp_path / "own.csr"
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", csr, "-subj", "/CN=own.example", "-addext",
+            "subjectAltName=DNS:own.example,DNS:www.own.example")
+    issue("--csr", csr)
+    live = issue.folder / "own.example" / "live"
+    own = serialization.load_pem_private_key(key.read_bytes(), None)
+    leaf = blocks(live / "fullchain.pem")[0]
+    assert spki(leaf.public_key()) == spki(own.public_key()) and not (live / "privkey.pem").exists()
+    issue("--csr", csr, expect=NOTHING_TO_DO)
+    result = chancery("renew", "--force", "--folder", issue.folder)
+    assert result.returncode == DONE, result.stderr
+    renewed = blocks(live / "fullchain.pem")[0]
+    assert renewed.serial_number != leaf.serial_number and spki(renewed.public_key()) == spki(own.public_key())
+    failed(issue("other.example", "--csr", csr, expect=FAILED), "its names are others")
+    failed(issue("--csr", csr, "--key-type", "rsa", expect=FAILED), "--key-type is about a key and a request of ours")
+    failed(issue("--csr", key, expect=FAILED), "no certificate signing request")
+    failed(issue(expect=FAILED), "a certificate needs a name")
+
+
+def test_must_staple(ca, issue, tmp_path):
+    """It is asked for in the request, as the key's process agrees; a CA that gives no such certificate says so."""
+    issue("plain.example")
+    result = issue("staple.example", "--must-staple", expect=None)
+    if result.returncode == DONE:
+        assert "TLS Feature" in openssl("x509", "-in", issue.folder / "staple.example" / "live" / "cert.pem", "-noout", "-text")
+    else:
+        failed(result, "must-staple")
+
+
+# --- a run that was stopped ---
+
+def test_an_order_is_gone_on_with(ca, issue, tmp_path):
+    """kill -9 in the midst: the next run goes on with the same order and the same key."""
+    tmp_path.chmod(0o755)
+    txt = tmp_path / "txt"
+    txt.mkdir()
+    ca.dns.txt_folder = txt
+    hook, mark = tmp_path / "hook", tmp_path / "mark"
+    hook.write_text(f"""#!/bin/sh
+if [ ! -e {mark} ]; then touch {mark}; kill -9 $(awk '/^PPid/{{print $2}}' /proc/$PPID/status); sleep 5; fi
+echo "$CERTBOT_VALIDATION" >{txt}/_acme-challenge.$CERTBOT_DOMAIN
+""")
+    hook.chmod(0o755)
+    words = ["stopped.example", "--challenge", "dns-01", "--hook", hook, *(["--hook-user", "root"] if os.getuid() == 0 else [])]
+    first = issue(*words, expect=None)
+    assert first.returncode == -9, first.stderr
+    (draft,) = (issue.folder / "stopped.example" / "generations").iterdir()
+    order = json.loads((draft / "order.json").read_text())["order"]
+    key = (draft / "privkey.pem").read_text()
+    second = issue(*words)
+    assert f"going on with the order {order}" in second.stdout
+    assert (issue.folder / "stopped.example" / "live" / "privkey.pem").read_text() == key
+    assert json.loads((issue.folder / "stopped.example" / "live" / "meta.json").read_text())["order"] == order
+    # an order that is over is left, and another made
+    mark.unlink()
+    words[0] = "over.example"
+    assert issue(*words, expect=None).returncode == -9
+    (draft,) = (issue.folder / "over.example" / "generations").iterdir()
+    text = (draft / "order.json").read_text()
+    (draft / "order.json").write_text(text.replace("/order/", "/order/no-such-"))
+    assert "going on" not in issue(*words).stdout
+    pair(issue.folder / "over.example" / "live")

@@ -52,6 +52,7 @@ static struct slot *find(struct keys *k, struct bytes name)
 struct key_json {
 	struct bytes slot, use, type;
 	struct json_uint bits, may;
+	struct json_bool must_staple;
 	struct json_strings names;
 };
 static const struct json_field key_fields[] = {
@@ -60,6 +61,7 @@ static const struct json_field key_fields[] = {
 	JSON_FIELD(struct key_json, type, "type", JSON_STRING, false, 31),
 	JSON_FIELD(struct key_json, bits, "bits", JSON_UINT, false, 0),
 	JSON_FIELD(struct key_json, may, "may", JSON_UINT, false, 0),
+	JSON_FIELD(struct key_json, must_staple, "must_staple", JSON_BOOL, false, 0),
 	JSON_FIELD(struct key_json, names, "names", JSON_STRINGS, false, 100),
 };
 
@@ -102,6 +104,7 @@ static enum err_code put(struct keys *k, const struct key_json *j, struct key **
 	(void)snprintf(s->name, sizeof s->name, "%.*s", BYTES_FMT(j->slot));
 	s->certificate = bytes_eq_str(j->use, "certificate");
 	s->rules.may = (unsigned)j->may.value;
+	s->rules.must_staple = j->must_staple.value;
 	enum err_code rc = read_names(s, &j->names, e);
 	if (rc != ERR_OK) {
 		slot_empty(s);

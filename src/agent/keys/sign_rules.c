@@ -171,7 +171,7 @@ enum err_code sign_rules_csr(const struct sign_rules *r, const struct key *k, st
 {
 	CLEANUP(buf_free_p) struct buf info = buf_new(CSR_SIZE_MAX);
 
-	csr_write_info(key_spki(k), r->names, r->n_names, &info);
+	csr_write_info(key_spki(k), r->names, r->n_names, r->must_staple, &info);
 	errno = 0;
 	if (r->n_names == 0 || !buf_ok(&info) || !bytes_eq(buf_bytes(&info), message))
 		FAIL(e, UNAUTHORIZED, "nothing is signed but the request for the names that are wanted");

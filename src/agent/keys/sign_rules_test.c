@@ -98,13 +98,16 @@ static void one_csr_alone(void **state)
 	(void)state;
 	assert_int_equal(key_generate(KEY_EC_P256, 0, &key, NULL), ERR_OK);
 	assert_int_equal(key_generate(KEY_EC_P256, 0, &another, NULL), ERR_OK);
-	csr_write_info(key_spki(key), wanted, 2, &info);
-	csr_write_info(key_spki(another), wanted, 2, &other);
-	csr_write_info(key_spki(key), wanted, 1, &less);
+	csr_write_info(key_spki(key), wanted, 2, false, &info);
+	csr_write_info(key_spki(another), wanted, 2, false, &other);
+	csr_write_info(key_spki(key), wanted, 1, false, &less);
 	assert_int_equal(sign_rules_csr(&r, key, buf_bytes(&info), NULL), ERR_OK);
 	assert_int_equal(sign_rules_csr(&r, key, buf_bytes(&other), NULL), ERR_UNAUTHORIZED);
 	assert_int_equal(sign_rules_csr(&r, key, buf_bytes(&less), NULL), ERR_UNAUTHORIZED);
 	assert_int_equal(sign_rules_csr(&r, key, BYTES_LIT("anything"), NULL), ERR_UNAUTHORIZED);
+	r.must_staple = true;
+	assert_int_equal(sign_rules_csr(&r, key, buf_bytes(&info), NULL), ERR_UNAUTHORIZED);
+	r.must_staple = false;
 	r.n_names = 0;
 	assert_int_equal(sign_rules_csr(&r, key, buf_bytes(&info), NULL), ERR_UNAUTHORIZED);
 }

@@ -9,12 +9,16 @@
 #define NAMES_MAX 100
 
 struct issue_json {
-	struct bytes ca, key, profile, replaces, preferred_chain, ways, dns_update;
+	struct bytes ca, key, csr, resume, profile, replaces, preferred_chain, ways, dns_update;
+	struct json_bool must_staple;
 	struct json_strings names;
 };
 static const struct json_field issue_fields[] = {
 	JSON_FIELD(struct issue_json, ca, "ca", JSON_OBJECT, true, 0),
-	JSON_FIELD(struct issue_json, key, "key", JSON_STRING, true, 4096),
+	JSON_FIELD(struct issue_json, key, "key", JSON_STRING, false, 4096), /* or a request of the user's own */
+	JSON_FIELD(struct issue_json, csr, "csr", JSON_STRING, false, 0),
+	JSON_FIELD(struct issue_json, resume, "resume", JSON_STRING, false, 2048),
+	JSON_FIELD(struct issue_json, must_staple, "must_staple", JSON_BOOL, false, 0),
 	JSON_FIELD(struct issue_json, profile, "profile", JSON_STRING, false, 64),
 	JSON_FIELD(struct issue_json, replaces, "replaces", JSON_STRING, false, 0),
 	JSON_FIELD(struct issue_json, preferred_chain, "preferred_chain", JSON_STRING, false, 256),
@@ -114,6 +118,17 @@ static int progress(void *context, enum chancery_step step, const char *text)
 	return ask_code(context, "progress", &json);
 }
 
+static int order_made(void *context, const char *url)
+{
+	CLEANUP(buf_free_p) struct buf json = buf_new(8192);
+	struct json_out w = json_out_to(&json);
+
+	json_put_object(&w);
+	json_put_member_str(&w, "url", url);
+	json_end_object(&w);
+	return ask_code(context, "order", &json);
+}
+
 /* --- what is set --- */
 
 struct update_json {
@@ -183,16 +198,23 @@ static enum err_code set_ways(struct issuing *i, struct bytes json, struct err *
 
 static enum err_code set_wishes(struct issuing *i, const struct issue_json *j, struct err *e)
 {
-	const char *profile, *replaces, *chain;
+	const char *profile, *replaces, *chain, *resume;
 
 	TRY(talk_text(i->m.arena, j->profile, &profile, e));
 	TRY(talk_text(i->m.arena, j->replaces, &replaces, e));
 	TRY(talk_text(i->m.arena, j->preferred_chain, &chain, e));
+	TRY(talk_text(i->m.arena, j->resume, &resume, e));
 	enum chancery_result rc = chancery_client_set_profile(i->m.client, profile);
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_preferred_chain(i->m.client, chain);
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_replaces(i->m.client, replaces);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_must_staple(i->m.client, j->must_staple.value);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_resume(i->m.client, resume);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_order_callback(i->m.client, order_made, i->m.child);
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_progress(i->m.client, progress, i->m.child);
 	errno = 0;
@@ -221,12 +243,18 @@ static void put_certificate(const struct chancery_certificate *c, struct json_ou
 
 static enum err_code issue(struct issuing *i, const struct issue_json *j, struct json_out *answer, struct err *e)
 {
-	const char *names[NAMES_MAX];
+	const char *names[NAMES_MAX], *csr;
 	struct chancery_certificate *cert;
+	enum chancery_result rc;
 
+	TRY(talk_text(i->m.arena, j->csr, &csr, e));
 	for (size_t k = 0; k < j->names.n; k++)
 		TRY(talk_text(i->m.arena, j->names.v[k], &names[k], e));
-	if (chancery_client_issue(i->m.client, names, j->names.n, i->key.key, &cert) != CHANCERY_OK) {
+	if (csr)
+		rc = chancery_client_issue_csr(i->m.client, csr, &cert);
+	else
+		rc = chancery_client_issue(i->m.client, names, j->names.n, i->key.key, &cert);
+	if (rc != CHANCERY_OK) {
 		acme_put_error(&i->m, i->updater ? dns_updater_failure(i->updater) : NULL, answer);
 		return ERR_OK;
 	}
