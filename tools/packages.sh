@@ -3,7 +3,7 @@
 
 BUILD_PACKAGES="gcc cmake ninja-build pkg-config libc6-dev libssl-dev libevent-dev libunbound-dev nettle-dev libsqlite3-dev libcurl4-openssl-dev
 libconfuse-dev libldns-dev libp11-kit-dev libseccomp-dev libpsl-dev libidn2-dev publicsuffix curl ca-certificates openssl"
-TEST_PACKAGES="libcmocka-dev libjansson-dev python3 python3-pytest python3-cryptography python3-prometheus-client python3-jsonschema python3-venv gnutls-bin softhsm2 opensc knot nsd bind9 bind9-utils
+TEST_PACKAGES="libcmocka-dev libjansson-dev python3 python3-pytest python3-cryptography python3-prometheus-client python3-jsonschema python3-venv gnutls-bin softhsm2 opensc tmux knot nsd bind9 bind9-utils
 nginx-light apache2-bin haproxy postfix dovecot-core dovecot-imapd certbot lego uacme dehydrated procps strace git iproute2 util-linux mandoc clang-format"
 DEB_PACKAGES="debhelper dpkg-dev fakeroot"
 FULL_PACKAGES="clang libclang-rt-14-dev debootstrap systemd $DEB_PACKAGES"

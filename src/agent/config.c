@@ -270,26 +270,17 @@ static void check_certs(struct reading *r)
 
 /* --- where it is --- */
 
-static enum err_code default_path(const struct given *g, struct arena *a, const char **ret, struct err *e)
+const char *config_path(const struct given *g, struct arena *a)
 {
 	const char *given = given_value(g, "config", NULL), *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-	struct bytes path = BYTES_NONE;
 
 	if (given)
-		path = arena_fmt(a, "%s", given);
-	else if (geteuid() == 0)
-		path = arena_fmt(a, "%s", CONFIG_ROOT_FILE);
-	else if (base && *base == '/')
-		path = arena_fmt(a, "%s/chancery/chancery.conf", base);
-	else if (home && *home == '/')
-		path = arena_fmt(a, "%s/.config/chancery/chancery.conf", home);
-	else
-		path = arena_fmt(a, "%s", "");
-	if (!path.ptr)
-		FAIL(e, NOMEM, "no memory");
-	/* One that is named has to be there. */
-	*ret = given || (*path.ptr && access((const char *)path.ptr, F_OK) == 0) ? (const char *)path.ptr : NULL;
-	return ERR_OK;
+		return (const char *)arena_fmt(a, "%s", given).ptr;
+	if (geteuid() == 0)
+		return CONFIG_ROOT_FILE;
+	if (base && *base == '/')
+		return (const char *)arena_fmt(a, "%s/chancery/chancery.conf", base).ptr;
+	return home && *home == '/' ? (const char *)arena_fmt(a, "%s/.config/chancery/chancery.conf", home).ptr : NULL;
 }
 
 static enum err_code parse(struct reading *r, cfg_t **ret, struct err *e)
@@ -343,7 +334,10 @@ enum err_code config_load(const struct given *g, struct arena *a, struct config 
 
 	*ret = (struct config){ .defaults = { .options = wish_options, .n_options = n_wish_options } };
 	TRY(frame_folder(g, a, &ret->folder, e));
-	TRY(default_path(g, a, &ret->path, e));
+	ret->path = config_path(g, a);
+	/* One that is named has to be there. */
+	if (ret->path && !given_flag(g, "config") && access(ret->path, F_OK) != 0)
+		ret->path = NULL;
 	r.path = ret->path;
 	enum err_code rc = ret->path ? read_file(&r, g, &why) : ca_list_read(a, ret->folder, &ret->cas, messages, &why);
 	if (rc == ERR_OK)

@@ -47,6 +47,13 @@ struct config {
 /* Reads what --config and --folder say, or is at the default places. messages: all that is wrong, "FILE:LINE: what", a line each; the failure says that there
  * are some. Everything lives in the arena. */
 enum err_code config_load(const struct given *g, struct arena *a, struct config *ret, struct buf *messages, struct err *e) MUST_USE;
+/* The section that says what was given of a certificate. */
+void config_write_section(const char *name, const char *const *names, size_t n_names, const struct given *g, struct buf *out);
+/* Adds it to the file (made where it is missing, with its folder, and then says which folder certificates are in; NULL: the default one), after what is there; the file is replaced as a whole when it is good with it. CONFLICT: there is a
+ * certificate of this name; CONFIG: what is there is wrong. */
+enum err_code config_add_section(const char *path, const char *folder, const char *name, struct bytes section, struct err *e) MUST_USE;
+/* Where the configuration is, or would be: --config, or the default place. NULL: nowhere. In the arena. */
+const char *config_path(const struct given *g, struct arena *a);
 /* NULL: there is none of this name. */
 const struct config_cert *config_cert_find(const struct config *c, const char *name);
 /* What a command line says, over the section's values (NULL: none) and the defaults. */

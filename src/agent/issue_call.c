@@ -168,7 +168,7 @@ static enum err_code asked(void *context, struct arena *a, const char *what, str
 
 /* --- how challenges are solved --- */
 
-static enum err_code hand_socket(struct solving *s, struct arena *a, const char *type, unsigned family, int fd, struct err *e)
+static enum err_code hand_socket(struct crew *crew, struct arena *a, const char *type, unsigned family, int fd, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf json = buf_new(256);
 	struct json_out j = json_out_to(&json);
@@ -178,14 +178,13 @@ static enum err_code hand_socket(struct solving *s, struct arena *a, const char 
 	json_put_member_str(&j, "type", type);
 	json_put_member_uint(&j, "family", family);
 	json_end_object(&j);
-	return crew_net_call(s->c->crew, a,
-	    &(struct peer_call){ .name = "listen", .json = buf_bytes(&json), .fd = fd, .timeout_ms = MARGIN_MS }, &answer, e);
+	return crew_net_call(
+	    crew, a, &(struct peer_call){ .name = "listen", .json = buf_bytes(&json), .fd = fd, .timeout_ms = MARGIN_MS }, &answer, e);
 }
 
 /* Ports below 1024 are for root, and the other process is not: so we listen, and it answers. */
-static enum err_code hand_sockets(struct solving *s, struct arena *a, const char *type, struct err *e)
+enum err_code issue_hand_sockets(struct crew *crew, struct arena *a, const struct wish *w, const char *type, struct err *e)
 {
-	const struct wish *w = s->c->wish;
 	bool http = strcmp(type, "http-01") == 0;
 	int sockets[2];
 	enum err_code rc = ERR_OK;
@@ -193,7 +192,7 @@ static enum err_code hand_sockets(struct solving *s, struct arena *a, const char
 	TRY(listener_sockets(
 	    given_value(w->given, http ? "http-address" : "tls-address", NULL), http ? w->http_port : w->tls_port, sockets, e));
 	for (unsigned f = 0; rc == ERR_OK && f < 2; f++)
-		rc = hand_socket(s, a, type, f, sockets[f], e); /* -1: none any more */
+		rc = hand_socket(crew, a, type, f, sockets[f], e); /* -1: none any more */
 	close_p(&sockets[0]);
 	close_p(&sockets[1]);
 	return rc;
@@ -215,7 +214,7 @@ static enum err_code put_way(struct solving *s, struct arena *a, const char *typ
 	else
 		by = "sockets";
 	if (strcmp(by, "sockets") == 0)
-		TRY(hand_sockets(s, a, type, e));
+		TRY(issue_hand_sockets(s->c->crew, a, w, type, e));
 	json_put_object(j);
 	json_put_member_str(j, "type", type);
 	json_put_member_str(j, "by", by);

@@ -27,5 +27,7 @@ struct issued {
 };
 /* ERR_OK with *out telling what the CA said; *ret is filled when that is CHANCERY_OK. */
 enum err_code issue_call(const struct issue_call *c, struct arena *a, struct issued *ret, struct outcome *out, struct err *e) MUST_USE;
+/* Listens for challenges of this type as the wish says, and hands the sockets to the network process for its next operation. CONFIG: the port cannot be had. */
+enum err_code issue_hand_sockets(struct crew *crew, struct arena *a, const struct wish *w, const char *type, struct err *e) MUST_USE;
 
 #endif

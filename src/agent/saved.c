@@ -17,18 +17,24 @@ static bool is_wish(const char *name)
 	return false;
 }
 
-/* A renewal may run in another folder: what names a file is kept as an absolute path. */
-static void put_value(struct json_out *w, const struct given_option *o, const char *value)
+char *saved_absolute(const struct given_option *o, const char *value)
 {
 	static const char *const files[] = { "FILE", "PEM", "DIR", "PROGRAM" };
 	bool file = false;
 
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+	for (size_t i = 0; o->value && i < sizeof files / sizeof *files; i++)
 		file = file || strcmp(files[i], o->value) == 0;
 	char *absolute = file && strchr(value, '/') ? realpath(value, NULL) : NULL;
 	/* A name without a slash is a program in PATH, or a file here. */
 	if (file && !absolute && strcmp(o->value, "PROGRAM") != 0)
 		absolute = realpath(value, NULL);
+	return absolute ? absolute : strdup(value);
+}
+
+static void put_value(struct json_out *w, const struct given_option *o, const char *value)
+{
+	char *absolute = saved_absolute(o, value);
+
 	json_put_member_str(w, "value", absolute ? absolute : value);
 	free(absolute);
 }

@@ -8,6 +8,9 @@
 #define SAVED_FILE     "options.json"
 #define SAVED_SIZE_MAX 65536
 
+/* A renewal may run in another folder: what names a file becomes an absolute path. malloc; NULL: no memory. */
+char *saved_absolute(const struct given_option *o, const char *value) MUST_USE;
+
 /* The names, and of what was given that which wish.def knows and no file says: the rest is of one run alone. Names of files become absolute. */
 void saved_write(const struct given *g, const char *const *names, size_t n_names, struct buf *out);
 /* Back into given values of g's table, added to those that are there; everything is in the arena. CONFIG with what is wrong. */

@@ -252,7 +252,7 @@ enum err_code wish_read(struct arena *a, const struct config *c, const struct gi
 	TRY(read_csr(given, w, e));
 	errno = 0;
 	if (w->n_names == 0)
-		FAIL(e, CONFIG, "a certificate needs a name");
+		FAIL(e, CONFIG, "a certificate needs a name: NAME..., or --csr FILE");
 	if (!name)
 		TRY(name_folder(w, e));
 	TRY(read_key_types(given, w, e));

@@ -9,10 +9,15 @@
 #include "cli/cmd_list.h"
 #include "cli/cmd_probe.h"
 #include "cli/cmd_renew.h"
+#include "cli/cmd_setup.h"
+#include "cli/terminal.h"
 
 int main(int argc, char **argv)
 {
 	const struct cli_command commands[] = {
+		{ "setup", "[NAME...]",
+		    "Asks for all that a certificate needs, in five steps, tries it before anything is ordered, gets it, and writes it to chancery.conf. What chancery without any word does at a terminal.",
+		    setup_options, n_setup_options, 0, 100, cmd_setup },
 		{ "issue", "[NAME...]", "Gets one certificate for these names, wildcards and addresses, and puts it where servers read it.",
 		    issue_options, n_issue_options, 0, 100, cmd_issue },
 		{ "renew", "[NAME...]",
@@ -46,5 +51,9 @@ int main(int argc, char **argv)
 	};
 	const struct cli_program program = { "chancery", "an ACME (RFC 8555) client", commands, sizeof commands / sizeof *commands };
 
+	char setup[] = "setup", *words[] = { argv[0], setup, NULL };
+
+	if (argc == 1 && terminal_is_there())
+		return cli_main(&program, 2, words);
 	return cli_main(&program, argc, argv);
 }

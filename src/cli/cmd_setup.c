@@ -1,0 +1,104 @@
+#include "cli/cmd_setup.h"
+
+#include "agent/frame.h"
+#include "cli/client_config.h"
+#include "cli/cmd_issue.h"
+#include "cli/setup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct given_option setup_options[] = {
+#define X(name, value, repeats, doc) { name, value, repeats, doc },
+#include "agent/wish.def"
+#undef X
+	CONFIG_OPTION,
+	FOLDER_OPTION,
+	{ "yes", NULL, false, "Asks nothing: names and options say all; checks, orders and writes the configuration." },
+	{ "no-config", NULL, false, "Writes no section to chancery.conf; what is wanted is kept beside the certificate." },
+};
+const size_t n_setup_options = sizeof setup_options / sizeof *setup_options;
+
+static const struct {
+	const char *title;
+	enum err_code (*run)(struct setup *s, struct err *e);
+} steps[SETUP_STEPS] = { { "Which names?", setup_names }, { "Which certificate authority?", setup_ca },
+	{ "Account and keys", setup_account }, { "How is control of the names shown?", setup_control }, { "The order", setup_order } };
+
+static enum err_code walk(struct setup *s, struct err *e)
+{
+	terminal_say(
+	    "This gets a certificate and keeps it renewed. Enter takes what stands in brackets; \"back\" goes one step back; Ctrl-C ends, and nothing is changed.");
+	for (size_t i = 0; i < SETUP_STEPS;) {
+		terminal_step((unsigned)i + 1, SETUP_STEPS, steps[i].title);
+		enum err_code rc = steps[i].run(s, e);
+		if (rc == ERR_AGAIN)
+			i -= i > 0;
+		else if (rc != ERR_OK)
+			return rc;
+		else
+			i++;
+	}
+	return ERR_OK;
+}
+
+/* Without a terminal: all of it is on the command line. */
+static enum err_code run_unasked(struct setup *s, struct err *e)
+{
+	errno = 0;
+	if (s->n_names == 0)
+		FAIL(e, CONFIG, "setup --yes needs names: chancery setup NAME... --ca NAME --yes");
+	if (!setup_check(s))
+		FAIL(e, CONFIG, "nothing is ordered: what is told above would fail");
+	return setup_run(s, !given_flag(&s->cli->given, "no-config"), e);
+}
+
+static enum err_code begin(struct setup *s, struct err *e)
+{
+	bool whole;
+
+	struct given named = s->cli->given;
+	const char *path = given_value(&named, "config", NULL);
+
+	/* One that is named and not there yet is written at the end. */
+	for (size_t i = 0; path && access(path, F_OK) != 0 && i < named.n; i++)
+		if (strcmp(named.v[i].option->name, "config") == 0)
+			named.v[i--] = named.v[--named.n];
+	TRY(client_config(&named, s->arena, &s->config, e));
+	s->crew.users = s->config.users;
+	s->given = (struct given){ .options = issue_options, .n_options = n_issue_options };
+	for (size_t i = 0; i < s->cli->given.n; i++) {
+		struct given_one one = s->cli->given.v[i];
+		one.option = given_option(&s->given, bytes_str(one.option->name));
+		if (one.option)
+			TRY(given_add(&s->given, &one, e));
+	}
+	for (size_t i = 0; i < s->cli->n_arguments; i++)
+		TRY(setup_add_name(s, s->cli->arguments[i], e));
+	if (web_host_names(s->arena, NULL, &s->hosted, &s->n_hosted, &whole, NULL) != ERR_OK)
+		s->n_hosted = 0; /* then names are typed */
+	return ERR_OK;
+}
+
+int cmd_setup(struct cli *c)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
+	struct setup *s = a ? arena_new_obj(a, struct setup) : NULL;
+	struct err e = { 0 };
+
+	if (!s)
+		return EXIT_FAILED;
+	s->cli = c;
+	s->arena = a;
+	enum err_code rc = begin(s, &e);
+	if (rc == ERR_OK && !cli_flag(c, "yes") && !terminal_is_there())
+		rc = err_set(&e, ERR_CONFIG, __FILE__, __LINE__, "setup asks at a terminal; without one, say all of it and --yes");
+	if (rc == ERR_OK)
+		rc = cli_flag(c, "yes") ? run_unasked(s, &e) : walk(s, &e);
+	crew_close(&s->crew);
+	if (rc != ERR_OK)
+		return cli_fail(c, &e);
+	return s->failed ? EXIT_FAILED : EXIT_DONE;
+}
