@@ -56,6 +56,15 @@ class ManPages(unittest.TestCase):
         for number, name in re.findall(r'X\(\w+, *(\d+), "([a-z-]+)"\)', (ROOT / "src/server/signer/log_type.def").read_text()):
             self.assertIn(f".It Sy {number} {name}\n", page)
 
+    def test_every_setting_of_the_client_is_there(self):
+        page = (ROOT / "man/chancery.conf.5").read_text()
+        for table in ("wish", "config_top", "config_alert", "ca"):
+            rows = man.client_rows(table)
+            self.assertEqual(len(rows) - sum(len(man.client_rows(t)) for t in (("account", "frame") if table == "wish" else ())),
+                             len(re.findall(r"^X\(", (ROOT / f"src/agent/{table}.def").read_text(), re.M)), table)
+            for name, *_ in rows:
+                self.assertIn(f".It Ic {name}\n", page)
+
     def test_every_setting_is_there(self):
         page = (ROOT / "man/chancery-ca.conf.5").read_text()
         for section, option, *_ in man.settings():

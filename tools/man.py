@@ -68,6 +68,42 @@ def titled_page(table):
     return "\n".join([*out, ".El"]) + "\n"
 
 
+CLIENT_ROW = re.compile(r'^X\(("[^"]*"|\w+),\s*(.*?)\)\n(?=\s*(?:X|/\*|#|\Z))', re.M | re.S)
+
+
+def client_rows(table):
+    """(name, the rest of the row's cells but the doc, doc) of src/agent/TABLE.def, tables that it includes first."""
+    text = (ROOT / f"src/agent/{table}.def").read_text()
+    rows = []
+    for included in re.findall(r'^#include "agent/(\w+)\.def"', text, re.M):
+        rows += client_rows(included)
+    for name, rest in CLIENT_ROW.findall(text + "\n"):
+        doc = re.search(r"((?:" + STRING + r"\s*)+)$", rest)
+        rows.append((name.strip('"'), [c.strip() for c in rest[:doc.start()].rstrip(" ,\n").split(",")], unquote(doc.group(1))))
+    return rows
+
+
+def client_page(table, kind):
+    """The settings of chancery.conf that a table has; kind tells of a row's cells what its value is."""
+    out = [".Bl -tag -width Ds"]
+    for name, cells, doc in client_rows(table):
+        out += [f".It Ic {name}", f"{kind(cells)}. {doc}"]
+    return "\n".join([*out, ".El"]) + "\n"
+
+
+def wish_kind(cells):
+    value, repeats = cells
+    return "True or false" if value == "NULL" else "List of strings" if repeats == "true" else "String"
+
+
+def list_kind(cells):
+    return "List of strings" if cells[0] == "true" else "String"
+
+
+def ca_kind(cells):
+    return {"TEXT": "String", "TEXTS": "List of strings", "KNOWN": "True or false", "NUMBER": "Number"}[cells[1]]
+
+
 def commands_page(program):
     text = subprocess.run([program, "man-options"], check=True, capture_output=True, text=True).stdout
     # The page says /etc; where it is installed elsewhere, the installation writes so (man/CMakeLists.txt).
@@ -77,7 +113,9 @@ def commands_page(program):
 def lists(build):
     """(page, marker, what is due) of the settings and of each program that this build has."""
     due = [("man/chancery-ca.conf.5", "settings", settings_page()), ("man/chancery-ca.conf.5", "profiles", titled_page("profile")),
-           ("man/chancery-ca.conf.5", "incidents", titled_page("incident"))]
+           ("man/chancery-ca.conf.5", "incidents", titled_page("incident")),
+           ("man/chancery.conf.5", "certificates", client_page("wish", wish_kind)), ("man/chancery.conf.5", "top", client_page("config_top", list_kind)),
+           ("man/chancery.conf.5", "alerts", client_page("config_alert", list_kind)), ("man/chancery.conf.5", "authorities", client_page("ca", ca_kind))]
     for page, program in (("man/chancery-ca.8", "chancery-ca"), ("man/chancery.1", "chancery")):
         path = pathlib.Path(build) / "bin" / program
         if path.exists():

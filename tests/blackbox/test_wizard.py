@@ -68,11 +68,15 @@ class Terminal:
 
     def ended(self):
         """The exit code."""
-        end = time.monotonic() + 40
+        end, dead_since = time.monotonic() + 40, None
         while True:
             dead, code = self.tmux("display-message", "-p", "-t", "w", "#{pane_dead} [#{pane_dead_status}]").split()
-            if dead == "1":
-                return int(code.strip("[]") or -1)
+            if dead == "1" and code != "[]":
+                return int(code.strip("[]"))
+            if dead == "1":  # by a signal, or tmux has not waited for it yet
+                dead_since = dead_since or time.monotonic()
+                if time.monotonic() > dead_since + 2:
+                    return -1
             assert time.monotonic() < end, f"it does not end:\n{self.text()}"
             time.sleep(0.05)
 
