@@ -14,7 +14,7 @@ peer_asked ca_asked;
 
 /* Each gives ERR_OK with *out telling what the CA said; another code is a failure on this machine. */
 
-/* verb: "show", "update", "rollover" (next: the new key's public half, whose slot is "next-account") or "deactivate". ret_url: the account's, in the arena. */
+/* verb: "show", "recover" (none is made), "update", "rollover" (next: the new key's public half, whose slot is "next-account") or "deactivate". ret_url: the account's, in the arena. */
 enum err_code ca_account(struct crew *c, struct arena *a, const struct ca_wish *w, const char *verb, struct bytes next,
     const char **ret_url, struct outcome *out, struct err *e) MUST_USE;
 /* RFC 9773, for the first certificate in pem. */

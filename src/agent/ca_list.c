@@ -275,7 +275,7 @@ enum err_code ca_list_write_own(const char *folder, const struct ca_list *list, 
 	CLEANUP(buf_free_p) struct buf out = buf_new(1u << 20);
 	char path[PATH_MAX];
 
-	(void)mkdir(folder, 0755); /* that it failed is seen when the file is written */
+	TRY(file_make_folder(folder, 0755, e));
 	buf_add_str(&out, "# Written by `chancery ca add` and `chancery ca remove`.\n");
 	for (size_t i = 0; i < list->n; i++)
 		write_one(&list->v[i], &out);

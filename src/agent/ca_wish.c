@@ -1,9 +1,9 @@
 #include "agent/ca_wish.h"
 
+#include "os/file.h"
+
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* No DNS name has an underscore, so no certificate's folder is called so. */
 #define ACCOUNTS_FOLDER "_accounts"
@@ -125,11 +125,16 @@ enum err_code ca_wish_read(const struct given *g, const struct config *c, struct
 	return ERR_OK;
 }
 
-void ca_wish_make_account_folder(const struct ca_wish *w, const char *folder)
+const char *ca_wish_account_folder(const char *folder, struct arena *a)
 {
-	char path[4096];
+	return (const char *)arena_fmt(a, "%s/" ACCOUNTS_FOLDER, folder).ptr;
+}
 
-	if (snprintf(path, sizeof path, "%s/" ACCOUNTS_FOLDER, folder) < (int)sizeof path &&
-	    strncmp(w->account_key, path, strlen(path)) == 0)
-		(void)mkdir(path, 0700); /* that it failed is seen when the key is written */
+enum err_code ca_wish_make_account_folder(const struct ca_wish *w, const char *folder, struct arena *a, struct err *e)
+{
+	const char *path = ca_wish_account_folder(folder, a);
+
+	if (!path)
+		FAIL(e, NOMEM, "no memory");
+	return strncmp(w->account_key, path, strlen(path)) == 0 ? file_make_folder(path, 0700, e) : ERR_OK;
 }

@@ -29,6 +29,8 @@ enum err_code ca_wish_of_entry(
 /* For commands that talk to one CA: the first. */
 enum err_code ca_wish_read(const struct given *g, const struct config *c, struct arena *a, struct ca_wish *ret, struct err *e) MUST_USE;
 /* Makes the folder of the account key where it is the default one; that of a file which the user names has to be there. */
-void ca_wish_make_account_folder(const struct ca_wish *w, const char *folder);
+enum err_code ca_wish_make_account_folder(const struct ca_wish *w, const char *folder, struct arena *a, struct err *e) MUST_USE;
+/* Where those are that nobody names. NULL: no memory. */
+const char *ca_wish_account_folder(const char *folder, struct arena *a);
 
 #endif

@@ -98,18 +98,12 @@ static enum err_code check(const char *path, const char *name, bool with, struct
 	return ERR_OK;
 }
 
-static void make_folder_of(const char *path)
+static enum err_code make_folder_of(const char *path, struct err *e)
 {
 	char copy[4096];
 
 	(void)snprintf(copy, sizeof copy, "%s", path);
-	char *folder = dirname(copy);
-	for (char *p = strchr(folder + 1, '/'); p; p = strchr(p + 1, '/')) {
-		*p = 0;
-		(void)mkdir(folder, 0755);
-		*p = '/';
-	}
-	(void)mkdir(folder, 0755); /* that it failed is seen when the file is written */
+	return file_make_folder(dirname(copy), 0755, e);
 }
 
 enum err_code config_add_section(const char *path, const char *folder, const char *name, struct bytes section, struct err *e)
@@ -129,7 +123,7 @@ enum err_code config_add_section(const char *path, const char *folder, const cha
 		if (text.len > 0)
 			buf_add_str(&text, text.ptr[text.len - 1] == '\n' ? "\n" : "\n\n");
 	} else {
-		make_folder_of(path);
+		TRY(make_folder_of(path, e));
 		buf_add_str(
 		    &text, "# What chancery does here; see chancery.conf(5). `chancery check-config` tells what is wrong with it.\n\n");
 		if (folder) {

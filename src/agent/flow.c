@@ -43,7 +43,7 @@ static enum err_code open_account(struct flow *f, struct err *e)
 		.slot = "account", .use = KEYS_ACCOUNT, .names = f->wish->names, .n_names = f->wish->n_names, .type = KEY_EC_P256
 	};
 
-	ca_wish_make_account_folder(&f->ca, f->wish->folder);
+	TRY(ca_wish_make_account_folder(&f->ca, f->wish->folder, f->wish->arena, e));
 	return key_file_need(f->crew, f->wish->arena, f->ca.account_key, &key, &f->ca.account, e);
 }
 

@@ -6,10 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define SIZE_MAX_FILE    65536
 #define BACK_OFF_FIRST_S 60
@@ -94,6 +94,7 @@ enum err_code state_write(const char *path, const struct state *s, struct err *e
 	CLEANUP(buf_free_p) struct buf text = buf_new(SIZE_MAX_FILE);
 	struct json_out j = json_out_to(&text);
 	struct state copy = *s;
+	char folder[4096];
 
 	json_put_object(&j);
 	for (size_t i = 0; i < NUMBERS; i++) {
@@ -110,6 +111,9 @@ enum err_code state_write(const char *path, const struct state *s, struct err *e
 	errno = 0;
 	if (!buf_ok(&text))
 		FAIL(e, NOMEM, "no memory for the state");
+	if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+		FAIL(e, CONFIG, "%.200s: its path is too long", path);
+	TRY(file_make_folder(dirname(folder), 0755, e));
 	return file_write(AT_FDCWD, path, 0644, buf_bytes(&text), e);
 }
 
@@ -126,7 +130,6 @@ enum err_code state_ca_path(const char *folder, const char *name, char ret[4096]
 	errno = 0;
 	if (snprintf(ret, 4096, "%s/_cas", folder) >= 4000)
 		FAIL(e, CONFIG, "%.200s: its path is too long", folder);
-	(void)mkdir(ret, 0755); /* that it failed is seen when the file is written */
 	(void)snprintf(ret, 4096, "%.3700s/_cas/%s.json", folder, file);
 	return ERR_OK;
 }

@@ -5,6 +5,7 @@
 #include "cli/cmd_client_revoke.h"
 #include "cli/cmd_deploy.h"
 #include "cli/cmd_daemon.h"
+#include "cli/cmd_delete.h"
 #include "cli/cmd_issue.h"
 #include "cli/cmd_list.h"
 #include "cli/cmd_probe.h"
@@ -28,6 +29,12 @@ int main(int argc, char **argv)
 		    "Puts the certificates of the folder, or those that are named, to use again, the way that they were issued (--deploy): tested, reloaded, looked at "
 		    "from outside. A newer one that an earlier deployment had put back is tried again. Exit code 1: none is to be deployed.",
 		    deploy_options, n_deploy_options, 0, 100, cmd_deploy },
+		{ "reissue", "NAME...",
+		    "Gets these certificates anew now, with new keys, due or not; the old ones stay valid (revoke ends them).",
+		    reissue_options, n_reissue_options, 1, 100, cmd_renew },
+		{ "delete", "NAME...",
+		    "Puts these certificates away: nobody renews them any more. Their files are kept below _deleted; the CA is told nothing.",
+		    delete_options, n_delete_options, 1, 100, cmd_delete },
 		{ "status", "[NAME...]",
 		    "Lists the certificates, those of the folder and those of chancery.conf: until when they hold, when they are due and why, what failed last and what to do, what is served. Exit code "
 		    "2: something needs a look.",
@@ -35,8 +42,8 @@ int main(int argc, char **argv)
 		{ "daemon", "",
 		    "Stays, and renews each certificate when it is time; alerts and metrics as chancery.conf says. SIGHUP: looks at once, with the configuration read anew.",
 		    daemon_options, n_daemon_options, 0, 0, cmd_daemon },
-		{ "account", "show | update | rollover | deactivate | snippet WEB-SERVER",
-		    "The account at a CA: shows its URL, tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it; prints what a web server (nginx, apache, haproxy) needs "
+		{ "account", "list | show | recover | update | rollover | deactivate | snippet WEB-SERVER",
+		    "The account at a CA: lists those that there are, shows its URL, finds that of a key from elsewhere (recover: --account-key), tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it; prints what a web server (nginx, apache, haproxy) needs "
 		    "to answer http-01 by itself (issue --stateless).",
 		    account_options, n_account_options, 1, 2, cmd_account },
 		{ "revoke", "NAME|FILE", "Has the CA revoke a certificate: one of the folder by its name, or the one in FILE (PEM).",

@@ -10,8 +10,10 @@
 #include "cli/issue_report.h"
 #include "jose/jwk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +39,8 @@ struct work {
 	struct issue_report report;
 	struct outcome outcome;
 	const char *url, *done;
+	bool listed; /* all is told */
+	size_t n_listed;
 };
 
 /* The account by the key in its file, and what is done to it there; what the CA says is in w->outcome. */
@@ -50,6 +54,13 @@ static enum err_code show(struct work *w, struct err *e)
 {
 	w->done = "";
 	return at_ca(w, "show", 0, BYTES_NONE, e);
+}
+
+/* The account of a key that came from elsewhere, or from a backup: found by the key, and none is made. */
+static enum err_code recover(struct work *w, struct err *e)
+{
+	w->done = "The CA has an account of this key.";
+	return at_ca(w, "recover", 0, BYTES_NONE, e);
 }
 
 static enum err_code update(struct work *w, struct err *e)
@@ -165,15 +176,104 @@ static enum err_code snippet(struct work *w, struct err *e)
 static const struct {
 	const char *name;
 	enum err_code (*run)(struct work *w, struct err *e);
-} verbs[] = { { "show", show }, { "update", update }, { "rollover", rollover }, { "deactivate", deactivate }, { "snippet", snippet } };
+} verbs[] = { { "show", show }, { "recover", recover }, { "update", update }, { "rollover", rollover }, { "deactivate", deactivate },
+	{ "snippet", snippet } };
+
+/* --- those that there are --- */
+
+static void list_one(struct work *w, struct json_out *j, const char *ca, const char *server, const char *key)
+{
+	if (!w->report.json)
+		printf("%-20s  %s\n", ca, key);
+	json_put_object(j);
+	json_put_member_str(j, "ca", ca);
+	if (server)
+		json_put_member_str(j, "server", server);
+	json_put_member_str(j, "key", key);
+	json_end_object(j);
+	w->n_listed++;
+}
+
+static enum err_code list_known(struct work *w, struct json_out *j, struct err *e)
+{
+	for (size_t i = 0; i < w->config.cas.n; i++) {
+		struct ca_wish wish;
+		TRY(ca_wish_of_entry(&w->given, &w->config, w->arena, &w->config.cas.v[i], &wish, e));
+		if (access(wish.account_key, F_OK) == 0)
+			list_one(w, j, wish.name, wish.directory, wish.account_key);
+	}
+	return ERR_OK;
+}
+
+/* Whether a CA of the list has it. */
+static bool is_known(struct work *w, const char *key, struct err *e)
+{
+	struct ca_wish wish;
+
+	for (size_t i = 0; i < w->config.cas.n; i++)
+		if (ca_wish_of_entry(&w->given, &w->config, w->arena, &w->config.cas.v[i], &wish, e) == ERR_OK &&
+		    strcmp(wish.account_key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Those with CAs that were named by their URL: of them the host is known, by the key's file. */
+static enum err_code list_others(struct work *w, struct json_out *j, struct err *e)
+{
+	const char *path = ca_wish_account_folder(w->config.folder, w->arena);
+	struct dirent **v;
+	int n;
+
+	if (!path)
+		FAIL(e, NOMEM, "no memory");
+	n = scandir(path, &v, NULL, alphasort);
+	for (int i = 0; i < n; i++) {
+		int len = (int)strlen(v[i]->d_name) - (int)strlen(".pem");
+		const char *key = (const char *)arena_fmt(w->arena, "%s/%s", path, v[i]->d_name).ptr;
+		if (key && len > 0 && strcmp(v[i]->d_name + len, ".pem") == 0 && !is_known(w, key, e)) {
+			v[i]->d_name[len] = 0;
+			list_one(w, j, v[i]->d_name, NULL, key);
+		}
+		free(v[i]);
+	}
+	if (n >= 0)
+		free(v);
+	return ERR_OK;
+}
+
+/* Nobody is asked. */
+static enum err_code list(struct work *w, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
+	struct json_out j = json_out_to(&text);
+
+	json_put_object(&j);
+	json_put_member_str(&j, "result", "done");
+	json_put_key(&j, "accounts");
+	json_put_array(&j);
+	TRY(list_known(w, &j, e));
+	TRY(list_others(w, &j, e));
+	json_end_array(&j);
+	json_end_object(&j);
+	w->listed = true;
+	if (w->report.json)
+		printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
+	else if (w->n_listed == 0)
+		printf("There is no account yet.\n");
+	return ERR_OK;
+}
 
 static enum err_code run(struct work *w, struct arena *a, struct err *e)
 {
+	w->arena = a;
+	w->given = w->c->given;
+	if (strcmp(w->c->arguments[0], "list") == 0) {
+		TRY(client_config(&w->c->given, a, &w->config, e));
+		return list(w, e);
+	}
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (strcmp(verbs[i].name, w->c->arguments[0]) != 0)
 			continue;
-		w->arena = a;
-		w->given = w->c->given;
 		TRY(client_config(&w->c->given, a, &w->config, e));
 		TRY(config_merge(&w->config, NULL, &w->given, e));
 		TRY(ca_wish_read(&w->given, &w->config, a, &w->ca, e));
@@ -181,7 +281,7 @@ static enum err_code run(struct work *w, struct arena *a, struct err *e)
 		w->report.server = w->ca.directory;
 		return verbs[i].run(w, e);
 	}
-	FAIL(e, CONFIG, "account %s: show, update, rollover, deactivate and snippet are known", w->c->arguments[0]);
+	FAIL(e, CONFIG, "account %s: list, show, recover, update, rollover, deactivate and snippet are known", w->c->arguments[0]);
 }
 
 static void tell(const struct work *w)
@@ -221,6 +321,7 @@ int cmd_account(struct cli *c)
 		return report_failed_here(&w.report, &e);
 	if (w.outcome.result != CHANCERY_OK)
 		return report_failed(&w.report, &w.outcome);
-	tell(&w);
+	if (!w.listed)
+		tell(&w);
 	return EXIT_DONE;
 }

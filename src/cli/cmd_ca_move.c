@@ -18,7 +18,7 @@ static enum err_code try_account(
 {
 	const struct keys_wish key = { .slot = "account", .use = KEYS_ACCOUNT, .type = KEY_EC_P256 };
 
-	ca_wish_make_account_folder(wish, w->config.folder);
+	TRY(ca_wish_make_account_folder(wish, w->config.folder, w->arena, e));
 	TRY(key_file_need(crew, w->arena, wish->account_key, &key, &wish->account, e));
 	return ca_account(crew, w->arena, wish, "show", BYTES_NONE, ret_url, out, e);
 }

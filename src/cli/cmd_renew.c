@@ -17,13 +17,27 @@ const struct given_option renew_options[] = {
 	{ "json", NULL, false, "Prints one JSON object." },
 };
 const size_t n_renew_options = sizeof renew_options / sizeof *renew_options;
+const struct given_option reissue_options[] = {
+	CONFIG_OPTION,
+	FOLDER_OPTION,
+	{ "dry-run", NULL, false, "Gets each as it would, and throws it away: nothing is stored, switched or deployed." },
+	{ "json", NULL, false, "Prints one JSON object." },
+};
+const size_t n_reissue_options = sizeof reissue_options / sizeof *reissue_options;
+
+/* The same, due or not. */
+static bool is_reissue(const struct cli *c)
+{
+	return c->command->options == reissue_options;
+}
+
 static int renew_one(struct cli *c, struct crew *crew, const struct config *config, const struct inventory_item *item)
 {
 	struct issue_run what = { .given = item->given,
 		.name = item->name,
 		.names = item->names,
 		.n_names = item->n_names,
-		.force = cli_flag(c, "force"),
+		.force = cli_flag(c, "force") || is_reissue(c),
 		.again = true,
 		.rehearsal = cli_flag(c, "dry-run"),
 		.tests = cli_flag(c, "dry-run"),

@@ -61,7 +61,7 @@ static void put_wrapped(const char *mark, const char *text)
 	printf("\n");
 }
 
-static void say(const char *mark, const char *fmt, va_list ap)
+static void PRINTF(2, 0) say(const char *mark, const char *fmt, va_list ap)
 {
 	char text[LINE_LEN];
 

@@ -45,22 +45,6 @@ void storage_free(struct storage *s)
 
 /* --- opening --- */
 
-/* Every folder of the path that is missing; all of them durable. */
-static enum err_code make_path(const char *path, struct err *e)
-{
-	char part[4096];
-
-	for (const char *p = path; p;) {
-		p = strchr(p + 1, '/');
-		int n = snprintf(part, sizeof part, "%.*s", p ? (int)(p - path) : (int)strlen(path), path);
-		if (n < 0 || (size_t)n >= sizeof part)
-			FAIL(e, CONFIG, "a path of %zu characters", strlen(path));
-		if (mkdir(part, 0755) != 0 && errno != EEXIST)
-			FAIL(e, CONFIG, "%.200s: %s", part, strerror(errno));
-	}
-	return ERR_OK;
-}
-
 static enum err_code open_dir(int at, const char *path, const char *shown, int *ret, struct err *e)
 {
 	int fd = seam->openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -109,7 +93,7 @@ enum err_code storage_open(const char *folder, const char *name, struct storage 
 		s->path = NULL;
 		FAIL(e, NOMEM, "no memory for the storage");
 	}
-	TRY(make_path(s->path, e));
+	TRY(file_make_folder(s->path, 0755, e));
 	char *absolute = realpath(s->path, NULL); /* what is shown shall be found from anywhere */
 	if (absolute) {
 		free(s->path);

@@ -182,3 +182,19 @@ enum err_code file_create(int dir, const char *path, mode_t mode, struct bytes c
 		FAIL(e, CONFLICT, "%s: it is there already", path);
 	return put(dir, path, mode, content, false, e);
 }
+
+enum err_code file_make_folder(const char *path, mode_t mode, struct err *e)
+{
+	char part[4096];
+
+	errno = 0;
+	for (const char *p = path; p;) {
+		p = strchr(p + 1, '/');
+		int n = snprintf(part, sizeof part, "%.*s", p ? (int)(p - path) : (int)strlen(path), path);
+		if (n < 0 || (size_t)n >= sizeof part)
+			FAIL(e, CONFIG, "a path of %zu characters", strlen(path));
+		if (mkdir(part, p ? 0755 : mode) != 0 && errno != EEXIST)
+			FAIL(e, CONFIG, "%.200s: %s", part, strerror(errno));
+	}
+	return ERR_OK;
+}

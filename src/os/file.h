@@ -18,5 +18,7 @@ enum err_code file_create(int dir, const char *path, mode_t mode, struct bytes c
 /* write(2) until all is written. */
 enum err_code file_write_all(int fd, struct bytes content, struct err *e) MUST_USE;
 enum err_code file_sync_dir(int dir, struct err *e) MUST_USE;
+/* Every folder of the path that is missing: those above with 0755, the last with mode. CONFIG: which one cannot be made, and why. */
+enum err_code file_make_folder(const char *path, mode_t mode, struct err *e) MUST_USE;
 
 #endif

@@ -2,6 +2,7 @@
 import datetime
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def test_a_rollover_that_was_cut_off(ca, client):
 
 def test_no_account(client):
     failed(client("account", "show", expect=FAILED), "there is no account key at")
-    failed(client("account", "rename", expect=FAILED), "show, update, rollover, deactivate and snippet are known")
+    failed(client("account", "rename", expect=FAILED), "list, show, recover, update, rollover, deactivate and snippet are known")
 
 
 def revoked(ca, path):
@@ -209,3 +210,44 @@ def test_renewal_information(ca, client):
     assert (result, nothing) == (0, 1)  # CHANCERY_OK, CHANCERY_USAGE
     assert time.time() < start < end < leaf.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp()
     assert 60 <= retry_after <= 86400 and explanation == ""
+
+
+# --- the rest of a life ---
+
+def test_accounts_are_listed_and_recovered(ca, client, tmp_path):
+    """A key from elsewhere finds its account and makes none; those that there are, are listed without asking anybody."""
+    added = chancery("ca", "add", "ours", "--directory", ca.directory, "--ca-file", ca.root, "--folder", client.folder)
+    assert added.returncode == DONE, added.stderr
+    listed = lambda: schemas.check("client/account", chancery("account", "list", "--json", "--folder", client.folder).stdout)["accounts"]  # noqa: E731
+    assert listed() == []
+    client("issue", "listed.example")
+    (one,) = listed()
+    assert one["ca"] == "ours" and one["key"] == str(key_file(client))
+    url = account_of(client)
+    elsewhere = tmp_path / "elsewhere.pem"
+    elsewhere.write_text(key_file(client).read_text())
+    result = client("account", "recover", "--account-key", elsewhere, folder="other")
+    assert url in result.stdout and "has an account of this key" in result.stdout
+    stranger = tmp_path / "stranger.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", stranger], check=True, capture_output=True, timeout=60)
+    failed(client("account", "recover", "--account-key", stranger, expect=FAILED), "accountDoesNotExist")
+    assert chancery("ca", "remove", "ours", "--folder", client.folder).returncode == DONE
+    (one,) = listed()
+    assert one == {"ca": f"localhost_{ca.port}", "key": str(key_file(client))}
+
+
+def test_reissue_and_delete(client):
+    client("issue", "again.example", "--key-type", "ecdsa-p384")
+    folder = client.folder
+    first = blocks(folder / "again.example" / "live" / "fullchain.pem")[0]
+    result = chancery("reissue", "again.example", "--folder", folder)
+    assert result.returncode == DONE, result.stderr
+    second = blocks(folder / "again.example" / "live" / "fullchain.pem")[0]
+    assert second.serial_number != first.serial_number and second.public_key().curve.name == "secp384r1"
+    failed(chancery("reissue", "nobody.example", "--folder", folder), "there is no certificate nobody.example")
+    failed(chancery("delete", "again.example", "--folder", folder, stdin=subprocess.DEVNULL), "must be confirmed")
+    said = schemas.check("client/delete", chancery("delete", "again.example", "--yes", "--json", "--folder", folder).stdout)["deleted"]
+    assert not (folder / "again.example").exists()
+    check_files(pathlib.Path(said[0]["kept"]) / "live", ["again.example"])
+    assert "again.example" not in chancery("status", "--folder", folder).stdout
+    client("issue", "again.example")  # it may come back

@@ -19,7 +19,13 @@ static enum chancery_result do_verb(const struct acme *m, struct bytes verb, str
 		return chancery_client_change_account_key(m->client, next);
 	if (bytes_eq_str(verb, "deactivate"))
 		return chancery_client_deactivate_account(m->client);
-	return CHANCERY_OK; /* "show" */
+	return CHANCERY_OK; /* "show", "recover" */
+}
+
+/* "recover": an account that is there, and none is made. */
+static enum chancery_result prepare(const struct acme *m, struct bytes verb)
+{
+	return chancery_client_set_only_existing(m->client, bytes_eq_str(verb, "recover"));
 }
 
 static enum err_code run(struct acme *m, const struct account_json *j, struct remote_key *next, struct json_out *answer, struct err *e)
@@ -27,7 +33,9 @@ static enum err_code run(struct acme *m, const struct account_json *j, struct re
 	const char *url = "";
 
 	TRY(acme_key(m->child, m->arena, "next-account", j->next, next, e));
-	enum chancery_result rc = chancery_client_open_account(m->client, &url);
+	enum chancery_result rc = prepare(m, j->verb);
+	if (rc == CHANCERY_OK)
+		rc = chancery_client_open_account(m->client, &url);
 	const char *kept = arena_str(m->arena, bytes_str(url));
 	errno = 0;
 	if (!kept)

@@ -1,0 +1,101 @@
+#include "cli/cmd_delete.h"
+
+#include "agent/frame.h"
+#include "agent/inventory.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/client_config.h"
+#include "cli/cmd_issue.h"
+#include "cli/confirm.h"
+#include "client/storage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* No DNS name has an underscore, so no certificate's folder is called so. */
+#define DELETED_FOLDER "_deleted"
+
+const struct given_option delete_options[] = {
+	YES_OPTION,
+	CONFIG_OPTION,
+	FOLDER_OPTION,
+	{ "json", NULL, false, "Prints one JSON object." },
+};
+const size_t n_delete_options = sizeof delete_options / sizeof *delete_options;
+
+/* One move, under the certificate's lock, so that no run is in the midst of it. */
+static enum err_code put_away(const struct config *c, struct arena *a, const char *name, const char **ret, struct err *e)
+{
+	CLEANUP(storage_free_p) struct storage *storage = NULL;
+	char time[RFC3339_SIZE], path[4096];
+
+	TRY(storage_open(c->folder, name, &storage, e));
+	rfc3339_format(clock_wall_ms() / 1000, time);
+	errno = 0;
+	if (snprintf(path, sizeof path, "%s/" DELETED_FOLDER, c->folder) >= (int)sizeof path)
+		FAIL(e, CONFIG, "%.200s: its path is too long", c->folder);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		FAIL(e, IO, "%.250s: %s", path, strerror(errno));
+	*ret = (const char *)arena_fmt(a, "%s/%s.%s", path, name, time).ptr;
+	const char *from = (const char *)arena_fmt(a, "%s/%s", c->folder, name).ptr;
+	if (!*ret || !from)
+		FAIL(e, NOMEM, "no memory");
+	if (rename(from, *ret) != 0)
+		FAIL(e, IO, "%.200s: %s", from, strerror(errno));
+	return ERR_OK;
+}
+
+static enum err_code check(const struct inventory *all, const struct config *c, struct err *e)
+{
+	errno = 0;
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].configured)
+			FAIL(e, CONFIG, "%.100s is in %.200s, and would be got again: take it out there first", all->v[i].name, c->path);
+	return ERR_OK;
+}
+
+static enum err_code run(struct cli *c, struct arena *a, struct json_out *j, struct err *e)
+{
+	const struct given table = { .options = issue_options, .n_options = n_issue_options };
+	struct config config;
+	struct inventory all;
+	const char *to;
+
+	TRY(client_config(&c->given, a, &config, e));
+	TRY(inventory_read(&config, a, c->arguments, c->n_arguments, &table, &all, e));
+	TRY(check(&all, &config, e));
+	TRY(confirm(c, "Servers that read these certificates find them no more. Delete them?", e));
+	for (size_t i = 0; i < all.n; i++) {
+		TRY(put_away(&config, a, all.v[i].name, &to, e));
+		json_put_object(j);
+		json_put_member_str(j, "name", all.v[i].name);
+		json_put_member_str(j, "kept", to);
+		json_end_object(j);
+		if (!cli_flag(c, "json"))
+			printf("%s is put away; its files are in %s.\n", all.v[i].name, to);
+	}
+	return ERR_OK;
+}
+
+int cmd_delete(struct cli *c)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
+	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
+	struct json_out j = json_out_to(&text);
+	struct err e = { 0 };
+
+	if (!a)
+		return EXIT_FAILED;
+	json_put_object(&j);
+	json_put_key(&j, "deleted");
+	json_put_array(&j);
+	if (run(c, a, &j, &e) != ERR_OK)
+		return cli_fail(c, &e);
+	json_end_array(&j);
+	json_end_object(&j);
+	if (cli_flag(c, "json"))
+		printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
+	return EXIT_DONE;
+}
