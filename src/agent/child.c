@@ -63,18 +63,20 @@ static const struct json_field start_fields[] = {
 	JSON_FIELD(struct start_json, environment, "environment", JSON_STRINGS, false, 0),
 };
 
-/* Lives as long as the process. */
-static enum err_code take_environment(const struct json_strings *v, struct err *e)
+static enum err_code take_environment(const struct json_strings *v, struct arena *a, struct err *e)
 {
 	if (!v->set)
 		return ERR_OK;
 	(void)clearenv();
+	errno = 0;
 	for (size_t i = 0; i < v->n; i++) {
-		char *text = strndup((const char *)v->v[i].ptr, v->v[i].len);
-		if (!text || putenv(text) != 0) {
-			free(text);
+		char *name = arena_str(a, v->v[i]);
+		char *value = name ? strchr(name, '=') : NULL;
+		if (!value)
+			FAIL(e, MALFORMED, "an environment variable without a value");
+		*value++ = 0;
+		if (setenv(name, value, 1) != 0)
 			FAIL(e, NOMEM, "no memory for the environment");
-		}
 	}
 	return ERR_OK;
 }
@@ -87,7 +89,7 @@ static enum err_code start(child_jail *jail, struct arena *a, struct bytes json,
 
 	TRY(json_read(a, json, "a start", start_fields, sizeof start_fields / sizeof *start_fields, &j, e));
 	user = (struct child_user){ .given = j.uid.set, .uid = (uid_t)j.uid.value, .gid = (gid_t)j.gid.value };
-	TRY(take_environment(&j.environment, e));
+	TRY(take_environment(&j.environment, a, e));
 	TRY(jail(&user, &words, e));
 	json_put_member(answer, "jail", buf_bytes(&words));
 	return ERR_OK;

@@ -81,11 +81,6 @@ static int progress(void *context, enum chancery_step step, const char *text)
 	return f->watch->progress(f->watch->context, step, text);
 }
 
-static int order_made(void *context, const char *url)
-{
-	return flow_keep_order(context, url);
-}
-
 /* What may still become a certificate when the same is tried again: the order is made, and nobody has said no. One that is there may not have been stored. */
 static bool may_go_on(const struct outcome *out)
 {
@@ -101,7 +96,7 @@ static enum err_code issue_one(struct flow *f, size_t i, struct err *e)
 		.ca = &f->ca,
 		.replaces = replaces(f, c->key),
 		.resume = f->resume,
-		.order_made = f->how->rehearsal ? NULL : order_made,
+		.order_made = f->how->rehearsal ? NULL : flow_keep_order,
 		.progress = progress,
 		.context = f };
 

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct order_json {
@@ -21,14 +22,15 @@ static bool can_resume(const struct flow *f)
 	return f->wish->n_keys == 1 && !f->wish->csr && !given_flag(f->wish->given, "reuse-key") && !given_flag(f->wish->given, "next-key");
 }
 
-int flow_keep_order(void *context, const char *url)
+enum err_code flow_keep_order(void *context, const char *url, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(65536);
 	struct json_out j = json_out_to(&text);
 	const struct flow *f = context;
 
+	errno = 0;
 	if (!can_resume(f))
-		return 0;
+		return ERR_OK;
 	json_put_object(&j);
 	json_put_key(&j, "names");
 	json_put_array(&j);
@@ -38,8 +40,10 @@ int flow_keep_order(void *context, const char *url)
 	json_put_member_str(&j, "server", f->ca.directory);
 	json_put_member_str(&j, "order", url);
 	json_end_object(&j);
+	if (!buf_ok(&text))
+		FAIL(e, NOMEM, "no memory for the order");
 	/* A disk that cannot even take this will not take the certificate. */
-	return buf_ok(&text) && storage_put_file(f->storage, f->draft, STORAGE_ORDER, 0600, buf_bytes(&text), NULL) == ERR_OK ? 0 : -1;
+	return storage_put_file(f->storage, f->draft, STORAGE_ORDER, 0600, buf_bytes(&text), e);
 }
 
 static bool same_names(const struct wish *w, const struct json_strings *names)

@@ -22,6 +22,7 @@ struct solving {
 	struct webroot *webroot;
 	struct tsig_key tsig;
 	uint8_t thumbprint[THUMBPRINT_SIZE];
+	struct err stopped; /* why we ended it */
 };
 
 static void solving_close(struct solving *s)
@@ -142,14 +143,15 @@ struct order_json {
 };
 static const struct json_field order_fields[] = { JSON_FIELD(struct order_json, url, "url", JSON_STRING, true, 2048) };
 
-static enum err_code order_made(const struct issue_call *c, struct arena *a, struct bytes json, struct json_out *answer, struct err *e)
+static enum err_code order_made(struct solving *s, struct arena *a, struct bytes json, struct json_out *answer, struct err *e)
 {
 	struct order_json j = { .url = BYTES_NONE };
 	const char *url;
 
 	TRY(json_read(a, json, "an order", order_fields, 1, &j, e));
 	TRY(talk_text(a, j.url, &url, e));
-	json_put_member_uint(answer, "code", c->order_made && c->order_made(c->context, url) != 0);
+	bool fails = s->c->order_made && s->c->order_made(s->c->context, url, &s->stopped) != ERR_OK;
+	json_put_member_uint(answer, "code", fails);
 	return ERR_OK;
 }
 
@@ -160,10 +162,13 @@ static enum err_code asked(void *context, struct arena *a, const char *what, str
 	if (strcmp(what, "deploy") == 0 || strcmp(what, "clean_up") == 0)
 		return solve(s, a, *what == 'd', json, answer, e);
 	if (strcmp(what, "order") == 0)
-		return order_made(s->c, a, json, answer, e);
+		return order_made(s, a, json, answer, e);
 	if (strcmp(what, "progress") == 0)
 		return progress(s->c, a, json, answer, e);
-	return ca_asked(s->c->crew, a, what, json, answer, e);
+	if (ca_asked(s->c->crew, a, what, json, answer, e) == ERR_OK)
+		return ERR_OK;
+	s->stopped = *e;
+	return e->code;
 }
 
 /* --- how challenges are solved --- */
@@ -372,6 +377,10 @@ enum err_code issue_call(const struct issue_call *c, struct arena *a, struct iss
 		.timeout_ms = c->ca->timeout_s * 1000 + MARGIN_MS + c->wish->hook.timeout_s * 1000 };
 	TRY(crew_net_call(c->crew, a, &p, &answer, e));
 	TRY(outcome_read(a, answer, out, e));
+	if (s.stopped.code != ERR_OK) {
+		*e = s.stopped;
+		return e->code;
+	}
 	tell_solver(&s, a, out);
 	return out->result == CHANCERY_OK ? take(a, answer, ret, e) : ERR_OK;
 }

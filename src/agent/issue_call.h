@@ -11,8 +11,8 @@ struct issue_call {
 	const struct ca_wish *ca; /* with its account */
 	struct bytes key;         /* the certificate key's public half, whose slot is "certificate" */
 	const char *resume;       /* an order of an earlier run; NULL: none */
-	/* The order is made: 0 to go on. May be NULL. */
-	int (*order_made)(void *context, const char *url);
+	/* The order is made; what fails here ends the call, which says why. May be NULL. */
+	enum err_code (*order_made)(void *context, const char *url, struct err *e);
 	struct bytes replaces; /* PEM of the certificate that it takes the place of; ptr NULL: none */
 	/* As chancery_progress_fn: 0 to go on. */
 	chancery_progress_fn *progress;

@@ -1,6 +1,7 @@
 #include "agent/peer.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -61,12 +62,26 @@ static enum err_code find_user(const struct peer_wish *w, uid_t *ret_uid, gid_t 
 
 /* --- start and end --- */
 
+/* A variable, and of characters: JSON takes no others. */
+static bool can_be_told(const char *v)
+{
+	const uint8_t *p = (const uint8_t *)v, *end = p + strlen(v);
+	uint32_t c;
+	size_t n;
+
+	for (; p < end; p += n)
+		if ((n = utf8_get(p, end, &c)) == 0)
+			return false;
+	return strchr(v, '=') != NULL;
+}
+
 static void put_environment(struct json_out *w)
 {
 	json_put_key(w, "environment");
 	json_put_array(w);
 	for (char **v = environ; v && *v; v++)
-		json_put_string(w, bytes_str(*v));
+		if (can_be_told(*v))
+			json_put_string(w, bytes_str(*v));
 	json_end_array(w);
 }
 
@@ -191,6 +206,19 @@ static enum err_code await(struct peer *p, int64_t deadline_ms, struct err *e)
 	}
 }
 
+static enum err_code gone(struct peer *p, struct err *e)
+{
+	p->gone = true;
+	errno = 0;
+	FAIL(e, CLOSED, "%s has ended before it was done", p->program);
+}
+
+/* What became of a message to it. */
+static enum err_code sent(struct peer *p, enum err_code rc, struct err *e)
+{
+	return rc == ERR_CLOSED ? gone(p, e) : rc;
+}
+
 static enum err_code receive(struct peer *p, int64_t deadline_ms, struct message *ret, struct err *e)
 {
 	for (;;) {
@@ -198,11 +226,8 @@ static enum err_code receive(struct peer *p, int64_t deadline_ms, struct message
 		enum err_code rc = channel_receive(p->channel, ret, &why);
 		if (rc == ERR_OK)
 			return ERR_OK;
-		if (rc != ERR_AGAIN) {
-			p->gone = true;
-			errno = 0;
-			FAIL(e, CLOSED, "%s has ended before it was done", p->program);
-		}
+		if (rc != ERR_AGAIN)
+			return gone(p, e);
 		TRY(await(p, deadline_ms, e));
 	}
 }
@@ -224,10 +249,10 @@ static enum err_code reply(struct peer *p, const struct message *m, const struct
 		rc = c->asked(c->context, a, what, json, &w, &why);
 	json_end_object(&w);
 	if (rc == ERR_OK && buf_ok(&out))
-		return channel_send(p->channel, TALK_REPLY, m->id, buf_bytes(&out), e);
+		return sent(p, channel_send(p->channel, TALK_REPLY, m->id, buf_bytes(&out), e), e);
 	buf_reset(&out);
 	talk_put_error(&why, &out);
-	return channel_send(p->channel, TALK_DENIED, m->id, buf_bytes(&out), e);
+	return sent(p, channel_send(p->channel, TALK_DENIED, m->id, buf_bytes(&out), e), e);
 }
 
 static enum err_code send_call(struct peer *p, const struct peer_call *c, struct err *e)
@@ -239,8 +264,8 @@ static enum err_code send_call(struct peer *p, const struct peer_call *c, struct
 	if (!buf_ok(&body))
 		FAIL(e, TOO_LARGE, "what %s is asked for is too large", p->program);
 	if (c->fd >= 0)
-		return channel_send_fd(p->channel, TALK_CALL_FD, ++p->id, buf_bytes(&body), c->fd, e);
-	return channel_send(p->channel, TALK_CALL, ++p->id, buf_bytes(&body), e);
+		return sent(p, channel_send_fd(p->channel, TALK_CALL_FD, ++p->id, buf_bytes(&body), c->fd, e), e);
+	return sent(p, channel_send(p->channel, TALK_CALL, ++p->id, buf_bytes(&body), e), e);
 }
 
 enum err_code peer_call(struct peer *p, struct arena *a, const struct peer_call *c, struct bytes *ret, struct err *e)

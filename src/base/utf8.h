@@ -1,4 +1,4 @@
-/* UTF-8 as RFC 3629 has it, character by character. For this room: other rooms get checked text from the JSON reader. */
+/* UTF-8 as RFC 3629 has it, character by character. Text from the JSON reader is checked already. */
 #ifndef CHANCERY_BASE_UTF8_H
 #define CHANCERY_BASE_UTF8_H
 

@@ -158,7 +158,7 @@ def test_who_hooks_are(ca, issue, program):
     """Started by root, hooks are nobody who has anything; the one who is named, when one is named; and they get the environment."""
     hook = program("hook", HOOKS["mod_md"] + '\necho "$(id -u) $(id -G) $COLOUR" >>"$LOG"')
     log = hook.parent / "log"
-    issue("nobody.example", "--hook", hook, "--hook-dialect", "mod_md", COLOUR="blue")
+    issue("nobody.example", "--hook", hook, "--hook-dialect", "mod_md", COLOUR="blue", ODD=b"\xff")
     uid, *groups, colour = log.read_text().splitlines()[0].split()
     assert uid not in ("0", str(os.getuid())) and groups == [uid] and colour == "blue"
     log.unlink()
