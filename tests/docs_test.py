@@ -56,6 +56,12 @@ class ManPages(unittest.TestCase):
         for number, name in re.findall(r'X\(\w+, *(\d+), "([a-z-]+)"\)', (ROOT / "src/server/signer/log_type.def").read_text()):
             self.assertIn(f".It Sy {number} {name}\n", page)
 
+    def test_every_function_of_the_library_is_there(self):
+        header = (ROOT / "include/chancery/chancery.h").read_text()
+        declared = set(re.findall(r"(?m)^CHANCERY_API [^;(]*?\b(chancery_\w+)\(", header))
+        self.assertGreater(len(declared), 50)
+        self.assertEqual(set(re.findall(r"(?m)^\.Fn (chancery_\w+)", (ROOT / "man/libchancery.3").read_text())), declared)
+
     def test_every_setting_of_the_client_is_there(self):
         page = (ROOT / "man/chancery.conf.5").read_text()
         for table in ("wish", "config_top", "config_alert", "ca"):

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import time
 BUILD = pathlib.Path(os.environ["CHANCERY_BUILD"])
 CA_PROGRAM = BUILD / "bin" / "chancery-ca"
 CLIENT_PROGRAM = BUILD / "bin" / "chancery"
+SANITIZED = re.search(r"(?m)^CHANCERY_SANITIZE:\w+=.", (BUILD / "CMakeCache.txt").read_text()) is not None
 
 
 def free_port():

@@ -222,7 +222,7 @@ def test_the_example_by_the_shared_library(pebble, tmp_path):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", pebble.http_port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        result = subprocess.run([BUILD / "tests" / "client_example", pebble.directory, "example.example.test", pebble.ca_file], cwd=tmp_path,
+        result = subprocess.run([BUILD / "tests" / "example_get", pebble.directory, "example.example.test", pebble.ca_file], cwd=tmp_path,
                                 capture_output=True, text=True, timeout=60)
     finally:
         server.shutdown()

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from harness import free_port, running_ca
+from harness import SANITIZED, free_port, running_ca
 from test_client import DONE, FAILED, NOTHING_TO_DO, blocks, chancery, failed, spki
 
 
@@ -174,7 +174,7 @@ exit 1
         rows[name] = (uid, curl != "0")
     assert rows["chancery"] == (str(os.getuid()), False), rows
     assert not rows["chancery-keys"][1] and rows["chancery-net"][1], rows
-    if os.getuid() == 0:
+    if os.getuid() == 0 and not SANITIZED:  # such builds have no jails
         assert len({uid for uid, _ in rows.values()}) == 3, rows
 
 

@@ -1,8 +1,8 @@
 /* Gets a certificate by libchancery and prints it. The answers to challenges go into files of the working folder, which a web
  * server has to show as http://NAME/.well-known/acme-challenge/TOKEN.
  *
- *	cc -std=c99 example.c $(pkg-config --cflags --libs libchancery) -o example
- *	./example https://ca.example.org/directory www.example.org [CA-FILE]
+ *	cc -std=c99 get.c $(pkg-config --cflags --libs libchancery) -o get
+ *	./get https://ca.example.org/directory www.example.org [CA-FILE]
  *
  * A real program keeps the account's key; this one makes a new account each time. */
 #include <chancery/chancery.h>
