@@ -2,6 +2,7 @@
 
 #include "agent/runner.h"
 #include "base/utf8.h"
+#include "os/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct hook {
 	struct crew *crew;
 	struct output outputs[OUTPUTS_MAX];
 	size_t n_outputs;
+	char acme_sh[4096]; /* the program that has the functions which acme.sh's scripts call */
 	char failure[512];
 };
 
@@ -28,6 +30,7 @@ struct command {
 	struct arena *a;
 	const char *argv[WORDS_MAX + 1], *env[WORDS_MAX + 1];
 	size_t n_argv, n_env;
+	size_t told;  /* from which word on people know it as theirs */
 	bool nothing; /* there is nothing to run */
 	bool no_memory;
 };
@@ -126,6 +129,16 @@ static void say_lego_raw(const struct hook *h, enum operation op, const struct c
 	word(to, c->key_authorization);
 }
 
+static void say_acme_sh(const struct hook *h, enum operation op, const struct chancery_challenge *c, struct command *to)
+{
+	to->told = 1;
+	word(to, h->acme_sh);
+	word(to, h->wish.program);
+	word(to, op == CLEAN_UP ? "rm" : "add");
+	word(to, c->record ? c->record : c->name);
+	word(to, c->digest);
+}
+
 static void say_uacme(const struct hook *h, enum operation op, const struct chancery_challenge *c, struct command *to)
 {
 	const char *method = op == DEPLOY ? "begin" : c->valid ? "done" : "failed";
@@ -212,11 +225,13 @@ static void last_line(struct bytes text, char *out, size_t size)
 
 static void note_failure(struct hook *h, const struct command *c, const struct run_result *r)
 {
+	const char *const *words = c->argv + c->told;
+	bool more = c->n_argv > c->told + 1;
 	char line[256];
 
 	last_line(buf_bytes(r->err.len ? &r->err : &r->out), line, sizeof line);
-	(void)snprintf(h->failure, sizeof h->failure, "%.200s%s%s ended with exit code %d%s%s", c->argv[0], c->n_argv > 1 ? " " : "",
-	    c->n_argv > 1 ? c->argv[1] : "", r->code, *line ? ": " : "", line);
+	(void)snprintf(h->failure, sizeof h->failure, "%.200s%s%s ended with exit code %d%s%s", words[0], more ? " " : "",
+	    more ? words[1] : "", r->code, *line ? ": " : "", line);
 }
 
 static void keep_output(struct hook *h, const struct chancery_challenge *c, struct bytes text)
@@ -286,13 +301,15 @@ void hook_clean_up(void *context, const struct chancery_challenge *challenge)
 
 enum err_code hook_new(const struct hook_wish *wish, struct crew *crew, struct hook **ret, struct err *e)
 {
-	struct hook *h = calloc(1, sizeof *h);
+	CLEANUP(hook_free_p) struct hook *h = calloc(1, sizeof *h);
 
 	if (!h)
 		FAIL(e, NOMEM, "no memory for a hook");
 	h->wish = *wish;
 	h->crew = crew;
-	*ret = h;
+	if (wish->dialect == HOOK_ACME_SH)
+		TRY(process_find_path("chancery-acme-sh", CHANCERY_LIBEXEC, h->acme_sh, e));
+	*ret = TAKE(h);
 	return ERR_OK;
 }
 

@@ -141,6 +141,8 @@ static enum err_code check_hook(const struct given *g, const struct wish *w, str
 		FAIL(e, CONFIG, "--hook-dialect, --hook-clean-up and --hook-timeout say how a hook is run: name it by --hook PROGRAM");
 	if (given_flag(g, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
 		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
+	if (w->hook.dialect == HOOK_ACME_SH && w->hook.program && !strchr(w->hook.program, '/'))
+		FAIL(e, CONFIG, "--hook %s: acme.sh's scripts are named by their path, like /path/to/dns_xxx.sh", w->hook.program);
 	if (!w->dns_server && given_flag(g, "tsig-key"))
 		FAIL(e, CONFIG, "--tsig-key signs updates: say of which server by --dns-update SERVER");
 	if (w->dns_server && given_flag(g, "hook") && hook_dialect_solves(w->hook.dialect, "dns-01") &&
@@ -155,7 +157,7 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 	unsigned long timeout;
 
 	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
-		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, uacme and mod_md are known", dialect);
+		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, acme.sh, uacme and mod_md are known", dialect);
 	w->dns_server = given_value(g, "dns-update", NULL);
 	TRY(given_number(g, "hook-timeout", "300", 86400, &timeout, e));
 	w->hook.program = given_value(g, "hook", NULL);

@@ -122,20 +122,36 @@ static int open_executable(const char *path)
 	return found;
 }
 
-enum err_code process_find(const char *name, const char *compiled_folder, int *ret_fd, struct err *e)
+static enum err_code find(const char *name, const char *compiled_folder, char ret_path[PATH_MAX], int *ret_fd, struct err *e)
 {
-	char near[PATH_MAX], compiled[PATH_MAX];
+	char near[PATH_MAX];
 	bool have_near = beside_us("libexec", name, near);
-	int n = snprintf(compiled, sizeof compiled, "%s/%s", compiled_folder, name);
 
+	(void)snprintf(ret_path, PATH_MAX, "%s", have_near ? near : "");
 	int fd = have_near ? open_executable(near) : -1;
-	if (fd < 0 && n > 0 && n < PATH_MAX)
-		fd = open_executable(compiled);
+	if (fd < 0) {
+		int n = snprintf(ret_path, PATH_MAX, "%s/%s", compiled_folder, name);
+		fd = n > 0 && n < PATH_MAX ? open_executable(ret_path) : -1;
+	}
 	if (fd < 0)
 		FAIL(e, NOT_FOUND, "%s is neither at %s nor in %s: is the installation complete?", name, have_near ? near : "-",
 		    compiled_folder);
 	*ret_fd = fd;
 	return ERR_OK;
+}
+
+enum err_code process_find(const char *name, const char *compiled_folder, int *ret_fd, struct err *e)
+{
+	char path[PATH_MAX];
+
+	return find(name, compiled_folder, path, ret_fd, e);
+}
+
+enum err_code process_find_path(const char *name, const char *compiled_folder, char ret_path[4096], struct err *e)
+{
+	CLEANUP(close_p) int fd = -1;
+
+	return find(name, compiled_folder, ret_path, &fd, e);
 }
 
 bool process_find_data(const char *name, const char *compiled_folder, char ret_path[4096])

@@ -16,6 +16,9 @@ enum err_code process_start(int executable_fd, const char *name, int channel_fd,
  * else at compiled_folder/NAME. Never by PATH or environment. NOT_FOUND names the places looked at. */
 enum err_code process_find(const char *name, const char *compiled_folder, int *ret_fd, struct err *e) MUST_USE;
 
+/* The same for a script, which the kernel wants by its path. */
+enum err_code process_find_path(const char *name, const char *compiled_folder, char ret_path[4096], struct err *e) MUST_USE;
+
 /* The path of a data file: beside our own executable (../share/chancery/NAME), else compiled_folder/NAME. False: at neither place. */
 bool process_find_data(const char *name, const char *compiled_folder, char ret_path[4096]);
 

@@ -298,6 +298,11 @@ static void test_find_in_compiled_folder(void **state)
 	assert_int_equal(read(fd, &c, 1), 1);
 	assert_int_equal(c, '!');
 	close(fd);
+	char found[4096], wanted[4096];
+	(void)snprintf(wanted, sizeof wanted, "%s/chancery-some", folder);
+	assert_int_equal(process_find_path("chancery-some", folder, found, NULL), ERR_OK);
+	assert_string_equal(found, wanted);
+	assert_int_equal(process_find_path("chancery-some", "/nowhere", found, NULL), ERR_NOT_FOUND);
 }
 
 static void test_find_beside_us(void **state)

@@ -1,9 +1,12 @@
 """Hooks in the dialects of other clients, and programs that came with these clients, show control of names for chancery issue."""
+import hmac
 import http.server
+import json
 import os
 import pathlib
 import tempfile
 import threading
+import urllib.parse
 
 import pytest
 
@@ -179,11 +182,167 @@ def test_an_answer_that_is_not_there(issue, program):
     failed(result, "nowhere.example: the server could not validate it")
 
 
+# As scripts of acme.sh's dnsapi are written: a value that is saved, the zone looked for, headers in _H1, JSON taken apart by patterns, _err and 1.
+DNS_PROVIDER = r"""#!/usr/bin/env sh
+# shellcheck disable=SC2034
+dns_provider_info='A provider
+Options:
+ PROVIDER_Token The token
+'
+
+dns_provider_add() {
+  fulldomain=$1
+  txtvalue=$2
+  PROVIDER_Token="${PROVIDER_Token:-$(_readaccountconf_mutable PROVIDER_Token)}"
+  if [ -z "$PROVIDER_Token" ]; then
+    _err "You have not said PROVIDER_Token yet."
+    return 1
+  fi
+  _saveaccountconf_mutable PROVIDER_Token "$PROVIDER_Token"
+  _saveaccountconf PROVIDER_Api "$PROVIDER_Api"
+  if ! _get_root "$fulldomain"; then
+    _err "invalid domain"
+    return 1
+  fi
+  _debug _domain_id "$_domain_id"
+  _secure_debug PROVIDER_Token "$PROVIDER_Token"
+  _info "Adding record"
+  body="$(printf '{"name":"%s","content":"%s","note":"%s"}' "$_sub_domain" "$(printf "%s" "$txtvalue" | _json_encode)" "$(printf 'a"b' | _json_encode)")"
+  if _provider_rest POST "zones/$_domain_id/records" "$body" && _contains "$response" '"success": *true'; then
+    if _contains "$(_egrep_o '^X-Seen: .*' <"$HTTP_HEADER")" "post"; then
+      _sleep 0
+      return 0
+    fi
+  fi
+  _err "Add txt record error: $(printf "%s" "$response" | _egrep_o '"message":"[^"]*"' | cut -d '"' -f 4)"
+  return 1
+}
+
+dns_provider_rm() {
+  PROVIDER_Token="${PROVIDER_Token:-$(_readaccountconf_mutable PROVIDER_Token)}"
+  PROVIDER_Api="${PROVIDER_Api:-$(_readaccountconf PROVIDER_Api)}"
+  _get_root "$1" || return 1
+  _provider_rest GET "zones/$_domain_id/records?content=$(printf "%s" "$2" | _url_encode)" || return 1
+  _record_id="$(printf "%s" "$response" | _egrep_o '"id":"[^"]*"' | _head_n 1 | cut -d : -f 2 | tr -d '"')"
+  [ "$_record_id" ] || return 1
+  _provider_rest DELETE "zones/$_domain_id/records/$_record_id"
+}
+
+_get_root() {
+  domain=$1
+  i=1
+  p=1
+  while true; do
+    h=$(printf "%s" "$domain" | cut -d . -f "$i"-100)
+    [ -z "$h" ] && return 1
+    _provider_rest GET "zones?name=$h" || return 1
+    if _contains "$response" "\"name\":\"$h\""; then
+      _domain_id=$(printf "%s" "$response" | _egrep_o '"id":"[^"]*"' | _head_n 1 | cut -d : -f 2 | tr -d '"')
+      _sub_domain=$(printf "%s" "$domain" | cut -d . -f 1-"$p")
+      return 0
+    fi
+    p=$i
+    i=$(_math "$i" + 1)
+  done
+}
+
+_provider_rest() {
+  export _H1="Authorization: Bearer $PROVIDER_Token"
+  export _H2="X-Signed: $(printf "%s" "$2" | _hmac sha256 "$(printf "%s" "$PROVIDER_Token" | _hex_dump | tr -d ' ')" hex)"
+  if [ "$1" = GET ]; then
+    response="$(_get "$PROVIDER_Api/$2")"
+  else
+    response="$(_post "$3" "$PROVIDER_Api/$2" "" "$1" "application/json")"
+  fi
+  if [ "$?" != 0 ]; then
+    _err "error $2"
+    return 1
+  fi
+  response="$(printf "%s" "$response" | _normalizeJson)"
+}
+"""
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    """A provider's interface with one zone, provider.example, whose records are files of the DNS's folder."""
+
+    token, txt = 'a "token\\ of 5', None
+
+    def answer(self, said, status=200):
+        self.send_response(status)
+        self.send_header("X-Seen", self.command.lower())
+        self.end_headers()
+        self.wfile.write(json.dumps(said, indent=2).encode())
+
+    def handle_all(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path, _, query = self.path.partition("?")
+        value = urllib.parse.parse_qs(query)
+        signed = hmac.new(self.token.encode(), self.path[1:].encode(), "sha256").hexdigest()
+        if self.headers["Authorization"] != "Bearer " + self.token or self.headers["X-Signed"] != signed:
+            return self.answer({"success": False, "message": "who are you?"}, 403)
+        if path == "/zones":
+            return self.answer({"zones": [{"id": "z7", "name": n} for n in value["name"] if n == "provider.example"]})
+        if self.command == "POST":
+            said = json.loads(body)
+            if said["name"].startswith("_acme-challenge.locked") or said["note"] != 'a"b' or self.headers["Content-Type"] != "application/json":
+                return self.answer({"success": False, "message": "the zone is locked"})
+            with (self.txt / f"{said['name']}.provider.example").open("a") as f:
+                f.write(said["content"] + "\n")
+            return self.answer({"success": True})
+        if self.command == "GET":
+            return self.answer({"records": [{"id": f.name} for f in self.txt.iterdir() if value["content"][0] in f.read_text().split()]})
+        (self.txt / path.rpartition("/")[2]).unlink()
+        return self.answer({"success": True})
+
+    do_GET = do_POST = do_DELETE = handle_all
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def provider(ca):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Provider,), {"txt": ca.txt}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_acme_shs_scripts(ca, issue, tmp_path, provider):
+    """One that is written for acme.sh, as it is; the second run finds what the first has saved."""
+    script = opened(tmp_path) / "dns_provider.sh"
+    script.write_text(DNS_PROVIDER)
+    kept = opened(tmp_path) / "kept"
+    kept.mkdir()
+    opened(kept)
+    words = ("--hook", script, "--hook-dialect", "acme.sh")
+    result = issue("provider.example", *words, LE_CONFIG_HOME=str(kept), expect=FAILED)
+    failed(result, f"{script} add ended with exit code 1: You have not said PROVIDER_Token yet.")
+    issue("www.provider.example", *words, LE_CONFIG_HOME=str(kept), PROVIDER_Token=Provider.token, PROVIDER_Api=provider)
+    check_files(issue.folder / "www.provider.example" / "live", ["www.provider.example"])
+    assert list(ca.txt.iterdir()) == [], "it is cleaned up"
+    assert (kept / "account.conf").stat().st_mode & 0o777 == 0o600 and "SAVED_PROVIDER_Token='__ACME_BASE64__START_" in (kept / "account.conf").read_text()
+    issue("*.provider.example", *words, LE_CONFIG_HOME=str(kept))
+    failed(issue("locked.provider.example", *words, LE_CONFIG_HOME=str(kept), expect=FAILED), "Add txt record error: the zone is locked")
+    failed(issue("other.example", *words, LE_CONFIG_HOME=str(kept), expect=FAILED), "invalid domain")
+
+
+def test_what_is_no_script_of_acme_shs(issue, program, tmp_path):
+    said = opened(tmp_path) / "dns_none.sh"
+    said.write_text("dns_other_add() { :; }\n")
+    failed(issue("none.example", "--hook", said, "--hook-dialect", "acme.sh", expect=FAILED), "has no function dns_none_add")
+    failed(issue("none.example", "--hook", tmp_path / "dns_gone.sh", "--hook-dialect", "acme.sh", expect=FAILED), "dns_gone.sh cannot be read")
+    failed(issue("none.example", "--hook", program("a b.sh", ":"), "--hook-dialect", "acme.sh", expect=FAILED), "are named like dns_xxx.sh")
+
+
 @pytest.mark.parametrize("words, told", (
     (["--challenge", "dns-01"], "dns-01 needs what changes the DNS: --dns-update SERVER or --hook PROGRAM"),
     (["--hook-dialect", "lego"], "name it by --hook PROGRAM"),
-    (["--hook", "/x", "--hook-dialect", "acme.sh"], "certbot, dehydrated, lego, lego-raw, uacme and mod_md are known"),
+    (["--hook", "/x", "--hook-dialect", "acme"], "certbot, dehydrated, lego, lego-raw, acme.sh, uacme and mod_md are known"),
     (["--hook", "/x", "--hook-dialect", "lego", "--hook-clean-up", "/y"], "--hook-clean-up is of certbot's dialect"),
+    (["--hook", "dns_x.sh", "--hook-dialect", "acme.sh"], "acme.sh's scripts are named by their path, like /path/to/dns_xxx.sh"),
     (["--hook", "/nonexistent/hook"], "/nonexistent/hook cannot be run: No such file"),
 ))
 def test_what_cannot_be(issue, words, told):
