@@ -15,6 +15,11 @@ enum err_code crew_net(struct crew *c, struct peer **ret, struct err *e)
 	return need(&c->net, &(struct peer_wish){ .program = "chancery-net", .user = c->users.net, .own_user = "chancery-net" }, ret, e);
 }
 
+enum err_code crew_poster(struct crew *c, struct peer **ret, struct err *e)
+{
+	return need(&c->poster, &(struct peer_wish){ .program = "chancery-net", .user = c->users.net, .own_user = "chancery-net" }, ret, e);
+}
+
 enum err_code crew_keys(struct crew *c, struct peer **ret, struct err *e)
 {
 	return need(
@@ -63,5 +68,6 @@ void crew_close(struct crew *c)
 	peer_stop(c->keys);
 	peer_stop(c->hooks);
 	peer_stop(c->runner);
+	peer_stop(c->poster);
 	*c = (struct crew){ .net = NULL };
 }

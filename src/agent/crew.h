@@ -10,12 +10,14 @@ struct crew_users {
 };
 struct crew {
 	struct crew_users users;
-	struct peer *net, *keys, *hooks, *runner; /* NULL: not started */
+	struct peer *net, *keys, *hooks, *runner, *poster; /* NULL: not started */
 };
 void crew_close(struct crew *c);
 
 /* What speaks to the network. */
 enum err_code crew_net(struct crew *c, struct peer **ret, struct err *e) MUST_USE;
+/* Another one, which speaks to services of the user's while the first one is busy with a CA, and has secrets that are none of a CA's. */
+enum err_code crew_poster(struct crew *c, struct peer **ret, struct err *e) MUST_USE;
 /* What has the keys. */
 enum err_code crew_keys(struct crew *c, struct peer **ret, struct err *e) MUST_USE;
 /* Another user for hooks from now on; NULL: the default. */

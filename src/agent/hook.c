@@ -1,6 +1,8 @@
 #include "agent/hook.h"
 
+#include "agent/httpreq.h"
 #include "agent/runner.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "os/process.h"
 
@@ -30,7 +32,10 @@ struct command {
 	struct arena *a;
 	const char *argv[WORDS_MAX + 1], *env[WORDS_MAX + 1];
 	size_t n_argv, n_env;
-	size_t told;  /* from which word on people know it as theirs */
+	size_t told; /* from which word on people know it as theirs */
+	/* For a service instead of a program: what comes behind its URL, and the object that it gets. */
+	const char *action;
+	struct bytes object;
 	bool nothing; /* there is nothing to run */
 	bool no_memory;
 };
@@ -129,6 +134,36 @@ static void say_lego_raw(const struct hook *h, enum operation op, const struct c
 	word(to, c->key_authorization);
 }
 
+static void members(struct command *to, enum operation op, const char *const (*pairs)[2], size_t n)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(8192);
+	struct json_out j = json_out_to(&text);
+
+	json_put_object(&j);
+	for (size_t i = 0; i < n; i++)
+		json_put_member_str(&j, pairs[i][0], pairs[i][1]);
+	json_end_object(&j);
+	to->action = op == CLEAN_UP ? "cleanup" : "present";
+	to->object = buf_ok(&text) ? arena_copy(to->a, buf_bytes(&text)) : BYTES_NONE;
+	to->no_memory = to->no_memory || !to->object.ptr;
+}
+
+static void say_httpreq(const struct hook *h, enum operation op, const struct chancery_challenge *c, struct command *to)
+{
+	const char *fqdn = (const char *)arena_fmt(to->a, "%s.", c->record ? c->record : c->name).ptr;
+
+	(void)h;
+	to->no_memory = !fqdn;
+	if (fqdn)
+		members(to, op, (const char *const[][2]){ { "fqdn", fqdn }, { "value", c->digest } }, 2);
+}
+
+static void say_httpreq_raw(const struct hook *h, enum operation op, const struct chancery_challenge *c, struct command *to)
+{
+	(void)h;
+	members(to, op, (const char *const[][2]){ { "domain", c->name }, { "token", c->token }, { "keyAuth", c->key_authorization } }, 3);
+}
+
 static void say_acme_sh(const struct hook *h, enum operation op, const struct chancery_challenge *c, struct command *to)
 {
 	to->told = 1;
@@ -195,6 +230,11 @@ bool hook_dialect_solves(enum hook_dialect d, const char *type)
 	       (strcmp(type, "tls-alpn-01") == 0 && dialects[d].tls);
 }
 
+bool hook_dialect_is_url(enum hook_dialect d)
+{
+	return d == HOOK_HTTPREQ || d == HOOK_HTTPREQ_RAW;
+}
+
 /* --- running --- */
 
 /* The last line that is not empty, as far as a terminal may show it. */
@@ -249,6 +289,21 @@ static void keep_output(struct hook *h, const struct chancery_challenge *c, stru
 	free(o.text);
 }
 
+/* 0, or -1 */
+static int ask_service(struct hook *h, const struct command *c)
+{
+	const struct httpreq service = {
+		.url = h->wish.program, .login = h->wish.login, .ca_file = h->wish.ca_file, .timeout_s = h->wish.timeout_s
+	};
+	struct err e = { 0 };
+
+	if (httpreq_call(&service, h->crew, c->action, c->object, &e) == ERR_OK)
+		return 0;
+	bool named = strncmp(e.detail, service.url, strlen(service.url)) == 0;
+	(void)snprintf(h->failure, sizeof h->failure, "%.150s%s%s", named ? "" : service.url, named ? "" : ": ", e.detail);
+	return -1;
+}
+
 /* The exit code; -1: it was not run, or not to its end. */
 static int run(struct hook *h, enum operation op, const struct chancery_challenge *challenge)
 {
@@ -265,6 +320,8 @@ static int run(struct hook *h, enum operation op, const struct chancery_challeng
 	}
 	if (c.nothing)
 		return 0;
+	if (c.action)
+		return ask_service(h, &c);
 	struct run_request r = { .argv = c.argv, .env = c.env, .timeout_s = h->wish.timeout_s };
 	struct peer *hooks;
 	if (crew_hooks(h->crew, &hooks, &e) != ERR_OK || runner_run(hooks, &r, &result, &e) != ERR_OK) {

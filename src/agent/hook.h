@@ -19,13 +19,17 @@ bool hook_dialect_from_name(const char *name, enum hook_dialect *ret);
 /* Whether programs of this dialect solve challenges of this type. */
 bool hook_dialect_solves(enum hook_dialect d, const char *type);
 
+/* Whether "programs" of this dialect are services at a URL. */
+bool hook_dialect_is_url(enum hook_dialect d);
+
 struct hook_wish {
 	enum hook_dialect dialect;
-	const char *program;
+	const char *program;      /* or the URL */
 	const char *clean_up;     /* certbot's second one; NULL: none. Of the others it is the program itself */
 	const char *const *names; /* all of the certificate's, for what a dialect tells of them */
 	size_t n_names;
-	uint32_t timeout_s; /* of each run */
+	uint32_t timeout_s;          /* of each run */
+	const char *login, *ca_file; /* of a service, as struct httpreq has them; NULL: none */
 };
 struct hook;
 /* The wish's strings and the crew, whose hooks process runs it, must live as long as the hook. */

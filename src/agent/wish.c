@@ -1,6 +1,7 @@
 #include "agent/wish.h"
 
 #include "acme/identifier.h"
+#include "agent/httpreq.h"
 #include "base/codec.h"
 #include "os/file.h"
 #include "pki/csr.h"
@@ -141,6 +142,10 @@ static enum err_code check_hook(const struct given *g, const struct wish *w, str
 		FAIL(e, CONFIG, "--hook-dialect, --hook-clean-up and --hook-timeout say how a hook is run: name it by --hook PROGRAM");
 	if (given_flag(g, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
 		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
+	if (hook_dialect_is_url(w->hook.dialect) && w->hook.program)
+		TRY(httpreq_check(w->hook.program, e));
+	if (!hook_dialect_is_url(w->hook.dialect) && (w->hook.login || w->hook.ca_file))
+		FAIL(e, CONFIG, "--hook-login and --hook-ca-file are of the dialects httpreq and httpreq-raw: other hooks are programs");
 	if (w->hook.dialect == HOOK_ACME_SH && w->hook.program && !strchr(w->hook.program, '/'))
 		FAIL(e, CONFIG, "--hook %s: acme.sh's scripts are named by their path, like /path/to/dns_xxx.sh", w->hook.program);
 	if (!w->dns_server && given_flag(g, "tsig-key"))
@@ -157,11 +162,15 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 	unsigned long timeout;
 
 	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
-		FAIL(e, CONFIG, "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, acme.sh, uacme and mod_md are known", dialect);
+		FAIL(e, CONFIG,
+		    "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, httpreq, httpreq-raw, acme.sh, uacme and mod_md are known",
+		    dialect);
 	w->dns_server = given_value(g, "dns-update", NULL);
 	TRY(given_number(g, "hook-timeout", "300", 86400, &timeout, e));
 	w->hook.program = given_value(g, "hook", NULL);
 	w->hook.clean_up = given_value(g, "hook-clean-up", NULL);
+	w->hook.login = given_value(g, "hook-login", NULL);
+	w->hook.ca_file = given_value(g, "hook-ca-file", NULL);
 	w->hook.names = w->names;
 	w->hook.n_names = w->n_names;
 	w->hook.timeout_s = (uint32_t)timeout;

@@ -177,7 +177,7 @@ static enum err_code set_request(
 	CURL *h = c->curl;
 	bool ok = curl_easy_setopt(h, CURLOPT_URL, r->url) == CURLE_OK;
 
-	ok = ok && curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK;
+	ok = ok && curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, r->plain_http ? "https,http" : "https") == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK;
@@ -200,6 +200,10 @@ static enum err_code set_request(
 		ok = ok && curl_easy_setopt(h, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK &&
 		     curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK;
 	}
+	if (r->user && r->password)
+		ok = ok && curl_easy_setopt(h, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) == CURLE_OK &&
+		     curl_easy_setopt(h, CURLOPT_USERNAME, r->user) == CURLE_OK &&
+		     curl_easy_setopt(h, CURLOPT_PASSWORD, r->password) == CURLE_OK;
 	ok = ok && set_method(h, r);
 	if (!ok)
 		FAIL(e, NOMEM, "libcurl does not take a setting for %.200s", r->url);

@@ -1,4 +1,4 @@
-/* The client's HTTP: one request at a time over libcurl, https alone, no redirects, everything bounded. A handle keeps its
+/* The client's HTTP: one request at a time over libcurl, https alone where nothing else is said, no redirects, everything bounded. A handle keeps its
  * connection between requests and belongs to one thread. */
 #ifndef CHANCERY_HTTP_CLIENT_H
 #define CHANCERY_HTTP_CLIENT_H
@@ -23,11 +23,13 @@ enum http_client_method {
 struct http_client_request {
 	enum http_client_method method;
 	const char *url;
-	struct bytes body;        /* POST */
-	const char *content_type; /* POST; "": none is sent */
-	const char *accept;       /* NULL: not sent */
-	const char *const *more;  /* further header lines ("Origin: https://example.org"), NULL behind the last; may be NULL */
-	uint32_t timeout_ms;      /* of this whole request */
+	struct bytes body;           /* POST */
+	const char *content_type;    /* POST; "": none is sent */
+	const char *accept;          /* NULL: not sent */
+	const char *const *more;     /* further header lines ("Origin: https://example.org"), NULL behind the last; may be NULL */
+	uint32_t timeout_ms;         /* of this whole request */
+	bool plain_http;             /* http URLs are allowed, too */
+	const char *user, *password; /* basic authentication (RFC 7617); NULL: none */
 };
 
 struct http_client_field {
@@ -51,7 +53,7 @@ enum err_code http_client_set_ca(struct http_client *c, struct bytes pem, struct
 void http_client_free(struct http_client *c);
 DEFINE_CLEANUP(struct http_client *, http_client_free);
 
-/* CONFIG: a URL that is no https URL, or a CA file that cannot be read. DNS, CONNECTION, TLS, TIMEOUT: where it failed. TOO_LARGE:
+/* CONFIG: a URL that is no https URL (nor http, where that is allowed), or a CA file that cannot be read. DNS, CONNECTION, TLS, TIMEOUT: where it failed. TOO_LARGE:
  * more than HTTP_CLIENT_BODY_MAX came. Any HTTP status is a success here. */
 enum err_code http_client_do(
     struct http_client *c, struct arena *a, const struct http_client_request *r, struct http_client_answer *ret, struct err *e) MUST_USE;

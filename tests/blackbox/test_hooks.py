@@ -1,9 +1,14 @@
 """Hooks in the dialects of other clients, and programs that came with these clients, show control of names for chancery issue."""
+import base64
+import hashlib
 import hmac
 import http.server
 import json
 import os
 import pathlib
+import socket
+import ssl
+import subprocess
 import tempfile
 import threading
 import urllib.parse
@@ -329,6 +334,84 @@ def test_acme_shs_scripts(ca, issue, tmp_path, provider):
     failed(issue("other.example", *words, LE_CONFIG_HOME=str(kept), expect=FAILED), "invalid domain")
 
 
+class Service(http.server.BaseHTTPRequestHandler):
+    """lego's httpreq: sets and takes away what it is told."""
+
+    txt, thumbprint = None, None
+
+    def do_POST(self):
+        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, said))
+        wanted = "Basic " + base64.b64encode(b'me:a "word" = x').decode()
+        status = 401 if self.headers["Authorization"] != wanted else 500 if self.path.startswith("/broken") else 204
+        if status == 204:
+            raw = self.path.startswith("/raw/")
+            record = self.txt / (f"_acme-challenge.{said['domain']}" if raw else said["fqdn"].removesuffix("."))
+            digest = base64.urlsafe_b64encode(hashlib.sha256(said["keyAuth"].encode()).digest()).decode().rstrip("=") if raw else said["value"]
+            assert not raw or said["keyAuth"].startswith(said["token"] + ".")
+            lines = record.read_text().split() if record.exists() else []
+            if self.path.endswith("/present"):
+                record.write_text("\n".join([*lines, digest]) + "\n")
+            elif lines == [digest]:
+                record.unlink()
+            else:
+                record.write_text("\n".join(line for line in lines if line != digest) + "\n")
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(params=("http", "https"))
+def service(ca, request, tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Service,), {"txt": ca.txt}))
+    server.asked, server.ca_file = [], tmp_path / "service.pem"
+    if request.param == "https":
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "service.key",
+                        "-out", server.ca_file, "-subj", "/CN=service", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(server.ca_file, tmp_path / "service.key")
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    server.url = f"{request.param}://127.0.0.1:{server.server_port}"
+    server.words = ("--hook-ca-file", server.ca_file) if request.param == "https" else ()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_legos_httpreq(ca, issue, tmp_path, service):
+    login = tmp_path / "login"
+    login.write_text("HTTPREQ_USERNAME=me\nHTTPREQ_PASSWORD='a \"word\" = x'\n")
+    login.chmod(0o600)
+    words = ("--hook-login", login, *service.words)
+    issue("httpreq.example", "*.httpreq.example", "--hook", service.url + "/", "--hook-dialect", "httpreq", *words)
+    check_files(issue.folder / "httpreq.example" / "live", ["httpreq.example", "*.httpreq.example"])
+    assert list(ca.txt.iterdir()) == [], "it is cleaned up"
+    assert [path for path, _ in service.asked] == ["/present", "/present", "/cleanup", "/cleanup"]
+    assert service.asked[0][1].keys() == {"fqdn", "value"} and service.asked[0][1]["fqdn"] == "_acme-challenge.httpreq.example."
+    issue("raw.example", "--hook", service.url + "/raw", "--hook-dialect", "httpreq-raw", *words)
+    assert service.asked[-1][1].keys() == {"domain", "token", "keyAuth"} and list(ca.txt.iterdir()) == []
+    result = issue("broken.example", "--hook", service.url + "/broken", "--hook-dialect", "httpreq", *words, expect=FAILED)
+    failed(result, "the solver failed", f"{service.url}/broken/present answers with HTTP status 500")
+    result = issue("unknown.example", "--hook", service.url, "--hook-dialect", "httpreq", *service.words, expect=FAILED)
+    failed(result, "answers with HTTP status 401")
+    login.write_text("HTTPREQ_USERNAME=me\n")
+    result = issue("half.example", "--hook", service.url, "--hook-dialect", "httpreq", *words, expect=FAILED)
+    failed(result, "the lines HTTPREQ_USERNAME=... and HTTPREQ_PASSWORD=... are wanted")
+    login.chmod(0o644)
+    result = issue("open.example", "--hook", service.url, "--hook-dialect", "httpreq", *words, expect=FAILED)
+    failed(result, "others can read it")
+
+
+def test_an_httpreq_service_that_is_not_there_or_says_nothing(issue):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        failed(issue("silent.example", "--hook", url, "--hook-dialect", "httpreq", "--hook-timeout", 1, expect=FAILED), "the solver failed", "timed out")
+    failed(issue("gone.example", "--hook", url, "--hook-dialect", "httpreq", expect=FAILED), "the solver failed", "connect")
+
+
 def test_what_is_no_script_of_acme_shs(issue, program, tmp_path):
     said = opened(tmp_path) / "dns_none.sh"
     said.write_text("dns_other_add() { :; }\n")
@@ -340,9 +423,13 @@ def test_what_is_no_script_of_acme_shs(issue, program, tmp_path):
 @pytest.mark.parametrize("words, told", (
     (["--challenge", "dns-01"], "dns-01 needs what changes the DNS: --dns-update SERVER or --hook PROGRAM"),
     (["--hook-dialect", "lego"], "name it by --hook PROGRAM"),
-    (["--hook", "/x", "--hook-dialect", "acme"], "certbot, dehydrated, lego, lego-raw, acme.sh, uacme and mod_md are known"),
+    (["--hook", "/x", "--hook-dialect", "acme"], "certbot, dehydrated, lego, lego-raw, httpreq, httpreq-raw, acme.sh, uacme and mod_md are known"),
     (["--hook", "/x", "--hook-dialect", "lego", "--hook-clean-up", "/y"], "--hook-clean-up is of certbot's dialect"),
     (["--hook", "dns_x.sh", "--hook-dialect", "acme.sh"], "acme.sh's scripts are named by their path, like /path/to/dns_xxx.sh"),
+    (["--hook", "/x", "--hook-dialect", "httpreq"], "this dialect asks a service at a URL"),
+    (["--hook", "https://me:secret@localhost/", "--hook-dialect", "httpreq"], "give them by --hook-login FILE"),
+    (["--hook", "https://localhost/?a", "--hook-dialect", "httpreq"], "/present and /cleanup come behind it"),
+    (["--hook", "/x", "--hook-dialect", "lego", "--hook-login", "/y"], "--hook-login and --hook-ca-file are of the dialects httpreq and httpreq-raw"),
     (["--hook", "/nonexistent/hook"], "/nonexistent/hook cannot be run: No such file"),
 ))
 def test_what_cannot_be(issue, words, told):
