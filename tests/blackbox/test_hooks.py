@@ -48,12 +48,19 @@ def opened(folder):
     return folder
 
 
+@pytest.fixture
+def tmp_path():
+    """Not below pytest's own folder, which each run of pytest, also of other tests meanwhile, closes to all but its user."""
+    with tempfile.TemporaryDirectory(prefix="chancery-hooks-") as folder:
+        yield pathlib.Path(folder)
+
+
 @pytest.fixture(scope="module")
-def ca(tmp_path_factory):
+def ca():
     port = free_port()
-    with running_ca(http_port=port) as ca:
+    with tempfile.TemporaryDirectory(prefix="chancery-txt-") as txt, running_ca(http_port=port) as ca:
         ca.http_port = port
-        ca.txt = opened(tmp_path_factory.mktemp("txt"))
+        ca.txt = opened(pathlib.Path(txt))
         ca.dns.txt_folder = ca.txt
         yield ca
 
