@@ -10,12 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX   8
-#define OUTPUTS_MAX 100 /* challenges of a certificate */
+#define OUTPUTS_MAX   100 /* challenges of a certificate */
+#define WORDS_MAX     (2 + 3 * OUTPUTS_MAX)
+#define VARIABLES_MAX 8
 
 /* What an earlier run said on its standard output, for its clean-up (certbot's CERTBOT_AUTH_OUTPUT). */
 struct output {
 	char *token, *text;
+};
+
+/* Challenges that are solved by one run of the program. */
+struct chain {
+	struct {
+		char *name, *token, *value;
+	} v[OUTPUTS_MAX];
+	size_t n, to_clean, cleaned;
+	bool told; /* the program has been run */
 };
 
 struct hook {
@@ -23,6 +33,7 @@ struct hook {
 	struct crew *crew;
 	struct output outputs[OUTPUTS_MAX];
 	size_t n_outputs;
+	struct chain chain;
 	char acme_sh[4096]; /* the program that has the functions which acme.sh's scripts call */
 	char failure[512];
 };
@@ -30,7 +41,7 @@ struct hook {
 /* A program's words and environment, in an arena. */
 struct command {
 	struct arena *a;
-	const char *argv[WORDS_MAX + 1], *env[WORDS_MAX + 1];
+	const char *argv[WORDS_MAX + 1], *env[VARIABLES_MAX + 1];
 	size_t n_argv, n_env;
 	size_t told; /* from which word on people know it as theirs */
 	/* For a service instead of a program: what comes behind its URL, and the object that it gets. */
@@ -111,6 +122,18 @@ static void say_dehydrated(const struct hook *h, enum operation op, const struct
 	word(to, c->name);
 	word(to, c->token);
 	word(to, value_of(c));
+}
+
+static void say_dehydrated_chain(const struct hook *h, enum operation op, const struct chancery_challenge *c, struct command *to)
+{
+	(void)c;
+	word(to, h->wish.program);
+	word(to, op == CLEAN_UP ? "clean_challenge" : "deploy_challenge");
+	for (size_t i = 0; i < h->chain.n; i++) {
+		word(to, h->chain.v[i].name);
+		word(to, h->chain.v[i].token);
+		word(to, h->chain.v[i].value);
+	}
 }
 
 static void say_lego(const struct hook *h, enum operation op, const struct chancery_challenge *c, struct command *to)
@@ -230,6 +253,11 @@ bool hook_dialect_solves(enum hook_dialect d, const char *type)
 	       (strcmp(type, "tls-alpn-01") == 0 && dialects[d].tls);
 }
 
+bool hook_dialect_is_chain(enum hook_dialect d)
+{
+	return d == HOOK_DEHYDRATED_CHAIN;
+}
+
 bool hook_dialect_is_url(enum hook_dialect d)
 {
 	return d == HOOK_HTTPREQ || d == HOOK_HTTPREQ_RAW;
@@ -335,11 +363,64 @@ static int run(struct hook *h, enum operation op, const struct chancery_challeng
 	return result.code;
 }
 
+/* --- one run for all --- */
+
+static void chain_forget(struct chain *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		free(c->v[i].name);
+		free(c->v[i].token);
+		free(c->v[i].value);
+	}
+	*c = (struct chain){ .n = 0 };
+}
+
+static bool chain_add(struct chain *c, const struct chancery_challenge *challenge)
+{
+	if (c->n == OUTPUTS_MAX)
+		return false;
+	size_t i = c->n++;
+	c->v[i].name = strdup(challenge->name);
+	c->v[i].token = strdup(challenge->token);
+	c->v[i].value = strdup(value_of(challenge));
+	return c->v[i].name && c->v[i].token && c->v[i].value;
+}
+
+static int chain_deploy(struct hook *h, const struct chancery_challenge *challenge)
+{
+	int code = 0;
+
+	if (!chain_add(&h->chain, challenge)) {
+		(void)snprintf(h->failure, sizeof h->failure, "no memory for so many challenges of one run");
+		return -1;
+	}
+	if (challenge->remaining == 0) {
+		h->chain.told = true;
+		code = run(h, DEPLOY, challenge);
+	}
+	h->chain.to_clean += code == 0;
+	return code == 0 ? 0 : -1;
+}
+
+/* When the last one is cleaned up that was solved. A run that failed may have set a part: it hears of all. */
+static void chain_clean_up(struct hook *h, const struct chancery_challenge *challenge)
+{
+	if (++h->chain.cleaned < h->chain.to_clean)
+		return;
+	if (h->chain.told)
+		(void)run(h, CLEAN_UP, challenge);
+	chain_forget(&h->chain);
+}
+
+/* --- what the library calls --- */
+
 int hook_deploy(void *context, const struct chancery_challenge *challenge)
 {
 	struct hook *h = context;
-	int code = run(h, DEPLOY, challenge);
 
+	if (hook_dialect_is_chain(h->wish.dialect))
+		return chain_deploy(h, challenge);
+	int code = run(h, DEPLOY, challenge);
 	if (code > 0 && h->wish.dialect == HOOK_UACME) /* "exit 0 = accept this type, other = decline" */
 		return CHANCERY_DECLINE;
 	return code == 0 ? 0 : -1;
@@ -352,7 +433,10 @@ void hook_clean_up(void *context, const struct chancery_challenge *challenge)
 	char failure[sizeof h->failure];
 
 	memcpy(failure, h->failure, sizeof failure);
-	(void)run(h, CLEAN_UP, challenge);
+	if (hook_dialect_is_chain(h->wish.dialect))
+		chain_clean_up(h, challenge);
+	else
+		(void)run(h, CLEAN_UP, challenge);
 	memcpy(h->failure, failure, sizeof failure);
 }
 
@@ -378,6 +462,7 @@ void hook_free(struct hook *h)
 		free(h->outputs[i].token);
 		free(h->outputs[i].text);
 	}
+	chain_forget(&h->chain);
 	free(h);
 }
 

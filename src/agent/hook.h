@@ -19,6 +19,8 @@ bool hook_dialect_from_name(const char *name, enum hook_dialect *ret);
 /* Whether programs of this dialect solve challenges of this type. */
 bool hook_dialect_solves(enum hook_dialect d, const char *type);
 
+/* Whether programs of this dialect are run once, when the last answer of all is known: then nothing else can solve a part of them. */
+bool hook_dialect_is_chain(enum hook_dialect d);
 /* Whether "programs" of this dialect are services at a URL. */
 bool hook_dialect_is_url(enum hook_dialect d);
 

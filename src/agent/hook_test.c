@@ -143,6 +143,48 @@ static void dialects_say_what_their_programs_expect(void **state)
 	}
 }
 
+static void a_chain_is_one_run(void **state)
+{
+	static const char *const all = "\n[example.org]\n[tok]\n[dig]\n[second.example]\n[tok2]\n[dig2]\n";
+	struct chancery_challenge first = dns, second = dns;
+	struct hook *h = make(HOOK_DEHYDRATED_CHAIN);
+	char text[256];
+
+	(void)state;
+	first.remaining = 1;
+	second.name = "second.example";
+	second.token = "tok2";
+	second.digest = "dig2";
+	second.remaining = 0;
+	write_program("exit 0");
+	for (int round = 0; round < 2; round++) {
+		unlink(seen);
+		assert_int_equal(hook_deploy(h, &first), 0);
+		assert_int_equal(access(seen, F_OK), -1);
+		assert_int_equal(hook_deploy(h, &second), 0);
+		snprintf(text, sizeof text, "[deploy_challenge]%s", all);
+		saw(text);
+		hook_clean_up(h, &first);
+		saw(text);
+		hook_clean_up(h, &second);
+		snprintf(text, sizeof text, "[clean_challenge]%s", all);
+		saw(text);
+	}
+	/* another name was not solved: the program was told nothing, and is told nothing */
+	unlink(seen);
+	assert_int_equal(hook_deploy(h, &first), 0);
+	hook_clean_up(h, &first);
+	assert_int_equal(access(seen, F_OK), -1);
+	/* it fails, and may have set a part */
+	write_program("[ \"$1\" != deploy_challenge ]");
+	assert_int_equal(hook_deploy(h, &first), 0);
+	assert_int_equal(hook_deploy(h, &second), -1);
+	hook_clean_up(h, &first);
+	saw(text);
+	assert_non_null(strstr(hook_failure(h), "deploy_challenge ended with exit code 1"));
+	hook_free(h);
+}
+
 static void uacmes_done_tells_success(void **state)
 {
 	struct chancery_challenge valid = http;
@@ -159,13 +201,16 @@ static void uacmes_done_tells_success(void **state)
 
 static void a_program_that_fails_is_a_failure_and_uacmes_declines(void **state)
 {
+	struct chancery_challenge last = dns;
+
 	(void)state;
+	last.remaining = 0;
 	write_program("echo 'zone is locked' >&2; echo >&2; exit 3");
 	for (unsigned d = 0; d < HOOK__MAX; d++) {
 		if (hook_dialect_is_url((enum hook_dialect)d))
 			continue;
 		struct hook *h = make((enum hook_dialect)d);
-		assert_int_equal(hook_deploy(h, &dns), d == HOOK_UACME ? CHANCERY_DECLINE : -1);
+		assert_int_equal(hook_deploy(h, &last), d == HOOK_UACME ? CHANCERY_DECLINE : -1);
 		assert_non_null(strstr(hook_failure(h), "exit code 3: zone is locked"));
 		hook_free(h);
 	}
@@ -198,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dialects_say_what_their_programs_expect),
+		cmocka_unit_test(a_chain_is_one_run),
 		cmocka_unit_test(uacmes_done_tells_success),
 		cmocka_unit_test(a_program_that_fails_is_a_failure_and_uacmes_declines),
 		cmocka_unit_test(a_program_that_is_none),

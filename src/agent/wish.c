@@ -142,6 +142,14 @@ static enum err_code check_hook(const struct given *g, const struct wish *w, str
 		FAIL(e, CONFIG, "--hook-dialect, --hook-clean-up and --hook-timeout say how a hook is run: name it by --hook PROGRAM");
 	if (given_flag(g, "hook-clean-up") && w->hook.dialect != HOOK_CERTBOT)
 		FAIL(e, CONFIG, "--hook-clean-up is of certbot's dialect: the hook itself is asked to clean up in the others");
+	const char *type;
+	for (size_t i = 0; hook_dialect_is_chain(w->hook.dialect) && (type = given_nth(g, "challenge", i)) != NULL; i++)
+		if (!hook_dialect_solves(w->hook.dialect, type))
+			FAIL(e, CONFIG,
+			    "--challenge %s: a hook of dialect dehydrated-chain is run once for all names, and does not know this type",
+			    type);
+	if (hook_dialect_is_chain(w->hook.dialect) && w->dns_server)
+		FAIL(e, CONFIG, "--dns-update and a hook of dialect dehydrated-chain, which is run once for all names: take one");
 	if (hook_dialect_is_url(w->hook.dialect) && w->hook.program)
 		TRY(httpreq_check(w->hook.program, e));
 	if (!hook_dialect_is_url(w->hook.dialect) && (w->hook.login || w->hook.ca_file))
@@ -163,7 +171,7 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 
 	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
 		FAIL(e, CONFIG,
-		    "--hook-dialect %s: certbot, dehydrated, lego, lego-raw, httpreq, httpreq-raw, acme.sh, uacme and mod_md are known",
+		    "--hook-dialect %s: certbot, dehydrated, dehydrated-chain, lego, lego-raw, httpreq, httpreq-raw, acme.sh, uacme and mod_md are known",
 		    dialect);
 	w->dns_server = given_value(g, "dns-update", NULL);
 	TRY(given_number(g, "hook-timeout", "300", 86400, &timeout, e));

@@ -28,6 +28,11 @@ HOOKS = {
 clean_challenge() { rm -f "$TXT/_acme-challenge.$1"; }
 HANDLER="$1"; shift
 case "$HANDLER" in deploy_challenge|clean_challenge) "$HANDLER" "$@" ;; esac""",
+    "dehydrated-chain": """deploy_challenge() { while [ $# -ge 3 ]; do echo "$3" >>"$TXT/_acme-challenge.$1"; shift 3; done; }
+clean_challenge() { while [ $# -ge 3 ]; do rm -f "$TXT/_acme-challenge.$1"; shift 3; done; }
+HANDLER="$1"; shift
+echo "$HANDLER $#" >>"$LOG"
+case "$HANDLER" in deploy_challenge|clean_challenge) "$HANDLER" "$@" ;; esac""",
     "lego": 'case $1 in present) echo "$3" >>"$TXT/${2%.}" ;; cleanup) rm -f "$TXT/${2%.}" ;; esac',
     "lego-raw": """[ "$2" = -- ] || exit 1
 digest=$(printf %s "$5" | openssl dgst -sha256 -binary | openssl base64 | tr -d = | tr /+ _-)
@@ -95,6 +100,12 @@ def test_a_name_and_its_wildcard(ca, issue, program, dialect):
     check_files(issue.folder / name / "live", [name, f"*.{name}"])
     assert f"may look at TXT _acme-challenge.{name}" in result.stdout
     assert list(ca.txt.iterdir()) == [], "it is cleaned up"
+
+
+def test_dehydrateds_chain_is_run_once(issue, program, tmp_path):
+    hook = program("hook", HOOKS["dehydrated-chain"])
+    issue("one.chain.example", "two.chain.example", "*.two.chain.example", "--hook", hook, "--hook-dialect", "dehydrated-chain")
+    assert (tmp_path / "log").read_text().splitlines() == ["deploy_challenge 9", "clean_challenge 9"]
 
 
 def test_a_wildcard_alone_and_its_folder(issue, program):
@@ -430,8 +441,10 @@ def test_what_is_no_script_of_acme_shs(issue, program, tmp_path):
 @pytest.mark.parametrize("words, told", (
     (["--challenge", "dns-01"], "dns-01 needs what changes the DNS: --dns-update SERVER or --hook PROGRAM"),
     (["--hook-dialect", "lego"], "name it by --hook PROGRAM"),
-    (["--hook", "/x", "--hook-dialect", "acme"], "certbot, dehydrated, lego, lego-raw, httpreq, httpreq-raw, acme.sh, uacme and mod_md are known"),
+    (["--hook", "/x", "--hook-dialect", "acme"], "certbot, dehydrated, dehydrated-chain, lego, lego-raw, httpreq, httpreq-raw, acme.sh, uacme and mod_md are known"),
     (["--hook", "/x", "--hook-dialect", "lego", "--hook-clean-up", "/y"], "--hook-clean-up is of certbot's dialect"),
+    (["--hook", "/x", "--hook-dialect", "dehydrated-chain", "--challenge", "dns-01", "--challenge", "tls-alpn-01"], "is run once for all names"),
+    (["--hook", "/x", "--hook-dialect", "dehydrated-chain", "--dns-update", "127.0.0.1"], "is run once for all names"),
     (["--hook", "dns_x.sh", "--hook-dialect", "acme.sh"], "acme.sh's scripts are named by their path, like /path/to/dns_xxx.sh"),
     (["--hook", "/x", "--hook-dialect", "httpreq"], "this dialect asks a service at a URL"),
     (["--hook", "https://me:secret@localhost/", "--hook-dialect", "httpreq"], "give them by --hook-login FILE"),
