@@ -39,7 +39,10 @@ class Terminal:
     def __init__(self, env, *words):
         self.socket = tempfile.mktemp(prefix="chancery-tmux-", dir="/tmp")
         self.env = {**env, "TERM": "screen"}
-        self.tmux("new-session", "-d", "-x", "80", "-y", "24", "-s", "w", *[str(w) for w in words], ";", "set", "-g", "remain-on-exit", "on")
+        self.code = pathlib.Path(self.socket + ".code")
+        # tmux itself may lose how a program ended
+        shell = f"trap : INT; \"$@\"; echo $? >{self.code}; sleep 600"
+        self.tmux("new-session", "-d", "-x", "80", "-y", "24", "-s", "w", "sh", "-c", shell, "sh", *[str(w) for w in words])
 
     def tmux(self, *words):
         return subprocess.run(["tmux", "-f", "/dev/null", "-S", self.socket, *words], env=self.env, check=True, capture_output=True, text=True, timeout=30).stdout
@@ -67,21 +70,16 @@ class Terminal:
         self.tmux("send-keys", "-t", "w", *keys)
 
     def ended(self):
-        """The exit code."""
-        end, dead_since = time.monotonic() + 40, None
-        while True:
-            dead, code = self.tmux("display-message", "-p", "-t", "w", "#{pane_dead} [#{pane_dead_status}]").split()
-            if dead == "1" and code != "[]":
-                return int(code.strip("[]"))
-            if dead == "1":  # by a signal, or tmux has not waited for it yet
-                dead_since = dead_since or time.monotonic()
-                if time.monotonic() > dead_since + 2:
-                    return -1
+        """The exit code, as a shell has it."""
+        end = time.monotonic() + 40
+        while not (self.code.exists() and self.code.read_text().endswith("\n")):
             assert time.monotonic() < end, f"it does not end:\n{self.text()}"
             time.sleep(0.05)
+        return int(self.code.read_text())
 
     def close(self):
         subprocess.run(["tmux", "-S", self.socket, "kill-server"], check=False, capture_output=True, timeout=30)
+        self.code.unlink(missing_ok=True)
 
 
 @pytest.fixture
