@@ -216,6 +216,11 @@ CHANCERY_API enum chancery_result chancery_client_set_preferred_chain(struct cha
 /* staple != 0: the certificate asks servers to staple OCSP answers (RFC 7633). Many CAs do not give such any more. */
 CHANCERY_API enum chancery_result chancery_client_set_must_staple(struct chancery_client *client, int staple);
 
+/* Asked before a new order is made: by which account, and what CAA records have to name for this CA to issue (RFC 8659; the directory's caaIdentities, RFC 8555
+ * section 7.1.1; none where it does not say). 0, or the issuance stops with CHANCERY_CALLBACK and no order was made. */
+typedef int chancery_before_order_fn(void *context, const char *account_url, const char *const *caa_identities, size_t n_caa_identities);
+CHANCERY_API enum chancery_result chancery_client_set_before_order(
+    struct chancery_client *client, chancery_before_order_fn *before, void *context);
 /* Told of the order's URL as soon as it is made: whoever keeps it, and the certificate's key, can go on with it after a crash. 0, or the issuance stops with
  * CHANCERY_CALLBACK. */
 typedef int chancery_order_fn(void *context, const char *order_url);

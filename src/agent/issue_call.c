@@ -269,6 +269,23 @@ static void put_optional(struct json_out *j, const char *member, const char *val
 		json_put_member_str(j, member, value);
 }
 
+/* What CAA records call the CA, as its entry says, and who is asked for them. */
+static void put_dns(const struct issue_call *c, struct json_out *j)
+{
+	const char *resolver;
+
+	json_put_key(j, "caa");
+	json_put_array(j);
+	for (size_t i = 0; c->ca->entry && i < c->ca->entry->caa.n; i++)
+		json_put_string(j, bytes_str(c->ca->entry->caa.v[i]));
+	json_end_array(j);
+	json_put_key(j, "resolvers");
+	json_put_array(j);
+	for (size_t i = 0; (resolver = given_nth(c->wish->given, "resolver", i)) != NULL; i++)
+		json_put_string(j, bytes_str(resolver));
+	json_end_array(j);
+}
+
 static enum err_code put_all(struct solving *s, struct arena *a, struct buf *out, struct err *e)
 {
 	const struct issue_call *c = s->c;
@@ -291,6 +308,7 @@ static enum err_code put_all(struct solving *s, struct arena *a, struct buf *out
 	for (size_t i = 0; i < c->wish->n_names; i++)
 		json_put_string(&j, bytes_str(c->wish->names[i]));
 	json_end_array(&j);
+	put_dns(c, &j);
 	TRY(put_ways(s, a, &j, e));
 	TRY(put_update(s, &j, e));
 	json_end_object(&j);

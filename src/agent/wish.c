@@ -2,6 +2,7 @@
 
 #include "acme/identifier.h"
 #include "agent/httpreq.h"
+#include "agent/name_server.h"
 #include "base/codec.h"
 #include "os/file.h"
 #include "pki/csr.h"
@@ -164,6 +165,20 @@ static enum err_code check_hook(const struct given *g, const struct wish *w, str
 	return ERR_OK;
 }
 
+static enum err_code check_resolvers(const struct given *g, struct err *e)
+{
+	struct name_server s;
+	const char *text;
+	size_t n = 0;
+
+	for (; (text = given_nth(g, "resolver", n)) != NULL; n++)
+		TRY(name_server_parse(text, &s, e));
+	errno = 0;
+	if (n > NAME_SERVERS_MAX)
+		FAIL(e, CONFIG, "at most %d resolvers are asked", NAME_SERVERS_MAX);
+	return ERR_OK;
+}
+
 static enum err_code read_hook(const struct given *g, struct wish *w, struct err *e)
 {
 	const char *dialect = given_value(g, "hook-dialect", "certbot");
@@ -182,6 +197,7 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 	w->hook.names = w->names;
 	w->hook.n_names = w->n_names;
 	w->hook.timeout_s = (uint32_t)timeout;
+	TRY(check_resolvers(g, e));
 	return check_hook(g, w, e);
 }
 

@@ -183,6 +183,13 @@ enum chancery_result chancery_client_set_only_existing(struct chancery_client *c
 	return client_ok(client);
 }
 
+enum chancery_result chancery_client_set_before_order(struct chancery_client *client, chancery_before_order_fn *before, void *context)
+{
+	client->before_order = before;
+	client->before_context = context;
+	return client_ok(client);
+}
+
 enum chancery_result chancery_client_set_order_callback(struct chancery_client *client, chancery_order_fn *order, void *context)
 {
 	client->order_made = order;

@@ -26,6 +26,8 @@ struct chancery_client {
 	char *eab_kid, *eab_key; /* NULL: none */
 	char *profile, *replaces, *preferred_chain, *resume;
 	bool must_staple, only_existing;
+	chancery_before_order_fn *before_order;
+	void *before_context;
 	chancery_order_fn *order_made;
 	void *order_context;
 	char *account_url; /* of the last work */

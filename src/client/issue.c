@@ -239,6 +239,17 @@ static enum err_code download(struct issue *i, const struct order *o, struct byt
 	return give(i, o, &chain, ret, e);
 }
 
+static enum err_code before_order(struct issue *i, struct err *e)
+{
+	const struct chancery_client *c = i->w.client;
+	const struct session *s = &i->w.s;
+
+	if (!c->before_order || c->before_order(c->before_context, s->account_url, s->directory.caa, s->directory.n_caa) == 0)
+		return ERR_OK;
+	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "stopped as asked, before an order was made");
+	return failure_note(s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, NULL);
+}
+
 /* An order of an earlier run, or a new one; whoever wants to know its URL is told before anything is done with it. */
 static enum err_code begin_order(struct issue *i, const struct order_wish *wish, struct order *ret, struct err *e)
 {
@@ -251,6 +262,7 @@ static enum err_code begin_order(struct issue *i, const struct order_wish *wish,
 	if (c->resume && s->error->result == CHANCERY_NETWORK)
 		return rc; /* it may well be there */
 	failure_reset(s->error);
+	TRY(before_order(i, e));
 	TRY(order_new(s, i->names, i->n_names, wish, ret, e));
 	TRY(session_tell(s, e, CHANCERY_STEP_ORDER, "order %s", ret->url));
 	if (!c->order_made || c->order_made(c->order_context, ret->url) == 0)

@@ -179,12 +179,34 @@ static const struct json_field directory_fields[] = {
 	JSON_FIELD(struct directory_json, meta, "meta", JSON_ANY, false, 0),
 };
 struct meta_json {
-	struct bytes terms, external;
+	struct bytes terms, external, caa;
 };
 static const struct json_field meta_fields[] = {
 	JSON_FIELD(struct meta_json, terms, "termsOfService", JSON_ANY, false, 0),
 	JSON_FIELD(struct meta_json, external, "externalAccountRequired", JSON_ANY, false, 0),
+	JSON_FIELD(struct meta_json, caa, "caaIdentities", JSON_ANY, false, 0),
 };
+
+/* What is no list of names is none: it is for a look ahead, and an order needs it not. */
+static enum err_code read_caa(struct session *s, struct bytes json, struct directory *d, struct err *e)
+{
+	struct bytes *v;
+	size_t n;
+
+	if (json.len == 0 || json.ptr[0] != '[' || json_elements(s->scratch, json, SESSION_CAA_MAX, &v, &n, NULL) != ERR_OK)
+		return ERR_OK;
+	for (size_t i = 0; i < n; i++) {
+		struct bytes text = problem_string(s->scratch, v[i]);
+		char name[256];
+		if (text.len == 0 || text.len >= sizeof name)
+			continue;
+		failure_text(text, name, sizeof name);
+		d->caa[d->n_caa] = arena_str(s->arena, bytes_str(name));
+		if (!d->caa[d->n_caa++])
+			FAIL(e, NOMEM, "no memory for the directory");
+	}
+	return ERR_OK;
+}
 
 static enum err_code read_meta(struct session *s, struct bytes meta, struct directory *d, struct err *e)
 {
@@ -202,7 +224,7 @@ static enum err_code read_meta(struct session *s, struct bytes meta, struct dire
 			FAIL(e, NOMEM, "no memory for the directory");
 	}
 	d->external_account = bytes_eq_str(m.external, "true");
-	return ERR_OK;
+	return read_caa(s, m.caa, d, e);
 }
 
 /* What is not there is not needed for a certificate; what is there has to be right. */

@@ -8,6 +8,7 @@
 
 #define SESSION_URL_MAX   2048
 #define SESSION_NONCE_MAX 512
+#define SESSION_CAA_MAX   16
 
 /* The resources that a client needs (RFC 8555 §7.1.1). */
 struct directory {
@@ -15,6 +16,8 @@ struct directory {
 	const char *revoke_cert, *key_change, *renewal_info; /* NULL: the server has none */
 	const char *terms;                                   /* NULL: none */
 	bool external_account;
+	const char *caa[SESSION_CAA_MAX]; /* what CAA records name */
+	size_t n_caa;
 };
 
 struct session {

@@ -136,7 +136,7 @@ static enum err_code check_records(struct bytes node, const struct bytes *rdata,
 }
 
 /* issuewild, where there is any, decides alone about wildcards, and about nothing else (RFC 8659 §4.3). */
-static const char *deciding_tag(const struct bytes *rdata, size_t n, bool wildcard)
+const char *caa_deciding_tag(const struct bytes *rdata, size_t n, bool wildcard)
 {
 	struct caa_record record;
 
@@ -153,7 +153,7 @@ enum err_code caa_permits(struct bytes node, const struct bytes *rdata, size_t n
 	bool restricted = false;
 
 	TRY(check_records(node, rdata, n, e));
-	const char *tag = deciding_tag(rdata, n, r->wildcard);
+	const char *tag = caa_deciding_tag(rdata, n, r->wildcard);
 	for (size_t i = 0; i < n; i++) {
 		struct caa_record record;
 		if (caa_record_read(rdata[i], &record, NULL) != ERR_OK || !has_tag(&record, tag))

@@ -38,6 +38,9 @@ struct caa_request {
  * without issue (and issuewild, for a wildcard) permits. */
 enum err_code caa_permits(struct bytes node, const struct bytes *rdata, size_t n, const struct caa_request *r, struct err *e) MUST_USE;
 
+/* Which property decides: "issuewild" for a wildcard where there is any (RFC 8659 §4.3), else "issue". */
+const char *caa_deciding_tag(const struct bytes *rdata, size_t n, bool wildcard);
+
 /* The next name up, BYTES_NONE behind the last label: CAA is never asked at the root (RFC 8659 §3). */
 struct bytes caa_parent(struct bytes name);
 

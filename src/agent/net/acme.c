@@ -155,3 +155,21 @@ void acme_put_error(const struct acme *m, const char *solver, struct json_out *w
 	json_end_array(w);
 	json_end_object(w);
 }
+
+void acme_put_refusal(const char *type, const char *message, const char *hint, struct json_out *w)
+{
+	json_put_key(w, "error");
+	json_put_object(w);
+	json_put_member_uint(w, "result", CHANCERY_REFUSED);
+	json_put_member_uint(w, "fault", CHANCERY_FAULT_NAME);
+	json_put_member_uint(w, "http_status", 0);
+	json_put_member_uint(w, "retry_after_s", 0);
+	json_put_member_str(w, "message", message);
+	json_put_member_str(w, "hint", hint);
+	json_put_member_str(w, "type", type);
+	json_put_member_str(w, "solver", "");
+	json_put_key(w, "subs");
+	json_put_array(w);
+	json_end_array(w);
+	json_end_object(w);
+}

@@ -26,5 +26,7 @@ enum err_code acme_key(
     struct child *c, struct arena *a, const char *slot, struct bytes spki, struct remote_key *ret, struct err *e) MUST_USE;
 /* The member "error", from the client's last failure; solver: what a solver of ours knows of it, or NULL. */
 void acme_put_error(const struct acme *m, const char *solver, struct json_out *answer);
+/* The member "error" for what this CA would refuse, as if it had, with the problem's type. */
+void acme_put_refusal(const char *type, const char *message, const char *hint, struct json_out *answer);
 
 #endif

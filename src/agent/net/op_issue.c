@@ -1,17 +1,20 @@
 /* One issuance: the library's, with keys and answers that the program has. */
 #include "agent/net/acme.h"
+#include "agent/net/caa_look.h"
 #include "agent/net/dns_update.h"
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #define WAYS_MAX  3
 #define NAMES_MAX 100
+#define CAA_MAX   32
 
 struct issue_json {
 	struct bytes ca, key, csr, resume, profile, replaces, preferred_chain, ways, dns_update;
 	struct json_bool must_staple;
-	struct json_strings names;
+	struct json_strings names, caa, resolvers;
 };
 static const struct json_field issue_fields[] = {
 	JSON_FIELD(struct issue_json, ca, "ca", JSON_OBJECT, true, 0),
@@ -25,6 +28,8 @@ static const struct json_field issue_fields[] = {
 	JSON_FIELD(struct issue_json, ways, "ways", JSON_ARRAY, true, 0),
 	JSON_FIELD(struct issue_json, dns_update, "dns_update", JSON_OBJECT, false, 0),
 	JSON_FIELD(struct issue_json, names, "names", JSON_STRINGS, true, NAMES_MAX),
+	JSON_FIELD(struct issue_json, caa, "caa", JSON_STRINGS, false, CAA_MAX / 2), /* beside what the CA's directory says */
+	JSON_FIELD(struct issue_json, resolvers, "resolvers", JSON_STRINGS, false, NAME_SERVERS_MAX),
 };
 
 struct issuing {
@@ -33,6 +38,15 @@ struct issuing {
 	struct remote_key key;
 	struct dns_updater *updater; /* NULL: none */
 	struct tsig_key tsig;
+	const char *names[NAMES_MAX];
+	size_t n_names;
+	enum challenge_type ways[WAYS_MAX];
+	size_t n_ways;
+	const char *caa[CAA_MAX];
+	size_t n_caa;
+	struct dns_resolver resolver;
+	struct err forbidden; /* by CAA; its code is ERR_OK when nothing is */
+	char hint[CAA_LOOK_HINT_MAX];
 };
 
 /* Sockets are for one issuance: whoever listens there otherwise gets the port back. */
@@ -129,6 +143,33 @@ static int order_made(void *context, const char *url)
 	return ask_code(context, "order", &json);
 }
 
+static void add_identity(struct issuing *i, const char *identity)
+{
+	for (size_t k = 0; k < i->n_caa; k++)
+		if (strcasecmp(i->caa[k], identity) == 0)
+			return;
+	if (i->n_caa < CAA_MAX)
+		i->caa[i->n_caa++] = identity;
+}
+
+static int before_order(void *context, const char *account_url, const char *const *identities, size_t n)
+{
+	struct issuing *i = context;
+
+	for (size_t k = 0; k < n; k++)
+		add_identity(i, identities[k]);
+	const struct caa_look look = { .resolver = &i->resolver,
+		.arena = i->m.arena,
+		.names = i->names,
+		.n_names = i->n_names,
+		.account_url = account_url,
+		.identities = i->caa,
+		.n_identities = i->n_caa,
+		.ways = i->ways,
+		.n_ways = i->n_ways };
+	return caa_look(&look, i->hint, &i->forbidden) == ERR_OK ? 0 : -1;
+}
+
 /* --- what is set --- */
 
 struct update_json {
@@ -189,6 +230,8 @@ static enum err_code set_ways(struct issuing *i, struct bytes json, struct err *
 		struct way_json j = { .type = BYTES_NONE };
 		TRY(json_read(i->m.arena, v[k], "a way", way_fields, 2, &j, e));
 		TRY(talk_text(i->m.arena, j.type, &type, e));
+		if (challenge_type_from_name(j.type, &i->ways[i->n_ways]))
+			i->n_ways++;
 		errno = 0;
 		if (set_way(i, type, j.by) != CHANCERY_OK)
 			FAIL(e, CONFIG, "%s", chancery_error_message(chancery_client_error(i->m.client)));
@@ -214,6 +257,8 @@ static enum err_code set_wishes(struct issuing *i, const struct issue_json *j, s
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_resume(i->m.client, resume);
 	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_before_order(i->m.client, before_order, i);
+	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_order_callback(i->m.client, order_made, i->m.child);
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_progress(i->m.client, progress, i->m.child);
@@ -221,6 +266,21 @@ static enum err_code set_wishes(struct issuing *i, const struct issue_json *j, s
 	if (rc != CHANCERY_OK)
 		FAIL(e, CONFIG, "%s", chancery_error_message(chancery_client_error(i->m.client)));
 	return ERR_OK;
+}
+
+static enum err_code set_names(struct issuing *i, const struct issue_json *j, struct err *e)
+{
+	const char *resolvers[NAME_SERVERS_MAX], *identity;
+
+	for (; i->n_names < j->names.n; i->n_names++)
+		TRY(talk_text(i->m.arena, j->names.v[i->n_names], &i->names[i->n_names], e));
+	for (size_t k = 0; k < j->resolvers.n; k++)
+		TRY(talk_text(i->m.arena, j->resolvers.v[k], &resolvers[k], e));
+	for (size_t k = 0; k < j->caa.n; k++) {
+		TRY(talk_text(i->m.arena, j->caa.v[k], &identity, e));
+		add_identity(i, identity);
+	}
+	return dns_resolver_set(resolvers, j->resolvers.n, &i->resolver, e);
 }
 
 /* --- the issuance --- */
@@ -243,17 +303,19 @@ static void put_certificate(const struct chancery_certificate *c, struct json_ou
 
 static enum err_code issue(struct issuing *i, const struct issue_json *j, struct json_out *answer, struct err *e)
 {
-	const char *names[NAMES_MAX], *csr;
+	const char *csr;
 	struct chancery_certificate *cert;
 	enum chancery_result rc;
 
 	TRY(talk_text(i->m.arena, j->csr, &csr, e));
-	for (size_t k = 0; k < j->names.n; k++)
-		TRY(talk_text(i->m.arena, j->names.v[k], &names[k], e));
 	if (csr)
 		rc = chancery_client_issue_csr(i->m.client, csr, &cert);
 	else
-		rc = chancery_client_issue(i->m.client, names, j->names.n, i->key.key, &cert);
+		rc = chancery_client_issue(i->m.client, i->names, i->n_names, i->key.key, &cert);
+	if (rc != CHANCERY_OK && i->forbidden.code != ERR_OK) {
+		acme_put_refusal("caa", i->forbidden.detail, i->hint, answer);
+		return ERR_OK;
+	}
 	if (rc != CHANCERY_OK) {
 		acme_put_error(&i->m, i->updater ? dns_updater_failure(i->updater) : NULL, answer);
 		return ERR_OK;
@@ -274,6 +336,7 @@ enum err_code op_issue(struct child *c, struct arena *a, struct bytes json, int 
 	TRY(acme_key(c, a, "certificate", j.key, &i.key, e));
 	TRY(open_updater(&i, j.dns_update, e));
 	TRY(set_ways(&i, j.ways, e));
+	TRY(set_names(&i, &j, e));
 	TRY(set_wishes(&i, &j, e));
 	return issue(&i, &j, answer, e);
 }
