@@ -279,6 +279,7 @@ static void put_dns(const struct issue_call *c, struct json_out *j)
 	for (size_t i = 0; c->ca->entry && i < c->ca->entry->caa.n; i++)
 		json_put_string(j, bytes_str(c->ca->entry->caa.v[i]));
 	json_end_array(j);
+	json_put_member_uint(j, "propagation", c->wish->propagation_s);
 	json_put_key(j, "resolvers");
 	json_put_array(j);
 	for (size_t i = 0; (resolver = given_nth(c->wish->given, "resolver", i)) != NULL; i++)
@@ -392,7 +393,7 @@ enum err_code issue_call(const struct issue_call *c, struct arena *a, struct iss
 		.fd = -1,
 		.asked = asked,
 		.context = &s,
-		.timeout_ms = c->ca->timeout_s * 1000 + MARGIN_MS + c->wish->hook.timeout_s * 1000 };
+		.timeout_ms = c->ca->timeout_s * 1000 + MARGIN_MS + c->wish->hook.timeout_s * 1000 + c->wish->propagation_s * 1000 };
 	TRY(crew_net_call(c->crew, a, &p, &answer, e));
 	TRY(outcome_read(a, answer, out, e));
 	if (s.stopped.code != ERR_OK) {

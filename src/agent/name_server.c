@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DNS_PORT 53
-
 static uint16_t *port_of(struct sockaddr_storage *s)
 {
 	return s->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)(void *)s)->sin6_port : &((struct sockaddr_in *)(void *)s)->sin_port;
@@ -29,7 +27,7 @@ void name_server_at(const struct sockaddr *address, socklen_t len, uint16_t port
 	memcpy(&ret->address, address, len);
 	*port_of(&ret->address) = htons(port);
 	(void)inet_ntop(address->sa_family, raw_of(&ret->address), text, sizeof text);
-	if (port == DNS_PORT)
+	if (port == NAME_SERVER_PORT)
 		(void)snprintf(ret->text, sizeof ret->text, "%s", text);
 	else
 		(void)snprintf(ret->text, sizeof ret->text, six ? "[%s]:%u" : "%s:%u", text, (unsigned)port);
@@ -55,7 +53,7 @@ enum err_code name_server_parse(const char *text, struct name_server *ret, struc
 	char host[64];
 
 	(void)snprintf(host, sizeof host, "%.*s", (int)(n < sizeof host ? n : 0), text + bracketed);
-	long port = !port_text ? DNS_PORT : *port_text == ':' ? read_port(port_text + 1) : 0;
+	long port = !port_text ? NAME_SERVER_PORT : *port_text == ':' ? read_port(port_text + 1) : 0;
 	errno = 0;
 	if (port > 0 && inet_pton(AF_INET, host, &in.sin_addr) == 1)
 		name_server_at((const struct sockaddr *)&in, sizeof in, (uint16_t)port, ret);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #define NAME_SERVERS_MAX 8
+#define NAME_SERVER_PORT 53
 
 struct name_server {
 	struct sockaddr_storage address;

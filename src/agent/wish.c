@@ -182,7 +182,7 @@ static enum err_code check_resolvers(const struct given *g, struct err *e)
 static enum err_code read_hook(const struct given *g, struct wish *w, struct err *e)
 {
 	const char *dialect = given_value(g, "hook-dialect", "certbot");
-	unsigned long timeout;
+	unsigned long timeout, propagation = 0;
 
 	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
 		FAIL(e, CONFIG,
@@ -197,6 +197,9 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 	w->hook.names = w->names;
 	w->hook.n_names = w->n_names;
 	w->hook.timeout_s = (uint32_t)timeout;
+	if (strcmp(given_value(g, "propagation", ""), "0") != 0)
+		TRY(given_number(g, "propagation", "120", 3600, &propagation, e));
+	w->propagation_s = (uint32_t)propagation;
 	TRY(check_resolvers(g, e));
 	return check_hook(g, w, e);
 }

@@ -44,6 +44,7 @@ struct wish {
 	uint16_t http_port, tls_port;
 	struct hook_wish hook;  /* program NULL: none */
 	const char *dns_server; /* NULL: none */
+	uint32_t propagation_s; /* for name servers to have the answers; 0: they are not looked at */
 	struct deploy_wish deploy;
 };
 

@@ -210,6 +210,11 @@ class Zones(Program):
         """Beside those that the name has: a name and its wildcard are validated at one place (RFC 8555 section 8.4)."""
         self.change(name, "zone-set", "0", "TXT", f'"{value}"')
 
+    def txt(self, name):
+        """The first TXT record's text, None when there is none."""
+        result = subprocess.run([KNOTC, "-c", self.conf, "zone-read", self.zone_of(name), dotted(name), "TXT"], capture_output=True, text=True, timeout=20)
+        return result.stdout.split('"')[1] if result.returncode == 0 and '"' in result.stdout else None
+
     def clear_txt(self, name, value=None):
         self.change(name, "zone-unset", "TXT", *([f'"{value}"'] if value else []))
 

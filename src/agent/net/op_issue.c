@@ -2,8 +2,10 @@
 #include "agent/net/acme.h"
 #include "agent/net/caa_look.h"
 #include "agent/net/dns_update.h"
+#include "agent/net/propagation.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -14,6 +16,7 @@
 struct issue_json {
 	struct bytes ca, key, csr, resume, profile, replaces, preferred_chain, ways, dns_update;
 	struct json_bool must_staple;
+	struct json_uint propagation;
 	struct json_strings names, caa, resolvers;
 };
 static const struct json_field issue_fields[] = {
@@ -28,7 +31,8 @@ static const struct json_field issue_fields[] = {
 	JSON_FIELD(struct issue_json, ways, "ways", JSON_ARRAY, true, 0),
 	JSON_FIELD(struct issue_json, dns_update, "dns_update", JSON_OBJECT, false, 0),
 	JSON_FIELD(struct issue_json, names, "names", JSON_STRINGS, true, NAMES_MAX),
-	JSON_FIELD(struct issue_json, caa, "caa", JSON_STRINGS, false, CAA_MAX / 2), /* beside what the CA's directory says */
+	JSON_FIELD(struct issue_json, caa, "caa", JSON_STRINGS, false, CAA_MAX / 2),   /* beside what the CA's directory says */
+	JSON_FIELD(struct issue_json, propagation, "propagation", JSON_UINT, true, 0), /* seconds; 0: name servers are not looked at */
 	JSON_FIELD(struct issue_json, resolvers, "resolvers", JSON_STRINGS, false, NAME_SERVERS_MAX),
 };
 
@@ -47,6 +51,10 @@ struct issuing {
 	struct dns_resolver resolver;
 	struct err forbidden; /* by CAA; its code is ERR_OK when nothing is */
 	char hint[CAA_LOOK_HINT_MAX];
+	struct propagation_record records[NAMES_MAX];
+	size_t n_records;
+	uint32_t propagation_s;
+	char behind[PROPAGATION_WHY_MAX]; /* name servers that have not got the records */
 };
 
 /* Sockets are for one issuance: whoever listens there otherwise gets the port back. */
@@ -104,20 +112,54 @@ static int ask_code(struct child *c, const char *what, const struct buf *json)
 	return (int)j.code.value;
 }
 
-static int deploy(void *context, const struct chancery_challenge *challenge)
+static int ask_deploy(const struct issuing *i, const struct chancery_challenge *challenge)
 {
 	CLEANUP(buf_free_p) struct buf json = buf_new(8192);
 
 	put_challenge(challenge, &json);
-	return ask_code(context, "deploy", &json);
+	return ask_code(i->child, "deploy", &json);
+}
+
+/* By either way; what is in the DNS then is looked for there. */
+static int deploy_by(struct issuing *i, const struct chancery_challenge *c, int code)
+{
+	struct propagation_record *r = &i->records[i->n_records];
+
+	if (code != 0 || !c->record || i->n_records == NAMES_MAX)
+		return code;
+	*r = (struct propagation_record){ arena_str(i->m.arena, bytes_str(c->record)), arena_str(i->m.arena, bytes_str(c->digest)) };
+	if (!r->name || !r->value)
+		return -1;
+	i->n_records++;
+	return 0;
+}
+
+static int deploy(void *context, const struct chancery_challenge *challenge)
+{
+	return deploy_by(context, challenge, ask_deploy(context, challenge));
+}
+
+static int deploy_update(void *context, const struct chancery_challenge *challenge)
+{
+	struct issuing *i = context;
+
+	return deploy_by(i, challenge, dns_updater_deploy(i->updater, challenge));
+}
+
+static void clean_up_update(void *context, const struct chancery_challenge *challenge)
+{
+	const struct issuing *i = context;
+
+	dns_updater_clean_up(i->updater, challenge);
 }
 
 static void clean_up(void *context, const struct chancery_challenge *challenge)
 {
+	const struct issuing *i = context;
 	CLEANUP(buf_free_p) struct buf json = buf_new(8192);
 
 	put_challenge(challenge, &json);
-	(void)ask_code(context, "clean_up", &json);
+	(void)ask_code(i->child, "clean_up", &json);
 }
 
 static int progress(void *context, enum chancery_step step, const char *text)
@@ -170,6 +212,31 @@ static int before_order(void *context, const char *account_url, const char *cons
 	return caa_look(&look, i->hint, &i->forbidden) == ERR_OK ? 0 : -1;
 }
 
+static void tell(void *context, const char *text)
+{
+	(void)progress(context, CHANCERY_STEP_WAIT, text);
+}
+
+/* All answers are in place. */
+static int ready(void *context)
+{
+	struct issuing *i = context;
+	struct err why = { 0 };
+	const struct propagation p = { .resolver = &i->resolver,
+		.arena = i->m.arena,
+		.v = i->records,
+		.n = i->n_records,
+		.seconds = i->propagation_s,
+		.tell = tell,
+		.context = i->child };
+
+	if (i->n_records == 0 || i->propagation_s == 0 || propagation_await(&p, i->behind, &why) == ERR_OK)
+		return 0;
+	if (!*i->behind)
+		(void)snprintf(i->behind, sizeof i->behind, "%s", why.detail);
+	return -1;
+}
+
 /* --- what is set --- */
 
 struct update_json {
@@ -215,8 +282,8 @@ static enum chancery_result set_way(struct issuing *i, const char *type, struct 
 	if (bytes_eq_str(by, "stateless"))
 		return chancery_client_use_stateless(client);
 	if (bytes_eq_str(by, "dns-update") && i->updater)
-		return chancery_client_set_solver(client, type, dns_updater_deploy, dns_updater_clean_up, i->updater);
-	return chancery_client_set_solver(client, type, deploy, clean_up, i->m.child);
+		return chancery_client_set_solver(client, type, deploy_update, clean_up_update, i);
+	return chancery_client_set_solver(client, type, deploy, clean_up, i);
 }
 
 static enum err_code set_ways(struct issuing *i, struct bytes json, struct err *e)
@@ -259,6 +326,8 @@ static enum err_code set_wishes(struct issuing *i, const struct issue_json *j, s
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_before_order(i->m.client, before_order, i);
 	if (rc == CHANCERY_OK)
+		rc = chancery_client_set_ready(i->m.client, ready, i);
+	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_order_callback(i->m.client, order_made, i->m.child);
 	if (rc == CHANCERY_OK)
 		rc = chancery_client_set_progress(i->m.client, progress, i->m.child);
@@ -280,6 +349,7 @@ static enum err_code set_names(struct issuing *i, const struct issue_json *j, st
 		TRY(talk_text(i->m.arena, j->caa.v[k], &identity, e));
 		add_identity(i, identity);
 	}
+	i->propagation_s = (uint32_t)j->propagation.value;
 	return dns_resolver_set(resolvers, j->resolvers.n, &i->resolver, e);
 }
 
@@ -317,7 +387,7 @@ static enum err_code issue(struct issuing *i, const struct issue_json *j, struct
 		return ERR_OK;
 	}
 	if (rc != CHANCERY_OK) {
-		acme_put_error(&i->m, i->updater ? dns_updater_failure(i->updater) : NULL, answer);
+		acme_put_error(&i->m, *i->behind ? i->behind : i->updater ? dns_updater_failure(i->updater) : NULL, answer);
 		return ERR_OK;
 	}
 	put_certificate(cert, answer);
