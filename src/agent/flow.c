@@ -145,6 +145,8 @@ static void remember(const struct flow *f, struct state *memory, int64_t now_s)
 	const struct outcome *out = &f->report->outcome;
 	char path[4096];
 
+	if (out->http_status == 0 && strcmp(out->type, "caa") == 0)
+		return; /* it was not asked: of other names nothing is said */
 	if (out->result == CHANCERY_OK)
 		state_succeeded(memory, now_s);
 	else if (fallback_helps(out))

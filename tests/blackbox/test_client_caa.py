@@ -89,10 +89,21 @@ def test_the_next_ca_is_asked(ca, other, client, tmp_path):
     pem.write_text(ca.root.read_text() + other.root.read_text())
     ca.dns.set("next.example", "CAA", caa("issue", "other.example"))
     other.dns.set("next.example", "CAA", caa("issue", "other.example"))
-    result = client("next.example", "--ca", ca.directory, "--ca", other.directory, "--ca-file", pem, *at(other)[4:])
-    assert "does not name this CA" in result.stdout + result.stderr
-    meta = json.loads((client.folder / "next.example" / "live" / "meta.json").read_text())
-    assert str(other.port) in json.dumps(meta)
+    for name, one in (("first", ca), ("second", other)):
+        assert chancery("ca", "add", name, "--directory", one.directory, "--ca-file", pem, "--folder", client.folder).returncode == DONE
+    result = client("next.example", "--ca", "first", "--ca", "second", *at(other)[4:])
+    assert "does not name this CA" in result.stdout and "the next CA in line: second" in result.stdout
+    assert json.loads((client.folder / "next.example" / "live" / "meta.json").read_text())["ca"] == "second"
+    # nobody asked the first: it is not kept from other names
+    assert not (client.folder / "_cas" / "first.json").exists() and (client.folder / "_cas" / "second.json").exists()
+
+
+def test_what_the_list_says_counts_too(ca, client):
+    """The CA's entry has another name for it than its directory: one of them is enough."""
+    ca.dns.set("list.example", "CAA", caa("issue", "named-in-the-list.example"))
+    chancery("ca", "add", "listed", "--directory", ca.directory, "--ca-file", ca.root, "--caa", "named-in-the-list.example", "--folder", client.folder)
+    result = client("list.example", "--ca", "listed", *at(ca)[4:], expect=FAILED)
+    assert "order " in result.stdout, "the CA judges, which does not know this name"
 
 
 @pytest.mark.parametrize("what", ["fails", "closed", "silent"])
