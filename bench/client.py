@@ -70,7 +70,7 @@ class Chancery(Client):
 
     def issue(self, _method, name):
         self.run([self.program, "issue", name, "--force", "--server", self.ca.directory, "--ca-file", self.ca.root, "--folder", self.folder / "f",
-                  "--http-port", self.ca.http_port, "--http-address", "127.0.0.1"])
+                  "--http-port", self.ca.http_port, "--http-address", "127.0.0.1", "--resolver", "127.0.0.1:9"])
 
     def register(self):
         """With the first certificate."""

@@ -138,7 +138,8 @@ class Proxy:
 
 
 def words(ca, folder, name, server, ca_file):
-    return [CLIENT_PROGRAM, "issue", name, "--server", server, "--ca-file", ca_file, "--folder", folder, "--timeout", "20", "--challenge", "dns-01", "--hook", ca.hook]
+    return [CLIENT_PROGRAM, "issue", name, "--server", server, "--ca-file", ca_file, "--folder", folder, "--timeout", "20", "--challenge", "dns-01", "--hook", ca.hook,
+            "--resolver", "127.0.0.1:9"]
 
 
 def run(line, **more):
