@@ -112,7 +112,7 @@ def main():
     dns = Responder()
     web = Web()
     ca = Ca(http_port=web.port, dns_port=dns.port, edit=unlimited)
-    ca.dns, ca.web, ca.http_port = dns, web, web.port
+    ca.dns, ca.web = dns, web
     rows = {}
     try:
         ca.start()

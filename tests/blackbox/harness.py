@@ -96,6 +96,7 @@ class Ca:
         self.program = program
         self.before = list(before)
         self.port = free_port()
+        self.http_port, self.tls_port = http_port, tls_port  # where it validates
         self.base = f"https://localhost:{self.port}"
         self.directory = self.base + "/directory"
         self.config = self.folder / "chancery-ca.conf"

@@ -14,9 +14,7 @@ PROBLEM = "urn:ietf:params:acme:error:"
 
 @pytest.fixture(scope="module")
 def ca():
-    port = free_port()
-    with running_ca(http_port=port) as ca:
-        ca.http_port = port
+    with running_ca(http_port=free_port()) as ca:
         yield ca
 
 

@@ -22,10 +22,8 @@ PEM = serialization.Encoding.PEM
 
 @pytest.fixture(scope="module")
 def ca():
-    port = free_port()
     edit = lambda text: text + 'profile "tiny" {\n\tlifetime = "10d"\n}\n'
-    with running_ca(http_port=port, edit=edit) as ca:
-        ca.http_port = port
+    with running_ca(http_port=free_port(), edit=edit) as ca:
         yield ca
 
 

@@ -13,18 +13,14 @@ from test_client import DONE, FAILED, chancery, check_files, failed
 
 @pytest.fixture(scope="module")
 def ca():
-    port = free_port()
-    with running_ca(http_port=port) as ca:
-        ca.http_port = port
+    with running_ca(http_port=free_port()) as ca:
         yield ca
 
 
 @pytest.fixture(scope="module")
 def other():
     """A CA that CAA records call by another name; its responder is its own."""
-    port = free_port()
-    with running_ca("--caa-identity", "other.example", http_port=port) as ca:
-        ca.http_port = port
+    with running_ca("--caa-identity", "other.example", http_port=free_port()) as ca:
         yield ca
 
 

@@ -274,9 +274,8 @@ def world(request, tmp_path):
     """A CA that publishes, and the client; clients with listeners of their own get the ports that the validator looks at."""
     kind, own_listener = request.param
     tls_port, crl_port = free_port(), free_port()
-    with running_ca("--tls-port", tls_port, "--publish-url", f"http://127.0.0.1:{crl_port}", "--publish-listen", f"127.0.0.1:{crl_port}",
-                    "--private-suffix", "example") as ca:
-        ca.tls_port, ca.http_port = tls_port, ca.web.port
+    with running_ca("--publish-url", f"http://127.0.0.1:{crl_port}", "--publish-listen", f"127.0.0.1:{crl_port}", "--private-suffix", "example",
+                    tls_port=tls_port) as ca:
         if own_listener:
             ca.web.close()
             ca.web.close = lambda: None

@@ -26,9 +26,7 @@ MODULES = pathlib.Path("/usr/lib/apache2/modules")
 
 @pytest.fixture(scope="module")
 def ca():
-    port = free_port()
-    with running_ca(http_port=port) as ca:
-        ca.http_port = port
+    with running_ca(http_port=free_port()) as ca:
         yield ca
 
 

@@ -22,13 +22,9 @@ class Signed(dns_zones.Zones):
 
 @pytest.fixture(scope="module")
 def world():
-    zones = Signed("test", "signed.test", "open.test")
-    try:
-        with running_ca(zones=zones) as ca:
-            ca.zones = zones
-            yield ca
-    finally:
-        zones.close()
+    with Signed("test", "signed.test", "open.test") as zones, running_ca(zones=zones) as ca:
+        ca.zones = zones
+        yield ca
 
 
 @pytest.fixture

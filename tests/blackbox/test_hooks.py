@@ -62,9 +62,7 @@ def tmp_path():
 
 @pytest.fixture(scope="module")
 def ca():
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="chancery-txt-") as txt, running_ca(http_port=port) as ca:
-        ca.http_port = port
+    with tempfile.TemporaryDirectory(prefix="chancery-txt-") as txt, running_ca(http_port=free_port()) as ca:
         ca.txt = opened(pathlib.Path(txt))
         ca.dns.txt_folder = ca.txt
         yield ca

@@ -57,13 +57,9 @@ def second(**records):
 def world():
     if not own_network():
         pytest.skip("needs a network namespace, and so the rights of root")
-    zones = Primary("test", "one.test", "behind.test", "half.test", "alias.test", "elsewhere.test")
-    try:
-        with running_ca(zones=zones) as ca:
-            ca.zones = zones
-            yield ca
-    finally:
-        zones.close()
+    with Primary("test", "one.test", "behind.test", "half.test", "alias.test", "elsewhere.test") as zones, running_ca(zones=zones) as ca:
+        ca.zones = zones
+        yield ca
 
 
 @pytest.fixture

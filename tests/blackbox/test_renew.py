@@ -13,10 +13,8 @@ from test_client import DONE, FAILED, NOTHING_TO_DO, blocks, chancery, check_fil
 
 @pytest.fixture(scope="module")
 def ca():
-    port = free_port()
     edit = lambda text: text + 'profile "tiny" {\n\tlifetime = "10d"\n}\n'
-    with running_ca(http_port=port, edit=edit) as ca:
-        ca.http_port = port
+    with running_ca(http_port=free_port(), edit=edit) as ca:
         yield ca
 
 

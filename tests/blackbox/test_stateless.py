@@ -14,9 +14,7 @@ from test_client import DONE, FAILED, chancery, check_files, failed
 
 @pytest.fixture(scope="module")
 def ca():
-    port = free_port()
-    with running_ca(http_port=port) as ca:
-        ca.http_port = port
+    with running_ca(http_port=free_port()) as ca:
         yield ca
 
 

@@ -32,7 +32,6 @@ def ca():
     dns = Responder()
     port = free_port()
     ca = Ca(http_port=port, dns_port=dns.port, edit=profile)
-    ca.http_port = port
     try:
         yield ca.start()
         ca.stop()
