@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,14 +97,6 @@ static enum err_code check(const char *path, const char *name, bool with, struct
 	return ERR_OK;
 }
 
-static enum err_code make_folder_of(const char *path, struct err *e)
-{
-	char copy[4096];
-
-	(void)snprintf(copy, sizeof copy, "%s", path);
-	return file_make_folder(dirname(copy), 0755, e);
-}
-
 enum err_code config_add_section(const char *path, const char *folder, const char *name, struct bytes section, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(FILE_LEN_MAX);
@@ -123,7 +114,7 @@ enum err_code config_add_section(const char *path, const char *folder, const cha
 		if (text.len > 0)
 			buf_add_str(&text, text.ptr[text.len - 1] == '\n' ? "\n" : "\n\n");
 	} else {
-		TRY(make_folder_of(path, e));
+		TRY(file_make_folder_of(path, e));
 		buf_add_str(
 		    &text, "# What chancery does here; see chancery.conf(5). `chancery check-config` tells what is wrong with it.\n\n");
 		if (folder) {

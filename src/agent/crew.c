@@ -10,14 +10,19 @@ static enum err_code need(struct peer **peer, const struct peer_wish *w, struct 
 	return ERR_OK;
 }
 
+static enum err_code need_net(const struct crew *c, struct peer **peer, struct peer **ret, struct err *e)
+{
+	return need(peer, &(struct peer_wish){ .program = "chancery-net", .user = c->users.net, .own_user = "chancery-net" }, ret, e);
+}
+
 enum err_code crew_net(struct crew *c, struct peer **ret, struct err *e)
 {
-	return need(&c->net, &(struct peer_wish){ .program = "chancery-net", .user = c->users.net, .own_user = "chancery-net" }, ret, e);
+	return need_net(c, &c->net, ret, e);
 }
 
 enum err_code crew_poster(struct crew *c, struct peer **ret, struct err *e)
 {
-	return need(&c->poster, &(struct peer_wish){ .program = "chancery-net", .user = c->users.net, .own_user = "chancery-net" }, ret, e);
+	return need_net(c, &c->poster, ret, e);
 }
 
 enum err_code crew_keys(struct crew *c, struct peer **ret, struct err *e)

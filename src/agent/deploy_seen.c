@@ -6,7 +6,6 @@
 #include "base/codec.h"
 #include "os/file.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,17 +21,10 @@
 
 /* --- where --- */
 
-static bool is_address(const char *name)
-{
-	uint8_t out[16];
-
-	return inet_pton(AF_INET, name, out) == 1 || inet_pton(AF_INET6, name, out) == 1;
-}
-
 const char *deploy_first_name(const struct deploy_job *j)
 {
 	for (size_t i = 0; i < j->n_names; i++)
-		if (j->names[i][0] != '*' && !is_address(j->names[i]))
+		if (j->names[i][0] != '*' && !endpoint_is_address(j->names[i]))
 			return j->names[i];
 	/* Of a wildcard: any name below it. */
 	for (size_t i = 0; i < j->n_names; i++)
@@ -67,7 +59,7 @@ static const char *name_of(const struct deploy_run *r, const struct web_site *s)
 {
 	for (size_t i = 0; i < s->names.n; i++)
 		for (size_t k = 0; k < r->job->n_names; k++)
-			if (strcmp(s->names.v[i], r->job->names[k]) == 0 && s->names.v[i][0] != '*' && !is_address(s->names.v[i]))
+			if (strcmp(s->names.v[i], r->job->names[k]) == 0 && s->names.v[i][0] != '*' && !endpoint_is_address(s->names.v[i]))
 				return s->names.v[i];
 	return deploy_first_name(r->job);
 }

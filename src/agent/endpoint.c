@@ -38,7 +38,7 @@ bool endpoint_start_from_name(struct bytes name, enum endpoint_start *ret)
 	return false;
 }
 
-static bool is_address(const char *host)
+bool endpoint_is_address(const char *host)
 {
 	uint8_t out[16];
 
@@ -120,7 +120,7 @@ enum err_code endpoint_parse(struct arena *a, const char *text, struct endpoint 
 		p.name = arena_str(a, name);
 		if (!p.name || strchr(p.name, '/'))
 			FAIL(e, CONFIG, "%.200s: behind the / stands the name that is asked for", p.text);
-	} else if (!is_address(p.host)) {
+	} else if (!endpoint_is_address(p.host)) {
 		p.name = p.host;
 	}
 	*ret = p;

@@ -21,6 +21,8 @@ struct endpoint {
 };
 /* Strings are in the arena. CONFIG with what is wrong. */
 enum err_code endpoint_parse(struct arena *a, const char *text, struct endpoint *ret, struct err *e) MUST_USE;
+/* Whether a host, or what a certificate names, is an IP address and no name. */
+bool endpoint_is_address(const char *host);
 /* "tls", "smtp", "imap", "pop3" */
 const char *endpoint_start_name(enum endpoint_start s);
 bool endpoint_start_from_name(struct bytes name, enum endpoint_start *ret);

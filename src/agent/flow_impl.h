@@ -52,7 +52,7 @@ void flow_due(struct flow *f, const struct flow_present *p, struct due *ret);
 
 /* flow_resume.c: takes the draft that an earlier run has left at this CA for the same; false: there is none. */
 bool flow_resume(struct flow *f);
-/* Keeps beside the draft which order is made; 0, or it cannot. Context: the flow. */
+/* Keeps beside the draft which order is made. Context: the flow. */
 enum err_code flow_keep_order(void *context, const char *url, struct err *e) MUST_USE;
 
 /* flow_keys.c: the key of certs[i], in the draft and in the slot "certificate": made, or the one that is reused or was prepared. */

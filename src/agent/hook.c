@@ -263,6 +263,17 @@ bool hook_dialect_is_url(enum hook_dialect d)
 	return d == HOOK_HTTPREQ || d == HOOK_HTTPREQ_RAW;
 }
 
+const char *hook_dialect_names(struct arena *a, bool services, const char *last)
+{
+	CLEANUP(buf_free_p) struct buf out = buf_new(1024);
+
+	for (unsigned d = 0; d < HOOK__MAX; d++)
+		if (services || !hook_dialect_is_url((enum hook_dialect)d))
+			buf_add_fmt(&out, "%s%s", d == 0 ? "" : d + 1 == HOOK__MAX ? last : ", ", dialects[d].name);
+	const char *text = buf_ok(&out) ? arena_str(a, buf_bytes(&out)) : NULL;
+	return text ? text : "";
+}
+
 /* --- running --- */
 
 /* The last line that is not empty, as far as a terminal may show it. */

@@ -16,6 +16,8 @@ enum hook_dialect {
 };
 const char *hook_dialect_name(enum hook_dialect d);
 bool hook_dialect_from_name(const char *name, enum hook_dialect *ret);
+/* All names, with commas and `last` before the last one; services: those whose "programs" are URLs too. In the arena, "" without memory. */
+const char *hook_dialect_names(struct arena *a, bool services, const char *last);
 /* Whether programs of this dialect solve challenges of this type. */
 bool hook_dialect_solves(enum hook_dialect d, const char *type);
 

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,7 +93,6 @@ enum err_code state_write(const char *path, const struct state *s, struct err *e
 	CLEANUP(buf_free_p) struct buf text = buf_new(SIZE_MAX_FILE);
 	struct json_out j = json_out_to(&text);
 	struct state copy = *s;
-	char folder[4096];
 
 	json_put_object(&j);
 	for (size_t i = 0; i < NUMBERS; i++) {
@@ -111,9 +109,7 @@ enum err_code state_write(const char *path, const struct state *s, struct err *e
 	errno = 0;
 	if (!buf_ok(&text))
 		FAIL(e, NOMEM, "no memory for the state");
-	if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
-		FAIL(e, CONFIG, "%.200s: its path is too long", path);
-	TRY(file_make_folder(dirname(folder), 0755, e));
+	TRY(file_make_folder_of(path, e));
 	return file_write(AT_FDCWD, path, 0644, buf_bytes(&text), e);
 }
 

@@ -185,9 +185,7 @@ static enum err_code read_hook(const struct given *g, struct wish *w, struct err
 	unsigned long timeout, propagation = 0;
 
 	if (!hook_dialect_from_name(dialect, &w->hook.dialect))
-		FAIL(e, CONFIG,
-		    "--hook-dialect %s: certbot, dehydrated, dehydrated-chain, lego, lego-raw, httpreq, httpreq-raw, acme.sh, uacme and mod_md are known",
-		    dialect);
+		FAIL(e, CONFIG, "--hook-dialect %s: %s are known", dialect, hook_dialect_names(w->arena, true, " and "));
 	w->dns_server = given_value(g, "dns-update", NULL);
 	TRY(given_number(g, "hook-timeout", "300", 86400, &timeout, e));
 	w->hook.program = given_value(g, "hook", NULL);

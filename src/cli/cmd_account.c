@@ -194,31 +194,34 @@ static void list_one(struct work *w, struct json_out *j, const char *ca, const c
 	w->n_listed++;
 }
 
-static enum err_code list_known(struct work *w, struct json_out *j, struct err *e)
+/* *ret_keys: where the CAs of the list have theirs, as many as there are CAs. */
+static enum err_code list_known(struct work *w, struct json_out *j, const char ***ret_keys, struct err *e)
 {
+	const char **keys = arena_array(w->arena, w->config.cas.n + 1, sizeof *keys);
+
+	if (!keys)
+		FAIL(e, NOMEM, "no memory");
 	for (size_t i = 0; i < w->config.cas.n; i++) {
 		struct ca_wish wish;
 		TRY(ca_wish_of_entry(&w->given, &w->config, w->arena, &w->config.cas.v[i], &wish, e));
+		keys[i] = wish.account_key;
 		if (access(wish.account_key, F_OK) == 0)
 			list_one(w, j, wish.name, wish.directory, wish.account_key);
 	}
+	*ret_keys = keys;
 	return ERR_OK;
 }
 
-/* Whether a CA of the list has it. */
-static bool is_known(struct work *w, const char *key, struct err *e)
+static bool is_among(const char *key, const char *const *keys, size_t n)
 {
-	struct ca_wish wish;
-
-	for (size_t i = 0; i < w->config.cas.n; i++)
-		if (ca_wish_of_entry(&w->given, &w->config, w->arena, &w->config.cas.v[i], &wish, e) == ERR_OK &&
-		    strcmp(wish.account_key, key) == 0)
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(keys[i], key) == 0)
 			return true;
 	return false;
 }
 
 /* Those with CAs that were named by their URL: of them the host is known, by the key's file. */
-static enum err_code list_others(struct work *w, struct json_out *j, struct err *e)
+static enum err_code list_others(struct work *w, struct json_out *j, const char *const *keys, struct err *e)
 {
 	const char *path = ca_wish_account_folder(w->config.folder, w->arena);
 	struct dirent **v;
@@ -230,7 +233,7 @@ static enum err_code list_others(struct work *w, struct json_out *j, struct err 
 	for (int i = 0; i < n; i++) {
 		int len = (int)strlen(v[i]->d_name) - (int)strlen(".pem");
 		const char *key = (const char *)arena_fmt(w->arena, "%s/%s", path, v[i]->d_name).ptr;
-		if (key && len > 0 && strcmp(v[i]->d_name + len, ".pem") == 0 && !is_known(w, key, e)) {
+		if (key && len > 0 && strcmp(v[i]->d_name + len, ".pem") == 0 && !is_among(key, keys, w->config.cas.n)) {
 			v[i]->d_name[len] = 0;
 			list_one(w, j, v[i]->d_name, NULL, key);
 		}
@@ -246,13 +249,14 @@ static enum err_code list(struct work *w, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
 	struct json_out j = json_out_to(&text);
+	const char **keys;
 
 	json_put_object(&j);
 	json_put_member_str(&j, "result", "done");
 	json_put_key(&j, "accounts");
 	json_put_array(&j);
-	TRY(list_known(w, &j, e));
-	TRY(list_others(w, &j, e));
+	TRY(list_known(w, &j, &keys, e));
+	TRY(list_others(w, &j, keys, e));
 	json_end_array(&j);
 	json_end_object(&j);
 	w->listed = true;

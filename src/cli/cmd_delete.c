@@ -8,11 +8,11 @@
 #include "cli/cmd_issue.h"
 #include "cli/confirm.h"
 #include "client/storage.h"
+#include "os/file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* No DNS name has an underscore, so no certificate's folder is called so. */
 #define DELETED_FOLDER "_deleted"
@@ -36,8 +36,7 @@ static enum err_code put_away(const struct config *c, struct arena *a, const cha
 	errno = 0;
 	if (snprintf(path, sizeof path, "%s/" DELETED_FOLDER, c->folder) >= (int)sizeof path)
 		FAIL(e, CONFIG, "%.200s: its path is too long", c->folder);
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		FAIL(e, IO, "%.250s: %s", path, strerror(errno));
+	TRY(file_make_folder(path, 0700, e));
 	*ret = (const char *)arena_fmt(a, "%s/%s.%s", path, name, time).ptr;
 	const char *from = (const char *)arena_fmt(a, "%s/%s", c->folder, name).ptr;
 	if (!*ret || !from)

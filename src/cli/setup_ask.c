@@ -273,9 +273,9 @@ static enum err_code ask_way(struct setup *s, enum way way, struct err *e)
 	}
 	if (way == WAY_HOOK) {
 		TRY(ask_file(s, "The program:", "hook", NULL, X_OK, e));
-		TRY(terminal_ask(s->arena,
-		    "Written for which client (certbot, dehydrated, dehydrated-chain, lego, lego-raw, acme.sh, uacme, mod_md)?", "certbot",
-		    &dialect, e));
+		struct bytes question = arena_fmt(s->arena, "Written for which client (%s)?", hook_dialect_names(s->arena, false, ", "));
+		TRY(terminal_ask(
+		    s->arena, question.ptr ? (const char *)question.ptr : "Written for which client?", "certbot", &dialect, e));
 		return setup_set(s, "hook-dialect", dialect, e);
 	}
 	return ERR_OK;

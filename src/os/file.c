@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -197,4 +198,14 @@ enum err_code file_make_folder(const char *path, mode_t mode, struct err *e)
 			FAIL(e, CONFIG, "%.200s: %s", part, strerror(errno));
 	}
 	return ERR_OK;
+}
+
+enum err_code file_make_folder_of(const char *path, struct err *e)
+{
+	char folder[4096];
+
+	errno = 0;
+	if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+		FAIL(e, CONFIG, "%.200s: its path is too long", path);
+	return file_make_folder(dirname(folder), 0755, e);
 }

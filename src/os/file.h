@@ -20,5 +20,7 @@ enum err_code file_write_all(int fd, struct bytes content, struct err *e) MUST_U
 enum err_code file_sync_dir(int dir, struct err *e) MUST_USE;
 /* Every folder of the path that is missing: those above with 0755, the last with mode. CONFIG: which one cannot be made, and why. */
 enum err_code file_make_folder(const char *path, mode_t mode, struct err *e) MUST_USE;
+/* The same for the folder that a file is to be in, with 0755. */
+enum err_code file_make_folder_of(const char *path, struct err *e) MUST_USE;
 
 #endif

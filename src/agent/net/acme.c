@@ -129,22 +129,48 @@ void acme_close(struct acme *m)
 
 /* --- failures --- */
 
+/* The member "error" as outcome.h reads it, whose list of subproblems is left open. */
+struct told {
+	unsigned result, fault;
+	uint64_t http_status;
+	uint32_t retry_after_s;
+	const char *message, *hint, *type, *solver;
+};
+static void open_error(const struct told *t, struct json_out *w)
+{
+	json_put_key(w, "error");
+	json_put_object(w);
+	json_put_member_uint(w, "result", t->result);
+	json_put_member_uint(w, "fault", t->fault);
+	json_put_member_uint(w, "http_status", t->http_status);
+	json_put_member_uint(w, "retry_after_s", t->retry_after_s);
+	json_put_member_str(w, "message", t->message);
+	json_put_member_str(w, "hint", t->hint);
+	json_put_member_str(w, "type", t->type);
+	json_put_member_str(w, "solver", t->solver);
+	json_put_key(w, "subs");
+	json_put_array(w);
+}
+
+static void close_error(struct json_out *w)
+{
+	json_end_array(w);
+	json_end_object(w);
+}
+
 void acme_put_error(const struct acme *m, const char *solver, struct json_out *w)
 {
 	const struct chancery_error *x = chancery_client_error(m->client);
 
-	json_put_key(w, "error");
-	json_put_object(w);
-	json_put_member_uint(w, "result", chancery_error_result(x));
-	json_put_member_uint(w, "fault", chancery_error_fault(x));
-	json_put_member_uint(w, "http_status", (uint64_t)chancery_error_http_status(x));
-	json_put_member_uint(w, "retry_after_s", chancery_error_retry_after(x));
-	json_put_member_str(w, "message", chancery_error_message(x));
-	json_put_member_str(w, "hint", chancery_error_hint(x));
-	json_put_member_str(w, "type", chancery_error_type(x));
-	json_put_member_str(w, "solver", solver ? solver : "");
-	json_put_key(w, "subs");
-	json_put_array(w);
+	open_error(&(struct told){ .result = chancery_error_result(x),
+		       .fault = chancery_error_fault(x),
+		       .http_status = (uint64_t)chancery_error_http_status(x),
+		       .retry_after_s = chancery_error_retry_after(x),
+		       .message = chancery_error_message(x),
+		       .hint = chancery_error_hint(x),
+		       .type = chancery_error_type(x),
+		       .solver = solver ? solver : "" },
+	    w);
 	for (size_t i = 0; i < chancery_error_sub_count(x); i++) {
 		json_put_object(w);
 		json_put_member_str(w, "name", chancery_error_sub_name(x, i));
@@ -152,24 +178,14 @@ void acme_put_error(const struct acme *m, const char *solver, struct json_out *w
 		json_put_member_str(w, "detail", chancery_error_sub_detail(x, i));
 		json_end_object(w);
 	}
-	json_end_array(w);
-	json_end_object(w);
+	close_error(w);
 }
 
 void acme_put_refusal(const char *type, const char *message, const char *hint, struct json_out *w)
 {
-	json_put_key(w, "error");
-	json_put_object(w);
-	json_put_member_uint(w, "result", CHANCERY_REFUSED);
-	json_put_member_uint(w, "fault", CHANCERY_FAULT_NAME);
-	json_put_member_uint(w, "http_status", 0);
-	json_put_member_uint(w, "retry_after_s", 0);
-	json_put_member_str(w, "message", message);
-	json_put_member_str(w, "hint", hint);
-	json_put_member_str(w, "type", type);
-	json_put_member_str(w, "solver", "");
-	json_put_key(w, "subs");
-	json_put_array(w);
-	json_end_array(w);
-	json_end_object(w);
+	open_error(
+	    &(struct told){
+		.result = CHANCERY_REFUSED, .fault = CHANCERY_FAULT_NAME, .message = message, .hint = hint, .type = type, .solver = "" },
+	    w);
+	close_error(w);
 }

@@ -1,9 +1,9 @@
 #include "agent/net/caa_look.h"
 
+#include "agent/endpoint.h"
 #include "base/clock.h"
 #include "dns/caa.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,17 +26,14 @@ static bool take_record(struct arena *a, const ldns_rr *rr, struct relevant *ret
 	struct bytes rdata = BYTES_NONE;
 	struct caa_record record;
 
-	if (wire && ldns_rr_rdata2buffer_wire(wire, rr) == LDNS_STATUS_OK)
+	if (wire && ldns_rr_rdata2buffer_wire(wire, rr) == LDNS_STATUS_OK && ldns_buffer_position(wire) > 0) {
+		*ldns_buffer_begin(wire) = 0; /* the flags */
 		rdata = arena_copy(a, (struct bytes){ ldns_buffer_begin(wire), ldns_buffer_position(wire) });
+	}
 	ldns_buffer_free(wire);
 	if (!rdata.ptr || ret->n == CAA_RECORDS_MAX || caa_record_read(rdata, &record, NULL) != ERR_OK)
 		return false;
-	uint8_t *copy = arena_array(a, rdata.len, 1);
-	if (!copy)
-		return false;
-	memcpy(copy, rdata.ptr, rdata.len);
-	copy[0] = 0;
-	ret->rdata[ret->n++] = (struct bytes){ copy, rdata.len };
+	ret->rdata[ret->n++] = rdata;
 	return true;
 }
 
@@ -100,23 +97,15 @@ static enum err_code judge(const struct caa_look *l, const struct relevant *r, b
 	return first.code;
 }
 
-static bool is_address(const char *name)
-{
-	uint8_t raw[16];
-
-	return inet_pton(AF_INET, name, raw) == 1 || inet_pton(AF_INET6, name, raw) == 1;
-}
-
 enum err_code caa_look(const struct caa_look *l, char hint[CAA_LOOK_HINT_MAX], struct err *e)
 {
 	struct relevant *r = arena_array(l->arena, 1, sizeof *r);
-
 	int64_t end_ms = clock_monotonic_ms() + ALL_MS;
 
 	*hint = 0;
 	for (size_t i = 0; r && l->n_identities > 0 && i < l->n_names && clock_monotonic_ms() < end_ms; i++) {
 		bool wildcard = strncmp(l->names[i], "*.", 2) == 0;
-		if (is_address(l->names[i]) || !find(l, l->names[i] + (wildcard ? 2 : 0), r) || r->n == 0)
+		if (endpoint_is_address(l->names[i]) || !find(l, l->names[i] + (wildcard ? 2 : 0), r) || r->n == 0)
 			continue;
 		enum err_code rc = judge(l, r, wildcard, e);
 		if (rc == ERR_OK)
