@@ -3,8 +3,8 @@
 
 Starts a throw-away CA of the build (build/release unless named). By turns, each client is started for its version, and gets a new certificate by http-01
 with an account that it has already (uacme by a hook, as it has no listener). Prints medians: time and CPU of a
-start, CPU of an issuance (with all its children), the most memory of all its processes together (PSS, sampled), and the size of its programs. ROUNDS in the
-environment changes how many.
+start, CPU of an issuance (with all its children), the most memory of all its processes together (sampled: what each has alone, and shared files once), and
+the size of its programs. ROUNDS in the environment changes how many.
 """
 import os
 import pathlib
@@ -23,19 +23,22 @@ os.environ["CHANCERY_BUILD"] = str(BUILD)
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE.parent / "tests" / "blackbox"))
 
+from processes import children  # noqa: E402
 from dns_responder import Responder  # noqa: E402
 from harness import Ca, Web  # noqa: E402
 from test_client_faults import unlimited  # noqa: E402
 from test_clients import HTTP, Certbot, Client, Lego, Uacme  # noqa: E402
 
+MAPPING = re.compile(r"(?m)^[0-9a-f]+-[0-9a-f]+ \S+ ([0-9a-f]+) \S+ \d+ *(.*)\n((?:\w+: .*\n)+)")
 ROUNDS = int(os.environ.get("ROUNDS", 9))
 
 
 class Watch:
-    """The most memory that the descendants of this process have at once."""
+    """The most memory that the descendants of this process have at once, but for those that run already: the CA."""
 
     def __init__(self):
         self.most_kib, self.done = 0, False
+        self.before = set(children(os.getpid()))
         self.thread = threading.Thread(target=self.run)
 
     def __enter__(self):
@@ -48,21 +51,29 @@ class Watch:
 
     def run(self):
         while not self.done:
-            self.most_kib = max(self.most_kib, sum(self.below(os.getpid())))
+            self.most_kib = max(self.most_kib, self.memory_kib())
             time.sleep(0.002)
 
     def below(self, pid):
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-            try:
-                children = task.read_text().split()
-            except OSError:
-                continue
-            for child in children:
-                try:
-                    yield int(re.search(r"(?m)^Pss: +(\d+)", pathlib.Path(f"/proc/{child}/smaps_rollup").read_text())[1])
-                except (OSError, TypeError):
-                    pass  # it has just ended
+        for child in children(pid):
+            if child not in self.before:
+                yield child
                 yield from self.below(child)
+
+    def memory_kib(self):
+        """Of all of them together: what each has alone, and each page of a file once, as if nothing else ran on the machine."""
+        alone, files = 0, {}
+        for pid in self.below(os.getpid()):
+            try:
+                text = pathlib.Path(f"/proc/{pid}/smaps").read_text()
+            except OSError:
+                continue  # it has just ended
+            for offset, path, figures in MAPPING.findall(text):
+                kib = {k: int(v) for k, v in re.findall(r"(?m)^(\w+): +(\d+) kB", figures)}
+                alone += kib["Private_Dirty"]
+                clean = kib["Rss"] - kib["Private_Dirty"]
+                files[path, offset] = max(files.get((path, offset), 0), clean)
+        return alone + sum(files.values())
 
 
 class Chancery(Client):
@@ -136,7 +147,7 @@ def measure(ca, folder, rows):
             continue
         (folder / name).mkdir()
         client = kind(ca, folder / name)
-        programs = [program] + (sorted((BUILD / "libexec" / "chancery").glob("*")) if name == "chancery" else [])
+        programs = [program] + ([BUILD / "libexec" / "chancery" / f"chancery-{p}" for p in ("acme-sh", "keys", "net", "runner")] if name == "chancery" else [])
         client.register()
         starts = [start_of(program) for _ in range(ROUNDS)]
         if name == "uacme":

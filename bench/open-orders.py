@@ -18,17 +18,9 @@ sys.path.insert(0, str(HERE.parent / "tests" / "blackbox"))
 
 from acme_raw import Client  # noqa: E402
 from harness import Ca  # noqa: E402
+from processes import cpu_ms  # noqa: E402
 
 OPEN, ROUNDS, BATCH = (int(os.environ.get(name, value)) for name, value in (("OPEN", 10000), ("ROUNDS", 9), ("BATCH", 300)))
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_s(pids):
-    total = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
 
 
 def no_limits(text):
@@ -51,9 +43,9 @@ def account(ca):
 
 def measured(client, pids):
     order(client, 10)  # its key and the pages of its rows are in memory
-    before = cpu_s(pids)
+    before = cpu_ms(pids)
     order(client, BATCH)
-    return (cpu_s(pids) - before) * 1000 / BATCH
+    return (cpu_ms(pids) - before) / BATCH
 
 
 def main():

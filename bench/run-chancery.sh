@@ -25,7 +25,7 @@ fail() {
 }
 "$CHANCERY" init --folder "$tmp" --name Bench --base-url "https://localhost:$PORT" --listen "127.0.0.1:$PORT" --tls-name localhost \
 	--http-port "${HTTP_ADDR##*:}" --resolver "$DNS_ADDR" --trust-anchor none --allow-address 127.0.0.0/8 --private-suffix test >"$tmp/log" 2>&1 || fail
-sed -i -e "s/#connections-per-address = .*/connections-per-address = \"5000\"/" \
+sed -i -e "s/#connections-per-address = .*/connections-per-address = \"6000\"/" -e "s/#connections-max = .*/connections-max = \"6000\"/" \
 	-e "s/#\(new-accounts-per-[a-z]*\|orders-per-account\|failed-validations\) = .*/\1 = \"off\"/" "$tmp/chancery-ca.conf"
 "$CHANCERY" serve --config "$tmp/chancery-ca.conf" >"$tmp/log" 2>&1 </dev/null &
 pid=$!
