@@ -26,8 +26,8 @@ if(CHANCERY_SANITIZE)
   add_compile_options(-fsanitize=${CHANCERY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${CHANCERY_SANITIZE})
 endif()
+file(WRITE ${CMAKE_BINARY_DIR}/fuzz_targets.txt "") # program and corpus of each, for tools/suite.py, fuzz.sh and coverage.sh
 if(CHANCERY_FUZZ)
-  file(WRITE ${CMAKE_BINARY_DIR}/fuzz_targets.txt "") # program and corpus of each, for tools/suite.py
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
@@ -76,6 +76,15 @@ function(chancery_test file)
   set_tests_properties(${folder}/${file} PROPERTIES LABELS "unit;${ARG_LABELS}" TIMEOUT 300)
 endfunction()
 
+# chancery_replay(TARGET FOLDER): a test that plays the scenarios of tests/replay/FOLDER.
+function(chancery_replay target folder)
+  if(TARGET ${target})
+    target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src/base/script_testing.c)
+    target_compile_definitions(${target} PRIVATE SCENARIOS="${CMAKE_SOURCE_DIR}/tests/replay/${folder}")
+    target_link_libraries(${target} PRIVATE m)
+  endif()
+endfunction()
+
 # chancery_fuzz(FILE ROOMS base ...): FILE_fuzz.c with LLVMFuzzerTestOneInput. With CHANCERY_FUZZ it is a libFuzzer program;
 # else it is linked with tests/fuzz_replay.c, which runs its corpus and a fixed number of mutations of it under ctest.
 function(chancery_fuzz file)
@@ -92,10 +101,10 @@ function(chancery_fuzz file)
   endforeach()
   if(CHANCERY_FUZZ)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
-    file(APPEND ${CMAKE_BINARY_DIR}/fuzz_targets.txt "${CMAKE_BINARY_DIR}/fuzz/${target} ${CMAKE_SOURCE_DIR}/tests/corpus/${folder}/${file}\n")
   else()
     target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz_replay.c)
     add_test(NAME fuzz/${folder}/${file} COMMAND ${target} ${CMAKE_SOURCE_DIR}/tests/corpus/${folder}/${file})
     set_tests_properties(fuzz/${folder}/${file} PROPERTIES LABELS "fuzz" TIMEOUT 120)
   endif()
+  file(APPEND ${CMAKE_BINARY_DIR}/fuzz_targets.txt "${CMAKE_BINARY_DIR}/fuzz/${target} ${CMAKE_SOURCE_DIR}/tests/corpus/${folder}/${file}\n")
 endfunction()

@@ -52,6 +52,11 @@ _secure_debug3() { if _cy_level 3; then _cy_secret "$@"; fi; }
 
 __red() { printf '%s' "$1"; }
 __green() { printf '%s' "$1"; }
+_usage() { printf '%s\n' "$*" >&2; }
+_printargs() { _cy_told "$@"; }
+# What is told goes to whoever runs us, who keeps a log.
+_log() { :; }
+_syslog() { :; }
 
 # --- text ---
 
@@ -59,15 +64,45 @@ _lower_case() { tr '[:upper:]' '[:lower:]'; }
 _upper_case() { tr '[:lower:]' '[:upper:]'; }
 _head_n() { head -n "$1"; }
 _tail_n() { tail -n "$1"; }
-_egrep_o() { grep -E -o -- "$1"; }
+_egrep_o() { grep -E -o -- "$1" 2>/dev/null; }
 
 # What is looked for is a pattern of grep, as scripts expect.
 _contains() { printf '%s\n' "$1" | grep -- "$2" >/dev/null 2>&1; }
 _startswith() { printf '%s\n' "$1" | grep -- "^$2" >/dev/null 2>&1; }
 _endswith() { printf '%s\n' "$1" | grep -- "$2\$" >/dev/null 2>&1; }
 
-# STRING NUMBER [SEPARATOR]
-_getfield() { printf '%s\n' "$1" | cut -d "${3:-,}" -f "$2"; }
+# STRING NUMBER [SEPARATOR]: that field, or the last one before it that is not empty
+_getfield() {
+	_cy_n=$2
+	while [ "$_cy_n" -gt 0 ]; do
+		_cy_field=$(printf '%s\n' "$1" | cut -d "${3:-,}" -f "$_cy_n")
+		if [ "$_cy_field" ]; then
+			printf '%s' "$_cy_field"
+			return 0
+		fi
+		_cy_n=$((_cy_n - 1))
+	done
+	printf '%s' "$1"
+}
+
+# STRING FIELD [SEPARATOR]
+_hasfield() {
+	case ${3:-,}$1${3:-,} in
+	*"${3:-,}$2${3:-,}"*) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# FILE BEGIN END: the lines between those two
+_getfile() {
+	_cy_from=$(grep -n -- "$2" "$1" | head -n 1 | cut -d : -f 1)
+	_cy_to=$(grep -n -- "$3" "$1" | head -n 1 | cut -d : -f 1)
+	if [ -z "$_cy_from" ] || [ -z "$_cy_to" ]; then
+		_err "$1 has no line with \"$2\", or none with \"$3\""
+		return 1
+	fi
+	sed -n "$((_cy_from + 1)),$((_cy_to - 1))p" "$1"
+}
 
 # [OPTIONS] FILE
 _sed_i() {
@@ -84,6 +119,9 @@ _json_encode() {
 	awk 'BEGIN { ORS = "" }
 		{ gsub(/\\/, "\\\\&"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); gsub(/\r/, "\\r"); print (NR > 1 ? "\\n" : "") $0 }'
 }
+
+# Slashes as they are.
+_json_decode() { sed 's#\\/#/#g'; }
 
 # One line; nothing around the colon before a string, an object or an array.
 _normalizeJson() {
@@ -102,32 +140,51 @@ _math() {
 
 _time() { date -u +%s; }
 _utc_date() { date -u '+%Y-%m-%d %H:%M:%S'; }
+# SECONDS of the epoch, and back.
+_time2str() { date -u -d "@$1" '+%Y-%m-%dT%H:%M:%SZ'; }
+_date2time() { date -u -d "$(printf '%s' "$1" | tr -d 'Z' | tr 'T' ' ')" +%s; }
 _sleep() { sleep "$1"; }
 
 # --- the system ---
 
 _exists() { command -v "$1" >/dev/null 2>&1; }
 _mktemp() { mktemp "$_cy_folder/XXXXXX"; }
-# shellcheck disable=SC2012
-_stat() { ls -ldn -- "$1" | awk '{ print $3 ":" $4 }'; }
-_isIPv4() { printf '%s\n' "$1" | grep -E '^[0-9]{1,3}(\.[0-9]{1,3}){3}$' >/dev/null; }
+_stat() { stat -c '%U:%G' -- "$1" 2>/dev/null; }
+_isIPv4() { printf '%s\n' "$1" | awk -F . '{ for (i = 1; i <= NF; i++) if ($i !~ /^[0-9]+$/ || $i > 255) exit 1; exit NF != 4 || NR != 1 }'; }
 _isIPv6() { case $1 in *:*:*) return 0 ;; *) return 1 ;; esac; }
+_isIP() { _isIPv4 "$1" || _isIPv6 "$1"; }
+_is_solaris() { return 1; }
+_is_idn() { case $1 in *[!a-zA-Z0-9.,*_-]*) return 0 ;; *) return 1 ;; esac; }
 _initpath() { :; }
 
 _idn() {
-	case $1 in
-	*[!a-zA-Z0-9.*_-]*) idn -- "$1" ;;
-	*) printf '%s' "$1" ;;
-	esac
+	if ! _is_idn "$1"; then
+		printf '%s' "$1"
+	elif _exists idn; then
+		idn -- "$1"
+	else
+		_err "$1: idn is not there, which makes an ASCII name of it"
+	fi
 }
 
 # --- encodings ---
 
+_cy_base64() { openssl base64 -e | tr -d '\r\n'; }
+_cy_dbase64() { openssl base64 -d -A; }
 # [multiline]
-_base64() { if [ "$1" ]; then openssl base64 -e; else openssl base64 -e | tr -d '\r\n'; fi; }
-_dbase64() { if [ "$1" ]; then openssl base64 -d; else openssl base64 -d -A; fi; }
+# shellcheck disable=SC2120
+_base64() { if [ "$1" ]; then openssl base64 -e; else _cy_base64; fi; }
+# shellcheck disable=SC2120
+_dbase64() { if [ "$1" ]; then openssl base64 -d; else _cy_dbase64; fi; }
 
 _url_replace() { tr '/+' '_-' | tr -d '= \n'; }
+# TEXT of base64url: the same in base64
+_durl_replace_base64() {
+	case $((${#1} % 4)) in 2) _cy_text=$1== ;; 3) _cy_text=$1= ;; *) _cy_text=$1 ;; esac
+	printf '%s\n' "$_cy_text" | tr '_-' '/+'
+}
+# ASCII, as an argument
+_ascii_hex() { printf '%s' "$1" | _hex_dump; }
 
 # Bytes in hex, each with a blank before it.
 _hex_dump() { od -An -v -tx1 | tr -d '\n'; }
@@ -150,14 +207,14 @@ _url_encode() {
 
 _cy_raw_digest() { openssl dgst "-$1" -binary; }
 
-_cy_as() { if [ "$1" ]; then _hex_dump | tr -d ' '; else _base64; fi; }
+_cy_hex() { _hex_dump | tr -d ' '; }
 
-_cy_known_digest() { case $1 in sha1 | sha256 | sha384 | sha512 | md5) return 0 ;; *) _err "$1: no digest that is known" ;; esac; }
+_cy_known_digest() { case $1 in sha1 | sha256 | sha384 | sha512 | md5 | sha3-256) return 0 ;; *) _err "$1: no digest that is known" ;; esac; }
 
-# ALGORITHM [outputhex]
+# ALGORITHM [outputhex]; base64 without
 _digest() {
 	_cy_known_digest "$1" || return 1
-	_cy_raw_digest "$1" | _cy_as "$2"
+	if [ "$2" ]; then _cy_raw_digest "$1" | _cy_hex; else _cy_raw_digest "$1" | _cy_base64; fi
 }
 
 # HEX LENGTH-IN-BYTES WITH: the key of that length, each byte changed
@@ -176,29 +233,42 @@ _cy_padded() {
 	}
 }
 
-# ALGORITHM HEX-OF-THE-KEY [outputhex]; RFC 2104 by two digests, as openssl would want the key as an argument.
+# ALGORITHM HEX-OF-THE-KEY [outputhex]; bytes without. RFC 2104 by two digests, as openssl would want the key as an argument.
 _hmac() {
 	_cy_known_digest "$1" || return 1
 	case $2 in '' | *[!0-9a-fA-F]*) _err "_hmac: the key is no hex" || return 1 ;; esac
-	case $1 in sha384 | sha512) _cy_block=128 ;; *) _cy_block=64 ;; esac
+	case $1 in sha384 | sha512) _cy_block=128 ;; sha3-256) _cy_block=136 ;; *) _cy_block=64 ;; esac
 	_cy_key=$2
 	if [ ${#_cy_key} -gt $((_cy_block * 2)) ]; then
-		_cy_key=$(printf '%s' "$_cy_key" | _h2b | _cy_raw_digest "$1" | _hex_dump | tr -d ' ')
+		_cy_key=$(printf '%s' "$_cy_key" | _h2b | _cy_raw_digest "$1" | _cy_hex)
 	fi
 	_cy_inner=$({
 		_cy_padded "$_cy_key" $_cy_block 54 | _h2b
 		cat
-	} | _cy_raw_digest "$1" | _hex_dump | tr -d ' ')
+	} | _cy_raw_digest "$1" | _cy_hex)
 	{
 		_cy_padded "$_cy_key" $_cy_block 92 | _h2b
 		printf '%s' "$_cy_inner" | _h2b
-	} | _cy_raw_digest "$1" | _cy_as "$3"
+	} | _cy_raw_digest "$1" | if [ "$3" ]; then _cy_hex; else cat; fi
 }
 
-# KEYFILE ALGORITHM
+_isRSA() { openssl rsa -in "$1" -passin pass: -noout >/dev/null 2>&1; }
+_isEcc() { ! _isRSA "$1" && openssl ec -in "$1" -passin pass: -noout >/dev/null 2>&1; }
+
+# KEYFILE "ALGORITHM [-sigopt rsa_...:...]..."; of an RSA key, as acme.sh gives another form of the other signatures than openssl does.
 _sign() {
-	_cy_known_digest "$2" || return 1
-	openssl dgst "-$2" -sign "$1" | _base64
+	_isRSA "$1" || _err "_sign: $1 is no RSA key without a passphrase" || return 1
+	_cy_file=$1
+	case $2 in *[!a-z0-9_:\ -]*) _err "_sign: $2 is no algorithm" || return 1 ;; esac
+	# shellcheck disable=SC2086 # words; there is nothing in them that is a pattern
+	set -- $2
+	_cy_known_digest "$1" || return 1
+	_cy_alg=$1
+	shift
+	for _cy_word in "$@"; do
+		case $_cy_word in -sigopt | rsa_*:*) ;; *) _err "_sign: $_cy_word is no option of a signature" || return 1 ;; esac
+	done
+	openssl dgst "-$_cy_alg" "$@" -sign "$_cy_file" | _cy_base64
 }
 
 # --- what is kept: NAME='VALUE' lines, read and never evaluated ---
@@ -210,6 +280,14 @@ DOMAIN_CONF=$_cy_kept/$_cy_name/$_cy_name.conf
 _cy_wrap_start=__ACME_BASE64__START_ _cy_wrap_end=__ACME_BASE64__END_
 
 _cy_good_key() { case $1 in '' | *[!A-Za-z0-9_]*) _err "$1: no name of a setting" ;; esac; }
+
+# Nor one that the shell or the system's programs go by.
+_cy_good_variable() {
+	_cy_good_key "$1" || return 1
+	case $1 in
+	[0-9]* | _* | LD_* | PATH | HOME | IFS | ENV | BASH_* | PS[0-9] | TMPDIR | LE_* | ACCOUNT_CONF_PATH | DOMAIN_CONF) _err "$1: no variable of a script's" ;;
+	esac
+}
 
 # FILE [LINE]: the file anew without $_cy_without, and with the line
 _cy_rewrite() {
@@ -228,8 +306,8 @@ _cy_rewrite() {
 _save_conf() {
 	_cy_good_key "$2" || return 1
 	_cy_text=$3
-	case $4$_cy_text in *[!A-Za-z0-9\ ._:/@=+,-]*) _cy_text=$_cy_wrap_start$(printf '%s' "$3" | _base64)$_cy_wrap_end ;; esac
-	[ -z "$4" ] || _cy_text=$_cy_wrap_start$(printf '%s' "$3" | _base64)$_cy_wrap_end
+	case $4$_cy_text in *[!A-Za-z0-9\ ._:/@=+,-]*) _cy_text=$_cy_wrap_start$(printf '%s' "$3" | _cy_base64)$_cy_wrap_end ;; esac
+	[ -z "$4" ] || _cy_text=$_cy_wrap_start$(printf '%s' "$3" | _cy_base64)$_cy_wrap_end
 	_cy_without=$2
 	_cy_rewrite "$1" "$2='$_cy_text'"
 }
@@ -242,7 +320,7 @@ _read_conf() {
 	case $_cy_text in
 	"$_cy_wrap_start"*"$_cy_wrap_end")
 		_cy_text=${_cy_text#"$_cy_wrap_start"}
-		printf '%s' "${_cy_text%"$_cy_wrap_end"}" | _dbase64
+		printf '%s' "${_cy_text%"$_cy_wrap_end"}" | _cy_dbase64
 		;;
 	*) printf '%s\n' "$_cy_text" ;;
 	esac
@@ -257,22 +335,53 @@ _clear_conf() {
 _saveaccountconf() { _save_conf "$ACCOUNT_CONF_PATH" "$@"; }
 _readaccountconf() { _read_conf "$ACCOUNT_CONF_PATH" "$1"; }
 _clearaccountconf() { _clear_conf "$ACCOUNT_CONF_PATH" "$1"; }
-_saveaccountconf_mutable() { _cy_key=$1 && shift && _save_conf "$ACCOUNT_CONF_PATH" "SAVED_$_cy_key" "$@"; }
+_saveaccountconf_mutable() { _save_conf "$ACCOUNT_CONF_PATH" "SAVED_$1" "$2" "$3" && _clear_conf "$ACCOUNT_CONF_PATH" "$1"; }
 _readaccountconf_mutable() { _read_conf "$ACCOUNT_CONF_PATH" "SAVED_$1"; }
-_clearaccountconf_mutable() { _clear_conf "$ACCOUNT_CONF_PATH" "SAVED_$1"; }
+_clearaccountconf_mutable() { _clear_conf "$ACCOUNT_CONF_PATH" "SAVED_$1" && _clear_conf "$ACCOUNT_CONF_PATH" "$1"; }
 _savedomainconf() { _save_conf "$DOMAIN_CONF" "$@"; }
 _readdomainconf() { _read_conf "$DOMAIN_CONF" "$1"; }
 _cleardomainconf() { _clear_conf "$DOMAIN_CONF" "$1"; }
+_savedeployconf() { _save_conf "$DOMAIN_CONF" "SAVED_$1" "$2" "$3" && _clear_conf "$DOMAIN_CONF" "$1"; }
+_cleardeployconf() { _clear_conf "$DOMAIN_CONF" "SAVED_$1" && _clear_conf "$DOMAIN_CONF" "$1"; }
+
+# NAME: a variable by that name, from the environment or else from what was kept.
+_getdeployconf() {
+	_cy_good_variable "$1" || return 1
+	env | grep "^$1=." >/dev/null || export "$1=$(_readdomainconf "SAVED_$1")"
+}
+
+# OLD NEW [anything: encoded]
+_migratedomainconf() {
+	_cy_old=$(_readdomainconf "$1")
+	_cleardomainconf "$1"
+	[ "$_cy_old" ] && [ -z "$(_readdomainconf "$2")" ] && _savedomainconf "$2" "$_cy_old" "$3"
+}
+_migratedeployconf() { _migratedomainconf "$1" "SAVED_$2" "$3" || _migratedomainconf "SAVED_$1" "SAVED_$2" "$3"; }
+
+# FILE NAME SEPARATOR VALUE [END]: that line in the place of the one that sets NAME, also as a comment, or at the end.
+_setopt() {
+	[ -e "$1" ] || : >"$1" || return 1
+	_cy_new=$(mktemp "$_cy_folder/opt.XXXXXX") || return 1
+	_cy_opt=$2 _cy_line=$2$3$4$5 awk 'BEGIN { opt = ENVIRON["_cy_opt"]; line = ENVIRON["_cy_line"] }
+		{ bare = $0; sub(/^[ \t]*#*[ \t]*/, "", bare) }
+		index(bare, opt) == 1 && substr(bare, length(opt) + 1) ~ /^[ \t]*[=: \t]/ { if (!done) print line; done = 1; next }
+		{ print }
+		END { if (!done) print line }' "$1" >"$_cy_new" && cat "$_cy_new" >"$1"
+	_cy_opt_rc=$?
+	rm -f "$_cy_new"
+	return "$_cy_opt_rc"
+}
 
 # What was kept by _saveaccountconf stands in variables when a script begins, as many never read it; what is in the environment already counts.
 _cy_load_account() {
 	[ -r "$ACCOUNT_CONF_PATH" ] || return 0
-	for _cy_key in $(sed -n 's/^\([A-Za-z][A-Za-z0-9_]*\)=.*/\1/p' "$ACCOUNT_CONF_PATH"); do
-		case $_cy_key in
-		SAVED_* | LD_* | PATH | HOME | IFS | ENV | BASH_* | PS[0-9] | TMPDIR | LE_* | ACCOUNT_CONF_PATH) continue ;;
-		esac
+	sed -n 's/^\([A-Za-z][A-Za-z0-9_]*\)=.*/\1/p' "$ACCOUNT_CONF_PATH" >"$_cy_folder/names"
+	while read -r _cy_key; do
+		case $_cy_key in SAVED_*) continue ;; esac
+		_cy_good_variable "$_cy_key" 2>/dev/null || continue
 		env | grep "^$_cy_key=" >/dev/null || export "$_cy_key=$(_read_conf "$ACCOUNT_CONF_PATH" "$_cy_key")"
-	done
+	done <"$_cy_folder/names"
+	rm -f "$_cy_folder/names"
 }
 
 # --- HTTP ---
@@ -332,7 +441,7 @@ _post() {
 	if [ "$3" ]; then
 		_cy_request "$2" "${4:-POST}" "" "$_cy_folder/body" "$5" >"$_cy_folder/answer"
 		_cy_post_rc=$?
-		_base64 <"$_cy_folder/answer"
+		_cy_base64 <"$_cy_folder/answer"
 	else
 		_cy_request "$2" "${4:-POST}" "" "$_cy_folder/body" "$5"
 		_cy_post_rc=$?
@@ -346,7 +455,7 @@ _resethttp() { :; }
 
 # --- the script ---
 
-case $_cy_script in */*) ;; *) _cy_script=./$_cy_script ;; esac
+case $_cy_script in /*) ;; *) _cy_script=$PWD/$_cy_script ;; esac
 _cy_function=${_cy_script##*/}
 _cy_function=${_cy_function%.sh}_$_cy_action
 case $_cy_function in *[!A-Za-z0-9_]*) _err "$_cy_script: dnsapi scripts are named like dns_xxx.sh" || exit 1 ;; esac
@@ -358,6 +467,8 @@ _cy_folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$_cy_folder"' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
+# some write keys where they are
+cd "$_cy_folder" || exit 1
 HTTP_HEADER=$_cy_folder/headers
 : >"$HTTP_HEADER"
 # scripts look at these

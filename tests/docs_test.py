@@ -11,7 +11,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ["CHANCERY_BUILD"])
 PROGRAMS = {"chancery-ca": "man/chancery-ca.8", "chancery": "man/chancery.1"}
-DOCUMENTS = ["README.md", "docs/client.md", "docs/guide.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "THREAT-MODEL.md"]
+DOCUMENTS = ["README.md", "docs/client.md", "docs/guide.md", "docs/performance.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "THREAT-MODEL.md"]
 
 sys.path.insert(0, str(ROOT / "tools"))
 import man  # noqa: E402
@@ -50,6 +50,24 @@ class ManPages(unittest.TestCase):
                     self.assertRegex(page, rf"(?m)^\.(Ss|It|Nm|Cm|Ic).*\b{re.escape(command)}\b")
                     for option in options:
                         self.assertRegex(page, rf"Fl (Fl |-){re.escape(option)}\b")
+
+    def test_the_dialects_are_those_of_their_table(self):
+        """Help, man pages and completion, of every command that has the option."""
+        names = re.findall(r'^X\(\w+, +"([^"]+)"', (ROOT / "src/agent/dialect.def").read_text(), re.M)
+        self.assertIn("dehydrated-chain", names)
+        program = BUILD / "bin" / "chancery"
+        if not program.exists():
+            self.skipTest("this build has no client")
+        for command in ("issue", "setup"):
+            said = run(program, "help", command).stdout.split("--hook-dialect DIALECT")[1].split("\n  --")[0]
+            self.assertEqual(re.findall(r"^ {30}([a-z][\w.-]*): ", said, re.M), names)
+        for page, option in (("man/chancery.1", ".It Fl Fl hook-dialect Ar DIALECT\n"), ("man/chancery.conf.5", ".It Ic hook-dialect\n")):
+            for part in (ROOT / page).read_text().split(option)[1:]:
+                self.assertEqual(re.findall(r"^\.It Cm (.*)$", part.split(".El")[0], re.M), names)
+        for words, at, expected in (("chancery issue --hook-dialect ''", 3, names), ("chancery issue --hook-dialect = leg", 4, ["lego", "lego-raw"]),
+                                    ("chancery setup --hook-dialect u", 3, ["uacme"]), ("chancery renew --hook-dialect u", 3, [])):
+            script = f'eval "$({program} completion)"; COMP_WORDS=({words}); COMP_CWORD={at}; _chancery_complete; echo "${{COMPREPLY[@]}}"'
+            self.assertEqual(run("bash", "-c", script).stdout.split(), expected, words)
 
     def test_every_type_of_record_is_there(self):
         page = (ROOT / "man/chancery-ca-files.5").read_text()

@@ -1,12 +1,12 @@
-/* Runs a fuzz target without libFuzzer: every file of the corpus folder given, then a fixed number of mutations of them
- * from a fixed seed, so that each ordinary test run (also under sanitizers) exercises each parser. */
+/* Runs a fuzz target without libFuzzer: every file of the corpus folder given, then a number of mutations of them (none for
+ * tools/coverage.sh) from a fixed seed, so that each ordinary test run (also under sanitizers) exercises each parser. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_MAX 512
+#define ENTRIES_MAX 4096
 #define SIZE_MAX_   65536
 #define MUTATIONS   4000
 
@@ -91,9 +91,10 @@ static void mutate(void)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fprintf(stderr, "usage: %s CORPUS-FOLDER\n", argv[0]);
+		fprintf(stderr, "usage: %s CORPUS-FOLDER [MUTATIONS]\n", argv[0]);
 		return 2;
 	}
+	unsigned mutations = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : MUTATIONS;
 	load(argv[1]);
 	if (n_entries == 0) {
 		fprintf(stderr, "the corpus at %s is empty\n", argv[1]);
@@ -101,9 +102,9 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < n_entries; i++)
 		run(entries[i], sizes[i]);
-	for (unsigned m = 0; m < MUTATIONS; m++)
+	for (unsigned m = 0; m < mutations; m++)
 		mutate();
-	printf("%zu corpus files and %d mutations\n", n_entries, MUTATIONS);
+	printf("%zu corpus files and %u mutations\n", n_entries, mutations);
 	for (size_t i = 0; i < n_entries; i++)
 		free(entries[i]);
 	return 0;

@@ -2,6 +2,7 @@
 """tools/lint.py [--quiet]: holds the tree to its own rules; ends with 1 when one is broken.
 
 layers   every #include is one that the table of folders in ARCHITECTURE.md allows: that table is the only source
+fuzz     each *_fuzz.c has a row in CONTRIBUTING.md's table, and at least FUZZ_SEEDS files in its corpus
 sizes    no function over 80 lines, no file over 1000; a warning over 600 unless SIZE_EXCEPTIONS says why
 calls    none of BANNED in what is shipped, each with its reason
 """
@@ -130,6 +131,38 @@ def check_include(report, rows, place, folder, rooms, headers, kind, name, used)
             report.fault(f"{path}:{number}", "layers", f"{folder} may not include <{name}>")
 
 
+# --- fuzz targets ---
+
+FUZZ_SEEDS = 3
+
+
+def fuzz_rows():
+    """Rows of CONTRIBUTING.md between the two markers: target -> files."""
+    text = read("CONTRIBUTING.md").decode()
+    begin, end = "<!-- fuzz: begin -->", "<!-- fuzz: end -->"
+    if begin not in text or end not in text:
+        sys.exit("CONTRIBUTING.md has no table of fuzz targets between its fuzz markers")
+    cells = [[c.strip() for c in line.strip().strip("|").split("|")] for line in text.split(begin)[1].split(end)[0].splitlines()]
+    return {c[0].strip("`"): c[2].split() for c in cells if len(c) == 3 and c[0].startswith("`")}
+
+
+def check_fuzz(report):
+    rows = fuzz_rows()
+    targets = {p[len("src/"):-len("_fuzz.c")]: p for p in walk("src") if p.endswith("_fuzz.c")}
+    for name, path in targets.items():
+        if name not in rows:
+            report.fault(path, "fuzz", "it has no row in CONTRIBUTING.md's table of what is fuzzed")
+        seeds = [p for p in walk(f"tests/corpus/{name}") if "/" not in p[len(f"tests/corpus/{name}/"):]]
+        if len(seeds) < FUZZ_SEEDS:
+            report.fault(path, "fuzz", f"tests/corpus/{name} has {len(seeds)} files, fewer than {FUZZ_SEEDS}")
+    for name, files in rows.items():
+        if name not in targets:
+            report.fault("CONTRIBUTING.md", "fuzz", f"there is no src/{name}_fuzz.c")
+        for file in files:
+            if not os.path.exists(os.path.join(ROOT, "src", file)):
+                report.fault("CONTRIBUTING.md", "fuzz", f"{name}: there is no src/{file}")
+
+
 # --- sizes ---
 
 def functions(text):
@@ -207,6 +240,7 @@ def main():
     report = Report()
     say = (lambda text: None) if "--quiet" in sys.argv[1:] else print
     check_layers(report)
+    check_fuzz(report)
     check_sizes(report, say)
     check_calls(report)
     for fault in report.faults:

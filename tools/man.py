@@ -2,6 +2,7 @@
 """tools/man.py BUILD [--update]: holds the man pages' lists to what the programs and the table of settings say.
 
 man/chancery-ca.8, man/chancery.1  between the "commands" markers: what `PROGRAM man-options` of this build prints
+docs/client.md                     between the "blame" markers: made from src/agent/blame_type.def and blame_else.def
 man/chancery-ca.conf.5             between the "settings", "profiles" and "incidents" markers: made from src/server/settings.def, profile.def, incident.def
 Says what differs and ends with 1; --update writes the lists anew.
 """
@@ -83,11 +84,25 @@ def client_rows(table):
     return rows
 
 
+DIALECT_ROW = re.compile(r'^X\(\w+,\s*"([^"]+)".*?,\s*(' + STRING + r")\)", re.M)
+
+
+def choices_of(cells):
+    """The values that an option has, where they are a list."""
+    if '"DIALECT"' not in cells:
+        return []
+    text = (ROOT / "src/agent/dialect.def").read_text()
+    rows = DIALECT_ROW.findall(text)
+    if len(rows) != len(re.findall(r"^X\(", text, re.M)):
+        sys.exit("src/agent/dialect.def has rows that tools/man.py does not understand")
+    return [".Bl -tag -width Ds -compact", *(line for name, doc in rows for line in (f".It Cm {name}", unquote(doc))), ".El"]
+
+
 def client_page(table, kind):
     """The settings of chancery.conf that a table has; kind tells of a row's cells what its value is."""
     out = [".Bl -tag -width Ds"]
     for name, cells, doc in client_rows(table):
-        out += [f".It Ic {name}", f"{kind(cells)}. {doc}"]
+        out += [f".It Ic {name}", f"{kind(cells)}. {doc}", *choices_of(cells)]
     return "\n".join([*out, ".El"]) + "\n"
 
 
@@ -104,6 +119,28 @@ def ca_kind(cells):
     return {"TEXT": "String", "TEXTS": "List of strings", "KNOWN": "True or false", "NUMBER": "Number"}[cells[1]]
 
 
+BLAME_ROW = re.compile(r'^X\(("[^"]+"|\w+),\s*(?:(\w+),\s*)?(\w+),\s*(\w+),\s*(\w+),\s*(' + STRING + r")\)", re.M)
+ABOUT = {"NAMES": "the names", "ACCOUNT": "the account", "CA": "the CA", "NETWORK": "the network", "US": "us"}
+SET_BACK = {"NAMES": "this certificate at this CA", "ACCOUNT": "the account at this CA", "CA": "this CA", "NETWORK": "this CA", "US": "nobody"}
+FIRST = {"MINUTES": "a minute", "HOURS": "an hour"}
+PLACE = {"REQUEST": " of a request", "NAMES": " of a name"}
+
+
+def blame_table():
+    """Whom a failure is about and what follows, for docs/client.md."""
+    out = ["| problem type, or what else failed | what it is | about | the next CA is asked | set back | at first for |", "|---|---|---|---|---|---|"]
+    for table in ("blame_type", "blame_else"):
+        text = (ROOT / f"src/agent/{table}.def").read_text()
+        rows = BLAME_ROW.findall(text)
+        if len(rows) != len(re.findall(r"^X\(", text, re.M)):
+            sys.exit(f"src/agent/{table}.def has rows that tools/man.py does not understand")
+        for name, place, about, then, first, doc in rows:
+            what = f"`{name[1:-1]}`{PLACE.get(place, '')}" if name.startswith('"') else "(no type)"
+            wait = FIRST[first] if about != "US" else "-"
+            out.append(f"| {what} | {unquote(doc)} | {ABOUT[about]} | {'yes' if then == 'NEXT' else 'no'} | {SET_BACK[about]} | {wait} |")
+    return "\n".join(out) + "\n"
+
+
 def commands_page(program):
     text = subprocess.run([program, "man-options"], check=True, capture_output=True, text=True).stdout
     # The page says /etc; where it is installed elsewhere, the installation writes so (man/CMakeLists.txt).
@@ -112,7 +149,7 @@ def commands_page(program):
 
 def lists(build):
     """(page, marker, what is due) of the settings and of each program that this build has."""
-    due = [("man/chancery-ca.conf.5", "settings", settings_page()), ("man/chancery-ca.conf.5", "profiles", titled_page("profile")),
+    due = [("docs/client.md", "blame", blame_table()), ("man/chancery-ca.conf.5", "settings", settings_page()), ("man/chancery-ca.conf.5", "profiles", titled_page("profile")),
            ("man/chancery-ca.conf.5", "incidents", titled_page("incident")),
            ("man/chancery.conf.5", "certificates", client_page("wish", wish_kind)), ("man/chancery.conf.5", "top", client_page("config_top", list_kind)),
            ("man/chancery.conf.5", "alerts", client_page("config_alert", list_kind)), ("man/chancery.conf.5", "authorities", client_page("ca", ca_kind))]
@@ -124,7 +161,8 @@ def lists(build):
 
 
 def split(page, marker):
-    begin, end = f'.\\" {marker}: begin\n', f'.\\" {marker}: end\n'
+    around = "<!-- {} -->\n" if page.endswith(".md") else '.\\" {}\n'
+    begin, end = around.format(f"{marker}: begin"), around.format(f"{marker}: end")
     text = (ROOT / page).read_text()
     before, rest = text.split(begin)
     middle, after = rest.split(end)

@@ -1,12 +1,14 @@
 # Sourced by quickstart and check: what they need from the system, and how to get it.
 # Sets nothing but functions and these lists.
+# shellcheck shell=sh disable=SC2034
 
 BUILD_PACKAGES="gcc cmake ninja-build pkg-config libc6-dev libssl-dev libevent-dev libunbound-dev nettle-dev libsqlite3-dev libcurl4-openssl-dev
 libconfuse-dev libldns-dev libp11-kit-dev libseccomp-dev libpsl-dev libidn2-dev publicsuffix curl ca-certificates openssl"
 TEST_PACKAGES="libcmocka-dev libjansson-dev python3 python3-pytest python3-cryptography python3-prometheus-client python3-jsonschema python3-venv gnutls-bin softhsm2 opensc tmux knot nsd bind9 bind9-utils
-nginx-light apache2-bin haproxy postfix dovecot-core dovecot-imapd certbot lego uacme dehydrated procps strace git iproute2 util-linux mandoc clang-format"
+nginx-light apache2-bin haproxy postfix dovecot-core dovecot-imapd certbot lego uacme dehydrated procps strace git iproute2 util-linux mandoc clang-format shellcheck"
 DEB_PACKAGES="debhelper dpkg-dev fakeroot"
-FULL_PACKAGES="clang libclang-rt-14-dev debootstrap systemd $DEB_PACKAGES"
+BENCH_PACKAGES="wrk"
+FULL_PACKAGES="clang libclang-rt-14-dev debootstrap systemd spin frama-c-base why3 z3 testssl.sh $DEB_PACKAGES"
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -38,7 +40,11 @@ need() {
 	log=$(mktemp)
 	# What is installed for tests must not begin to serve on this machine: tests start what they need themselves.
 	policy=/usr/sbin/policy-rc.d failed=
-	[ -e "$policy" ] && policy= || as_root sh -c "printf '#!/bin/sh\\nexit 101\\n' >$policy && chmod 755 $policy"
+	if [ -e "$policy" ]; then
+		policy=''
+	else
+		as_root sh -c "printf '#!/bin/sh\\nexit 101\\n' >$policy && chmod 755 $policy"
+	fi
 	# Word splitting is meant: one package a word.
 	# shellcheck disable=SC2086
 	{ as_root apt-get -q update && as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $lacking; } >"$log" 2>&1 || failed=yes

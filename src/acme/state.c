@@ -45,13 +45,3 @@ bool authz_may(enum authz_state from, enum authz_state to)
 	};
 	return (unsigned)from < AUTHZ__MAX && (unsigned)to < AUTHZ__MAX && may[from][to];
 }
-
-bool challenge_may(enum challenge_state from, enum challenge_state to)
-{
-	static const bool may[CHALLENGE__MAX][CHALLENGE__MAX] = {
-		[CHALLENGE_PENDING] = { [CHALLENGE_PROCESSING] = true },
-		/* back to pending: the process that was validating has died (DESIGN §2: the parent restarts it) */
-		[CHALLENGE_PROCESSING] = { [CHALLENGE_VALID] = true, [CHALLENGE_INVALID] = true, [CHALLENGE_PENDING] = true },
-	};
-	return (unsigned)from < CHALLENGE__MAX && (unsigned)to < CHALLENGE__MAX && may[from][to];
-}

@@ -47,6 +47,5 @@ bool authz_state_from_name(struct bytes name, enum authz_state *ret);
 bool challenge_state_from_name(struct bytes name, enum challenge_state *ret);
 bool order_may(enum order_state from, enum order_state to);
 bool authz_may(enum authz_state from, enum authz_state to);
-bool challenge_may(enum challenge_state from, enum challenge_state to);
 
 #endif

@@ -34,15 +34,6 @@ static void authz_never_comes_back(void **state)
 	}
 }
 
-static void challenge_needs_processing(void **state)
-{
-	(void)state;
-	assert_true(challenge_may(CHALLENGE_PENDING, CHALLENGE_PROCESSING));
-	assert_true(challenge_may(CHALLENGE_PROCESSING, CHALLENGE_VALID));
-	assert_false(challenge_may(CHALLENGE_PENDING, CHALLENGE_VALID));
-	assert_false(challenge_may(CHALLENGE_VALID, CHALLENGE_INVALID));
-}
-
 static void names_go_both_ways(void **state)
 {
 	enum order_state o;
@@ -64,7 +55,7 @@ static void names_go_both_ways(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(order_goes_only_forward), cmocka_unit_test(authz_never_comes_back),
-		cmocka_unit_test(challenge_needs_processing), cmocka_unit_test(names_go_both_ways) };
+		cmocka_unit_test(names_go_both_ways) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,9 +17,38 @@
 #define WEBHOOK_MS 20000
 #define TEXT_MAX   8192
 #define SENDMAIL   "/usr/sbin/sendmail"
+#define NEVER      "-" /* in the place of a generation, where there is none */
+
+/* Whether its owner knows already, of this generation or of none: thresholds are passed downwards where they count to the end, else upwards. */
+static bool is_told(const struct standing *s, int threshold)
+{
+	bool same = strcmp(s->state.alerted, s->never ? NEVER : s->generation) == 0;
+	uint64_t now = (uint64_t)threshold;
+
+	return same && (s->never ? s->state.alerted_days >= now : s->state.alerted_days <= now);
+}
+
+static int64_t days_failing(const struct standing *s, int64_t now_s)
+{
+	int64_t since_s = s->state.failing_since_s;
+
+	return now_s > since_s ? (now_s - since_s) / DAY_S : 0; /* the clock may have gone back */
+}
+
+static int due_never(const struct config_alert *w, const struct standing *s, int64_t now_s)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < w->n_days; i++)
+		if (days_failing(s, now_s) >= (int64_t)w->days[i] && (int)w->days[i] > found)
+			found = (int)w->days[i];
+	return is_told(s, found) ? -1 : found;
+}
 
 int alert_due(const struct config_alert *w, const struct standing *s, int64_t now_s)
 {
+	if (s->never)
+		return due_never(w, s, now_s);
 	int64_t left_s = s->not_after_s - now_s;
 	int found = left_s < 0 ? 0 : -1;
 	bool calm = s->kind == STANDING_GOOD || (s->kind == STANDING_DUE && now_s < s->due.at_s + DAY_S);
@@ -29,10 +58,7 @@ int alert_due(const struct config_alert *w, const struct standing *s, int64_t no
 	for (size_t i = 0; i < w->n_days && left_s >= 0; i++)
 		if (left_s <= (int64_t)w->days[i] * DAY_S && (found < 0 || (int)w->days[i] < found))
 			found = (int)w->days[i];
-	/* This generation's owner knows already. */
-	if (found >= 0 && strcmp(s->state.alerted, s->generation) == 0 && s->state.alerted_days <= (uint64_t)found)
-		return -1;
-	return found;
+	return found >= 0 && is_told(s, found) ? -1 : found;
 }
 
 /* --- what is said --- */
@@ -40,7 +66,7 @@ int alert_due(const struct config_alert *w, const struct standing *s, int64_t no
 struct alert_text {
 	struct arena *a;
 	const struct standing *s;
-	const char *subject, *text, *names, *days;
+	const char *subject, *text, *names, *days, *not_after;
 };
 
 static const char *names_of(struct arena *a, const struct standing *s)
@@ -52,21 +78,32 @@ static const char *names_of(struct arena *a, const struct standing *s)
 	return buf_ok(&out) ? arena_str(a, buf_bytes(&out)) : NULL;
 }
 
+static const char *subject_of(struct arena *a, const struct standing *s, long long days, int64_t now_s)
+{
+	const char *name = s->item->name, *plural = days == 1 ? "" : "s";
+
+	if (s->never && days == 0)
+		return (const char *)arena_fmt(a, "The certificate %s is wanted and cannot be got", name).ptr;
+	if (s->never)
+		return (const char *)arena_fmt(a, "The certificate %s is wanted and was not got for %lld day%s", name, days, plural).ptr;
+	if (s->not_after_s < now_s)
+		return (const char *)arena_fmt(a, "The certificate %s has expired", name).ptr;
+	return (const char *)arena_fmt(a, "The certificate %s expires in %lld day%s", name, days, plural).ptr;
+}
+
 static enum err_code compose(struct alert_text *m, int64_t now_s, struct err *e)
 {
 	const struct standing *s = m->s;
-	long long days = (long long)((s->not_after_s - now_s) / DAY_S);
+	long long days = s->never ? (long long)days_failing(s, now_s) : (long long)((s->not_after_s - now_s) / DAY_S);
 
 	m->names = names_of(m->a, s);
 	m->days = (const char *)arena_fmt(m->a, "%lld", days).ptr;
-	if (s->not_after_s < now_s)
-		m->subject = (const char *)arena_fmt(m->a, "The certificate %s has expired", s->item->name).ptr;
-	else
-		m->subject =
-		    (const char *)arena_fmt(m->a, "The certificate %s expires in %lld day%s", s->item->name, days, days == 1 ? "" : "s").ptr;
+	m->not_after = s->never ? "" : s->not_after;
+	m->subject = subject_of(m->a, s, days, now_s);
 	m->text = (const char *)arena_fmt(m->a, "%s.\n\nNames:   %s\nExpires: %s\nState:   %s\n%s%s%s%s%s%s", m->subject ? m->subject : "",
-	    m->names ? m->names : "", s->not_after, standing_name(s->kind), *s->state.message ? "Failed:  " : "", s->state.message,
-	    *s->state.message ? "\n" : "", *s->state.hint ? "To do:   " : "", s->state.hint, *s->state.hint ? "\n" : "")
+	    m->names ? m->names : "", s->never ? "there is none" : m->not_after, standing_name(s->kind),
+	    *s->state.message ? "Failed:  " : "", s->state.message, *s->state.message ? "\n" : "", *s->state.hint ? "To do:   " : "",
+	    s->state.hint, *s->state.hint ? "\n" : "")
 		      .ptr;
 	errno = 0;
 	if (!m->names || !m->days || !m->subject || !m->text)
@@ -122,7 +159,7 @@ static enum err_code run_command(const struct config_alert *w, struct crew *crew
 	const struct standing *s = m->s;
 	const struct {
 		const char *name, *value;
-	} said[] = { { "NAME", s->item->name }, { "NAMES", m->names }, { "DAYS", m->days }, { "NOT_AFTER", s->not_after },
+	} said[] = { { "NAME", s->item->name }, { "NAMES", m->names }, { "DAYS", m->days }, { "NOT_AFTER", m->not_after },
 		{ "STATE", standing_name(s->kind) }, { "SUBJECT", m->subject }, { "ERROR", s->state.message }, { "HINT", s->state.hint } };
 	const char *env[sizeof said / sizeof *said + 1] = { NULL }, **argv;
 
@@ -166,7 +203,7 @@ static enum err_code call_webhook(const struct config_alert *w, struct crew *cre
 	for (size_t i = 0; i < s->n_names; i++)
 		json_put_string(&j, bytes_str(s->names[i]));
 	json_end_array(&j);
-	json_put_member_str(&j, "not_after", s->not_after);
+	json_put_member_str(&j, "not_after", m->not_after);
 	json_put_member_str(&j, "state", standing_name(s->kind));
 	json_put_member_str(&j, "subject", m->subject);
 	json_put_member_str(&j, "error", s->state.message);
@@ -220,7 +257,7 @@ static bool alert_one(const struct telling *t, const struct standing *s, int day
 	if (!good)
 		return false; /* once more at the next run */
 	const char *path = (const char *)arena_fmt(a, "%s/%s/" FLOW_STATE_FILE, t->config->folder, s->item->name).ptr;
-	(void)snprintf(kept.alerted, sizeof kept.alerted, "%s", s->generation);
+	(void)snprintf(kept.alerted, sizeof kept.alerted, "%s", s->never ? NEVER : s->generation);
 	kept.alerted_days = (uint64_t)days;
 	return path && state_write(path, &kept, NULL) == ERR_OK;
 }

@@ -16,7 +16,7 @@
 /* --- as JSON --- */
 
 /* The certificates of a file, without what stands between them. */
-static enum err_code put_ca_file(const struct ca_wish *w, struct json_out *json, struct err *e)
+enum err_code ca_wish_put_file(const struct ca_wish *w, struct json_out *json, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
 	CLEANUP(buf_free_p) struct buf text = buf_new(4u << 20), pem = buf_new(CA_FILE_MAX);
@@ -69,7 +69,7 @@ enum err_code ca_wish_put(const struct ca_wish *w, struct json_out *json, struct
 		json_put_string(json, bytes_str(w->contacts[i]));
 	json_end_array(json);
 	talk_put_bytes(json, "account", w->account);
-	TRY(put_ca_file(w, json, e));
+	TRY(ca_wish_put_file(w, json, e));
 	TRY(put_external(w, json, e));
 	json_end_object(json);
 	return ERR_OK;

@@ -6,6 +6,8 @@
 #include "agent/crew.h"
 #include "agent/outcome.h"
 
+/* The member "ca_pem": those who may vouch for the server, where it is not the system's. */
+enum err_code ca_wish_put_file(const struct ca_wish *w, struct json_out *json, struct err *e) MUST_USE;
 /* As the member "ca" of an operation (net/acme.c): with what the files say. */
 enum err_code ca_wish_put(const struct ca_wish *w, struct json_out *json, struct err *e) MUST_USE;
 
@@ -14,7 +16,7 @@ peer_asked ca_asked;
 
 /* Each gives ERR_OK with *out telling what the CA said; another code is a failure on this machine. */
 
-/* verb: "show", "recover" (none is made), "update", "rollover" (next: the new key's public half, whose slot is "next-account") or "deactivate". ret_url: the account's, in the arena. */
+/* verb: "open" (makes one where there is none), "recover", "update", "rollover" (next: the new key's public half, whose slot is "next-account") or "deactivate". ret_url: the account's, in the arena. */
 enum err_code ca_account(struct crew *c, struct arena *a, const struct ca_wish *w, const char *verb, struct bytes next,
     const char **ret_url, struct outcome *out, struct err *e) MUST_USE;
 /* RFC 9773, for the first certificate in pem. */

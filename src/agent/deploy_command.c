@@ -10,4 +10,4 @@ static enum err_code reload(struct deploy_run *r, struct err *e)
 	return ERR_OK;
 }
 
-const struct deploy_target deploy_command = { .name = "command", .reload = reload };
+const struct deploy_target deploy_by_command = { .name = "command", .reload = reload };

@@ -3,18 +3,9 @@
 /* lego's words. */
 static const char *lego_key(struct arena *a, const struct wish_key *k)
 {
-	switch (k->type) {
-	case KEY_EC_P256:
-		return "EC256";
-	case KEY_EC_P384:
-		return "EC384";
-	case KEY_RSA:
-		return (const char *)arena_fmt(a, "RSA%u", k->bits).ptr;
-	case KEY_ED25519:
-	case KEY__MAX:
-		break;
-	}
-	return NULL;
+	static const char *const words[KEY__MAX] = { [KEY_EC_P256] = "EC256", [KEY_EC_P384] = "EC384" };
+
+	return k->type == KEY_RSA ? (const char *)arena_fmt(a, "RSA%u", k->bits).ptr : words[k->type];
 }
 
 void deploy_begin(struct deploy_job *j, const struct wish *w, struct crew *crew, struct storage *s)

@@ -1,6 +1,6 @@
-/* When a certificate is due: the rule alone. And whose turn it is after a failure. */
+/* When a certificate is due: the rule alone. And how long what failed waits. */
 #include "agent/due.h"
-#include "agent/fallback.h"
+#include "agent/state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,40 +71,11 @@ static void by_the_cas_window(void **state)
 	assert_true(judge(f).now);
 }
 
-static bool helps(enum chancery_result result, const char *type, int status)
-{
-	struct outcome o = { .result = result, .type = type, .http_status = status, .message = "", .hint = "", .solver = "" };
-
-	return fallback_helps(&o);
-}
-
-static void whose_fault_decides(void **state)
-{
-	(void)state;
-	assert_true(helps(CHANCERY_NETWORK, "", 0));
-	assert_true(helps(CHANCERY_PROTOCOL, "", 200));
-	assert_true(helps(CHANCERY_TIMEOUT, "", 0));
-	assert_true(helps(CHANCERY_REFUSED, "rateLimited", 429));
-	assert_true(helps(CHANCERY_REFUSED, "serverInternal", 500));
-	assert_true(helps(CHANCERY_REFUSED, "https://vendor.example/odd", 503));
-	assert_true(helps(CHANCERY_REFUSED, "unauthorized", 403));
-	assert_true(helps(CHANCERY_VALIDATION, "caa", 0));
-	/* Ours: it would fail anywhere. */
-	assert_false(helps(CHANCERY_VALIDATION, "unauthorized", 0));
-	assert_false(helps(CHANCERY_VALIDATION, "connection", 0));
-	assert_false(helps(CHANCERY_VALIDATION, "dns", 0));
-	assert_false(helps(CHANCERY_REFUSED, "malformed", 400));
-	assert_false(helps(CHANCERY_REFUSED, "badCSR", 400));
-	assert_false(helps(CHANCERY_CALLBACK, "", 0));
-	assert_false(helps(CHANCERY_USAGE, "", 0));
-	assert_false(helps(CHANCERY_SYSTEM, "", 0));
-	assert_false(helps(CHANCERY_NOMEM, "", 0));
-	assert_false(helps(CHANCERY_OK, "", 0));
-}
-
 static void back_off_grows_and_ends(void **state)
 {
-	struct outcome o = { .result = CHANCERY_NETWORK, .message = "away", .hint = "", .type = "", .solver = "" };
+	struct outcome o = {
+		.result = CHANCERY_NETWORK, .message = "away", .hint = "", .type = "", .solver = "", .blame = { BLAME_NETWORK, true, 60 }
+	};
 	struct state s = { .failures = 0 };
 	int64_t before = 0;
 
@@ -134,7 +105,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_its_life),
 		cmocka_unit_test(by_the_cas_window),
-		cmocka_unit_test(whose_fault_decides),
 		cmocka_unit_test(back_off_grows_and_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static enum err_code take_host(struct arena *a, struct bytes text, struct endpoi
 	if (port.ptr)
 		TRY(take_port(a, port, ret, e));
 	ret->host = arena_str(a, host);
-	if (!ret->host || !host.len)
+	if (!ret->host || !host.len || strpbrk(ret->host, "[]"))
 		FAIL(e, CONFIG, "%.200s: it names no host", ret->text);
 	return ERR_OK;
 }

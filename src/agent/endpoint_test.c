@@ -45,7 +45,7 @@ static void what_is_read(void **state)
 static void what_is_not(void **state)
 {
 	static const char *const texts[] = { "", ":443", "a:0", "a:65536", "a:x", "a:", "a:1:2", "[::1", "[::1]x", "ftp://a", "a b",
-		"a/b/c", "\x01", "a:-1", "a:+1", "[]:1" };
+		"a/b/c", "\x01", "a:-1", "a:+1", "[]:1", "exam]ple", "a[:1" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

@@ -5,37 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Problem types (RFC 8555 section 6.7) that another CA may not have: they are about this CA's rules, limits or our account there. */
-static const char *const of_the_ca[] = { "rateLimited", "serverInternal", "externalAccountRequired", "userActionRequired",
-	"accountDoesNotExist", "unauthorized", "rejectedIdentifier", "unsupportedIdentifier", "unsupportedContact", "invalidContact",
-	"invalidProfile", "caa", "badNonce", "badSignatureAlgorithm", "badPublicKey" };
-
-bool fallback_helps(const struct outcome *out)
+/* Of what, when it is not all of the CA that is set back. */
+static const char *scope_of(const struct state *held)
 {
-	switch (out->result) {
-	case CHANCERY_NETWORK:
-	case CHANCERY_PROTOCOL:
-	case CHANCERY_TIMEOUT:
-		return true;
-	case CHANCERY_REFUSED:
-	case CHANCERY_VALIDATION:
-		for (size_t i = 0; i < sizeof of_the_ca / sizeof *of_the_ca; i++)
-			if (strcmp(out->type, of_the_ca[i]) == 0)
-				/* A name that could not be validated is unauthorized too, and nowhere else will it be. */
-				return out->result == CHANCERY_REFUSED || strcmp(out->type, "unauthorized") != 0;
-		return out->result == CHANCERY_REFUSED && out->http_status >= 500;
-	case CHANCERY_OK:
-	case CHANCERY_USAGE:
-	case CHANCERY_NOMEM:
-	case CHANCERY_SYSTEM:
-	case CHANCERY_CALLBACK:
-		break;
-	}
-	return false;
+	if (strcmp(held->about, blame_about_name(BLAME_NAMES)) == 0)
+		return " for this certificate";
+	return strcmp(held->about, blame_about_name(BLAME_ACCOUNT)) == 0 ? " by this account" : "";
 }
 
-bool fallback_may_ask(
-    const struct ca *entry, const struct fallback_wish *w, const struct state *memory, int64_t now_s, char why[FALLBACK_WORDS_MAX])
+bool fallback_may_ask(const struct ca *entry, const struct fallback_wish *w, const struct state *held, char why[FALLBACK_WORDS_MAX])
 {
 	char until[RFC3339_SIZE];
 
@@ -48,9 +26,9 @@ bool fallback_may_ask(
 		(void)snprintf(why, FALLBACK_WORDS_MAX,
 		    "it needs external account binding: %s; then `chancery ca add %s --eab-kid KID --eab-key-file FILE`",
 		    entry->eab_help ? entry->eab_help : "ask it for a key", entry->name);
-	else if (memory && memory->not_before_s > now_s) {
-		rfc3339_format(memory->not_before_s, until);
-		(void)snprintf(why, FALLBACK_WORDS_MAX, "not before %s, for it failed: %.150s", until, memory->message);
+	else if (held) {
+		rfc3339_format(held->not_before_s, until);
+		(void)snprintf(why, FALLBACK_WORDS_MAX, "not before %s%s, for it failed: %.150s", until, scope_of(held), held->message);
 	}
 	return !*why;
 }

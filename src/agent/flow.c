@@ -1,7 +1,9 @@
 #include "agent/flow_impl.h"
 
+#include "agent/account.h"
 #include "agent/fallback.h"
 #include "agent/key_file.h"
+#include "agent/memory.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -44,6 +46,9 @@ static enum err_code open_account(struct flow *f, struct err *e)
 	};
 
 	TRY(ca_wish_make_account_folder(&f->ca, f->wish->folder, f->wish->arena, e));
+	TRY(account_settle(f->crew, f->wish->arena, &f->ca, NULL, &f->report->outcome, e));
+	if (f->report->outcome.result != CHANCERY_OK)
+		return ERR_OK;
 	return key_file_need(f->crew, f->wish->arena, f->ca.account_key, &key, &f->ca.account, e);
 }
 
@@ -115,6 +120,8 @@ static enum err_code issue_one(struct flow *f, size_t i, struct err *e)
 static enum err_code issue_all(struct flow *f, struct err *e)
 {
 	TRY(open_account(f, e));
+	if (f->report->outcome.result != CHANCERY_OK)
+		return ERR_OK;
 	if (!flow_resume(f))
 		TRY(storage_draft(f->storage, f->draft, e));
 	/* The first last, whose times are told. */
@@ -140,77 +147,89 @@ static struct fallback_wish needs_of(const struct flow *f, const struct ca_wish 
 	return n;
 }
 
-static void remember(const struct flow *f, struct state *memory, int64_t now_s)
+static void tell_forgotten(void *context, const char *text)
 {
-	const struct outcome *out = &f->report->outcome;
-	char path[4096];
-
-	if (out->http_status == 0 && strcmp(out->type, "caa") == 0)
-		return; /* it was not asked: of other names nothing is said */
-	if (out->result == CHANCERY_OK)
-		state_succeeded(memory, now_s);
-	else if (fallback_helps(out))
-		state_failed(memory, out, now_s);
-	else
-		return; /* it is not the CA's fault */
-	if (state_ca_path(f->wish->folder, f->ca.name, path, NULL) == ERR_OK)
-		MAY_FAIL(state_write(path, memory, NULL)); /* what is not remembered is tried once more */
+	tell(context, CHANCERY_STEP_WAIT, "%s", text);
 }
 
-/* What is remembered of a CA; a person who asks is not held up by our own back-off, only by what the CA has asked for. */
-static void recall(const struct flow *f, const struct ca_wish *ca, struct state *ret)
+/* A person who asks is not held up by our own back-off, only by what the CA has asked for. */
+static const struct state *holds(const struct flow *f, const struct memory *m)
 {
-	char path[4096];
-
-	*ret = (struct state){ .failures = 0 };
-	if (state_ca_path(f->wish->folder, ca->name, path, NULL) == ERR_OK)
-		state_read(path, ret);
-	if (f->how->force || (!f->how->again && strcmp(ret->type, "rateLimited") != 0))
-		ret->not_before_s = 0;
+	return f->how->force ? NULL : memory_holds(m, f->how->again, clock_wall_ms() / 1000);
 }
 
-static enum err_code nobody(const struct buf *skipped, struct err *e)
+/* The CAs of a certificate, one after the other. */
+struct line {
+	struct buf skipped; /* who was not asked, and why */
+	bool asked;         /* one was */
+	int64_t until_s;    /* when the first of those may be asked that have to be left alone now; INT64_MAX: none has */
+};
+
+static bool may_ask(struct flow *f, struct line *l, struct memory *m)
+{
+	const struct fallback_wish needs = needs_of(f, &f->ca, l->asked);
+	char why[FALLBACK_WORDS_MAX];
+
+	memory_open(f->wish->folder, f->how->rehearsal ? NULL : f->wish->name, &f->ca, tell_forgotten, f, m);
+	const struct state *held = holds(f, m);
+	if (fallback_may_ask(f->ca.entry, &needs, held, why))
+		return true;
+	if (held && held->not_before_s < l->until_s)
+		l->until_s = held->not_before_s;
+	buf_add_fmt(&l->skipped, "%s%s: %s", l->skipped.len ? "; " : "", f->ca.name, why);
+	if (f->wish->n_cas > 1)
+		tell(f, CHANCERY_STEP_DIRECTORY, "%s is not asked: %s", f->ca.name, why);
+	return false;
+}
+
+static enum err_code ask(struct flow *f, struct line *l, struct memory *m, struct err *e)
+{
+	if (l->asked)
+		tell(f, CHANCERY_STEP_DIRECTORY, "the next CA in line: %s", f->ca.name);
+	l->asked = true;
+	f->report->ca = f->ca.name;
+	f->report->server = f->deploy->server = f->ca.directory;
+	TRY(issue_all(f, e));
+	memory_note(m, &f->ca, &f->report->outcome, clock_wall_ms() / 1000);
+	return ERR_OK;
+}
+
+/* BUSY: it is a matter of time, and the report says until when. CONFIG: none of them will ever give it. */
+static enum err_code nobody(struct flow *f, const struct line *l, struct err *e)
 {
 	errno = 0;
-	FAIL(e, BUSY, "no CA can be asked now: %.*s", BYTES_FMT(buf_bytes(skipped)));
+	f->report->waits_until_s = l->until_s == INT64_MAX ? 0 : l->until_s;
+	if (f->report->waits_until_s)
+		FAIL(e, BUSY, "no CA can be asked now: %.*s (--force asks all the same)", BYTES_FMT(buf_bytes(&l->skipped)));
+	FAIL(e, CONFIG, "no CA can be asked: %.*s", BYTES_FMT(buf_bytes(&l->skipped)));
 }
 
-/* ERR_OK: *out of the report says how it ended at the last that was asked. BUSY: none could be asked. */
+/* ERR_OK: the report's outcome says how it ended at the last that was asked. */
+static enum err_code ask_in_turn(struct flow *f, struct line *l, struct err *e)
+{
+	for (size_t i = 0; i < f->wish->n_cas; i++) {
+		struct memory memory;
+		f->ca = f->wish->cas[i];
+		if ((f->how->ca && strcmp(f->how->ca, f->ca.name) != 0) || !may_ask(f, l, &memory))
+			continue;
+		TRY(ask(f, l, &memory, e));
+		if (f->report->outcome.result == CHANCERY_OK || !f->report->outcome.blame.next)
+			return ERR_OK;
+		if (i + 1 < f->wish->n_cas) {
+			drop_draft(f);
+			tell(f, CHANCERY_STEP_WAIT, "%s: %s", f->ca.name, f->report->outcome.message);
+		}
+	}
+	return l->asked ? ERR_OK : nobody(f, l, e);
+}
+
 static enum err_code issue_somewhere(struct flow *f, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf skipped = buf_new(2048);
-	bool asked = false;
+	struct line l = { .skipped = buf_new(2048), .until_s = INT64_MAX };
+	enum err_code rc = ask_in_turn(f, &l, e);
 
-	for (size_t i = 0; i < f->wish->n_cas; i++) {
-		int64_t now_s = clock_wall_ms() / 1000;
-		char why[FALLBACK_WORDS_MAX];
-		struct state memory;
-		f->ca = f->wish->cas[i];
-		if (f->how->ca && strcmp(f->how->ca, f->ca.name) != 0)
-			continue;
-		struct fallback_wish needs = needs_of(f, &f->ca, asked);
-		recall(f, &f->ca, &memory);
-		if (!fallback_may_ask(f->ca.entry, &needs, &memory, now_s, why)) {
-			buf_add_fmt(&skipped, "%s%s: %s", skipped.len ? "; " : "", f->ca.name, why);
-			if (f->wish->n_cas > 1)
-				tell(f, CHANCERY_STEP_DIRECTORY, "%s is not asked: %s", f->ca.name, why);
-			continue;
-		}
-		if (asked)
-			tell(f, CHANCERY_STEP_DIRECTORY, "the next CA in line: %s", f->ca.name);
-		asked = true;
-		f->report->ca = f->ca.name;
-		f->report->server = f->deploy->server = f->ca.directory;
-		TRY(issue_all(f, e));
-		remember(f, &memory, now_s);
-		if (f->report->outcome.result == CHANCERY_OK || !fallback_helps(&f->report->outcome))
-			return ERR_OK;
-		if (i + 1 < f->wish->n_cas)
-			drop_draft(f);
-		if (i + 1 < f->wish->n_cas)
-			tell(f, CHANCERY_STEP_WAIT, "%s: %s", f->ca.name, f->report->outcome.message);
-	}
-	return asked ? ERR_OK : nobody(&skipped, e);
+	buf_free(&l.skipped);
+	return rc;
 }
 
 static enum err_code issue(struct flow *f, struct err *e)
@@ -309,23 +328,31 @@ static void keep_state(struct flow *f)
 		break;
 	case FLOW_FAILED:
 	case FLOW_UNDEPLOYED:
+		if (r->waits_until_s)
+			break; /* nothing was tried */
 		state_failed(&f->state, &r->outcome, now_s);
 		break;
-	case FLOW_NOTHING:
 	case FLOW_WAITING:
+		if (r->outcome.message && r->waits_until_s)
+			state_wait(&f->state, r->waits_until_s, r->outcome.message, now_s);
+		break;
+	case FLOW_NOTHING:
 	case FLOW_REHEARSED:
 		break; /* but the window may be news */
 	}
-	if (path && r->end != FLOW_REHEARSED)
+	if (path && !f->how->rehearsal)
 		MAY_FAIL(state_write(path, &f->state, NULL)); /* what is not remembered is asked for once more */
 }
 
 static void open_state(struct flow *f)
 {
 	const char *path = state_path(f);
+	char told[STATE_TEXT_MAX] = "";
 
 	if (path)
-		state_read(path, &f->state);
+		state_take(path, &f->state, told);
+	if (*told)
+		tell(f, CHANCERY_STEP_WAIT, "%s", told);
 }
 
 /* --- the run --- */
@@ -354,7 +381,7 @@ static enum err_code run(struct flow *f, struct err *e)
 		r->end = FLOW_NOTHING;
 		return ERR_OK;
 	}
-	if (f->how->again && !f->how->force && !pending && f->state.not_before_s > now_s) {
+	if (f->how->again && !f->how->force && !pending && state_waits(&f->state, now_s)) {
 		r->end = FLOW_WAITING;
 		r->waits_until_s = f->state.not_before_s;
 		return ERR_OK;

@@ -25,7 +25,7 @@ struct flow_wish {
 enum flow_end {
 	FLOW_ISSUED,
 	FLOW_NOTHING,
-	FLOW_WAITING, /* due, but not to be tried before waits_until_s, or no CA may be asked now: the outcome says why */
+	FLOW_WAITING, /* due, but not to be tried before waits_until_s, or no CA may be asked before: then the outcome says why */
 	FLOW_REHEARSED,
 	FLOW_DEPLOYED, /* what an earlier run has got is put to use */
 	FLOW_FAILED,
@@ -37,7 +37,7 @@ struct flow_report {
 	const char *live; /* the folder where the files are; NULL: it did not come to that */
 	int64_t not_before_s, not_after_s;
 	struct due due;
-	int64_t waits_until_s;           /* FLOW_WAITING; 0: the outcome tells */
+	int64_t waits_until_s;           /* FLOW_WAITING; else not 0 where no CA may be asked before: the outcome tells why */
 	const char *ca, *server;         /* the last that was asked: its name, its directory */
 	struct issued issued;            /* FLOW_ISSUED, FLOW_UNDEPLOYED */
 	struct outcome outcome;          /* FLOW_FAILED, FLOW_UNDEPLOYED */

@@ -232,11 +232,6 @@ static const struct {
 #undef X
 };
 
-const char *hook_dialect_name(enum hook_dialect d)
-{
-	return dialects[d].name;
-}
-
 bool hook_dialect_from_name(const char *name, enum hook_dialect *ret)
 {
 	for (unsigned d = 0; d < HOOK__MAX; d++)

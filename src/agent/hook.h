@@ -14,7 +14,6 @@ enum hook_dialect {
 #undef X
 	HOOK__MAX
 };
-const char *hook_dialect_name(enum hook_dialect d);
 bool hook_dialect_from_name(const char *name, enum hook_dialect *ret);
 /* All names, with commas and `last` before the last one; services: those whose "programs" are URLs too. In the arena, "" without memory. */
 const char *hook_dialect_names(struct arena *a, bool services, const char *last);

@@ -229,11 +229,16 @@ static void a_program_that_is_none(void **state)
 
 static void dialects_have_names(void **state)
 {
+	static const char *const said[HOOK__MAX] = {
+#define X(code, name, say, http, dns, tls, what) [HOOK_##code] = (name),
+#include "agent/dialect.def"
+#undef X
+	};
 	enum hook_dialect d;
 
 	(void)state;
 	for (unsigned i = 0; i < HOOK__MAX; i++)
-		assert_true(hook_dialect_from_name(hook_dialect_name((enum hook_dialect)i), &d) && d == i);
+		assert_true(hook_dialect_from_name(said[i], &d) && d == i);
 	assert_false(hook_dialect_from_name("certbo", &d));
 	assert_false(hook_dialect_solves(HOOK_LEGO, "http-01"));
 	assert_false(hook_dialect_solves(HOOK_CERTBOT, "tls-alpn-01"));

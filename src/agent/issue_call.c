@@ -234,28 +234,26 @@ static enum err_code put_ways(struct solving *s, struct arena *a, struct json_ou
 
 	json_put_key(j, "ways");
 	json_put_array(j);
-	if (!given_nth(w->given, "challenge", 0))
-		TRY(put_way(s, a, w->hook.program || w->dns_server ? "dns-01" : "http-01", j, e));
-	for (size_t i = 0; (type = given_nth(w->given, "challenge", i)) != NULL; i++)
+	for (size_t i = 0; (type = wish_way(w, i)) != NULL; i++)
 		TRY(put_way(s, a, type, j, e));
 	json_end_array(j);
 	return ERR_OK;
 }
 
-static enum err_code put_update(struct solving *s, struct json_out *j, struct err *e)
+enum err_code issue_put_update(const struct wish *w, struct tsig_key *tsig, struct json_out *j, struct err *e)
 {
-	const char *key = given_value(s->c->wish->given, "tsig-key", NULL);
+	const char *key = given_value(w->given, "tsig-key", NULL);
 
-	if (!s->c->wish->dns_server)
+	if (!w->dns_server)
 		return ERR_OK;
 	json_put_key(j, "dns_update");
 	json_put_object(j);
-	json_put_member_str(j, "server", s->c->wish->dns_server);
+	json_put_member_str(j, "server", w->dns_server);
 	if (key) {
-		TRY(tsig_key_read(key, &s->tsig, e));
-		json_put_member_str(j, "name", s->tsig.name);
-		json_put_member_str(j, "algorithm", s->tsig.algorithm);
-		json_put_member_str(j, "secret", (const char *)s->tsig.secret.ptr);
+		TRY(tsig_key_read(key, tsig, e));
+		json_put_member_str(j, "name", tsig->name);
+		json_put_member_str(j, "algorithm", tsig->algorithm);
+		json_put_member_str(j, "secret", (const char *)tsig->secret.ptr);
 	}
 	json_end_object(j);
 	return ERR_OK;
@@ -269,22 +267,27 @@ static void put_optional(struct json_out *j, const char *member, const char *val
 		json_put_member_str(j, member, value);
 }
 
-/* What CAA records call the CA, as its entry says, and who is asked for them. */
-static void put_dns(const struct issue_call *c, struct json_out *j)
+void issue_put_resolvers(const struct wish *w, struct json_out *j)
 {
 	const char *resolver;
 
+	json_put_key(j, "resolvers");
+	json_put_array(j);
+	for (size_t i = 0; (resolver = given_nth(w->given, "resolver", i)) != NULL; i++)
+		json_put_string(j, bytes_str(resolver));
+	json_end_array(j);
+}
+
+/* What CAA records call the CA, as its entry says, and who is asked for them. */
+static void put_dns(const struct issue_call *c, struct json_out *j)
+{
 	json_put_key(j, "caa");
 	json_put_array(j);
 	for (size_t i = 0; c->ca->entry && i < c->ca->entry->caa.n; i++)
 		json_put_string(j, bytes_str(c->ca->entry->caa.v[i]));
 	json_end_array(j);
 	json_put_member_uint(j, "propagation", c->wish->propagation_s);
-	json_put_key(j, "resolvers");
-	json_put_array(j);
-	for (size_t i = 0; (resolver = given_nth(c->wish->given, "resolver", i)) != NULL; i++)
-		json_put_string(j, bytes_str(resolver));
-	json_end_array(j);
+	issue_put_resolvers(c->wish, j);
 }
 
 static enum err_code put_all(struct solving *s, struct arena *a, struct buf *out, struct err *e)
@@ -311,7 +314,7 @@ static enum err_code put_all(struct solving *s, struct arena *a, struct buf *out
 	json_end_array(&j);
 	put_dns(c, &j);
 	TRY(put_ways(s, a, &j, e));
-	TRY(put_update(s, &j, e));
+	TRY(issue_put_update(s->c->wish, &s->tsig, &j, e));
 	json_end_object(&j);
 	errno = 0;
 	if (!buf_ok(out))
@@ -393,7 +396,7 @@ enum err_code issue_call(const struct issue_call *c, struct arena *a, struct iss
 		.fd = -1,
 		.asked = asked,
 		.context = &s,
-		.timeout_ms = c->ca->timeout_s * 1000 + MARGIN_MS + c->wish->hook.timeout_s * 1000 + c->wish->propagation_s * 1000 };
+		.timeout_ms = c->ca->timeout_s * 1000 + MARGIN_MS + c->wish->hook.timeout_s * 1000 };
 	TRY(crew_net_call(c->crew, a, &p, &answer, e));
 	TRY(outcome_read(a, answer, out, e));
 	if (s.stopped.code != ERR_OK) {

@@ -3,6 +3,7 @@
 #define CHANCERY_AGENT_ISSUE_CALL_H
 
 #include "agent/ca_call.h"
+#include "agent/tsig_key.h"
 #include "agent/wish.h"
 
 struct issue_call {
@@ -27,6 +28,10 @@ struct issued {
 };
 /* ERR_OK with *out telling what the CA said; *ret is filled when that is CHANCERY_OK. */
 enum err_code issue_call(const struct issue_call *c, struct arena *a, struct issued *ret, struct outcome *out, struct err *e) MUST_USE;
+/* The member "dns_update" of an operation, where the wish has one; tsig is filled, and the caller's to free. */
+enum err_code issue_put_update(const struct wish *w, struct tsig_key *tsig, struct json_out *j, struct err *e) MUST_USE;
+/* The member "resolvers". */
+void issue_put_resolvers(const struct wish *w, struct json_out *j);
 /* Listens for challenges of this type as the wish says, and hands the sockets to the network process for its next operation. CONFIG: the port cannot be had. */
 enum err_code issue_hand_sockets(struct crew *crew, struct arena *a, const struct wish *w, const char *type, struct err *e) MUST_USE;
 

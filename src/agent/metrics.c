@@ -8,15 +8,20 @@
 
 #define TEXT_MAX (32u << 20)
 
-enum value { NOT_AFTER, DUE, LAST_SUCCESS, FAILURES, SERVED_GOOD };
+enum value { THERE, NOT_AFTER, DUE, LAST_SUCCESS, FAILURES, FAILING_SINCE, NEXT_TRY, SERVED_GOOD };
 static const struct {
 	const char *name, *help;
 	enum value value;
 } families[] = {
+	{ "chancery_certificate_there", "Whether there is one; 0: it is configured and was never got.", THERE },
 	{ "chancery_certificate_not_after_timestamp_seconds", "When the certificate ends.", NOT_AFTER },
 	{ "chancery_certificate_due_timestamp_seconds", "When it is renewed.", DUE },
 	{ "chancery_certificate_last_success_timestamp_seconds", "When it was last issued and put to use.", LAST_SUCCESS },
 	{ "chancery_certificate_failures", "Tries in a row that failed.", FAILURES },
+	{ "chancery_certificate_failing_since_timestamp_seconds",
+	    "When it failed, or had to wait, for the first time since the last success.", FAILING_SINCE },
+	{ "chancery_certificate_next_try_timestamp_seconds", "Before when it is not tried again, as it failed or no CA may be asked.",
+	    NEXT_TRY },
 	{ "chancery_certificate_served_good", "Whether the last look from outside saw the certificate that is on disk.", SERVED_GOOD },
 };
 
@@ -24,6 +29,9 @@ static const struct {
 static bool value_of(const struct standing *s, enum value v, int64_t *ret)
 {
 	switch (v) {
+	case THERE:
+		*ret = s->item->live;
+		return true;
 	case NOT_AFTER:
 		*ret = s->not_after_s;
 		return s->not_after_s != 0;
@@ -36,6 +44,12 @@ static bool value_of(const struct standing *s, enum value v, int64_t *ret)
 	case FAILURES:
 		*ret = (int64_t)s->state.failures;
 		return true;
+	case FAILING_SINCE:
+		*ret = s->state.failing_since_s;
+		return s->state.failing_since_s != 0;
+	case NEXT_TRY:
+		*ret = s->state.not_before_s;
+		return s->state.not_before_s != 0;
 	case SERVED_GOOD:
 		*ret = !*s->state.served;
 		return s->state.served_s != 0;

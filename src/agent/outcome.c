@@ -51,6 +51,19 @@ static enum err_code read_subs(struct arena *a, struct bytes json, struct outcom
 	return ERR_OK;
 }
 
+static enum err_code judge(struct arena *a, struct outcome *o, struct err *e)
+{
+	struct blame_problem *subs = arena_array(a, o->n_subs ? o->n_subs : 1, sizeof *subs);
+
+	errno = 0;
+	if (!subs)
+		FAIL(e, NOMEM, "no memory for what a CA says");
+	for (size_t i = 0; i < o->n_subs; i++)
+		subs[i] = (struct blame_problem){ o->subs[i].type, o->subs[i].name };
+	o->blame = blame_judge(o->result, o->fault, o->http_status, o->type, subs, o->n_subs);
+	return ERR_OK;
+}
+
 static enum err_code read_error(struct arena *a, struct bytes json, struct outcome *o, struct err *e)
 {
 	struct error_json j = { .message = BYTES_NONE };
@@ -64,7 +77,8 @@ static enum err_code read_error(struct arena *a, struct bytes json, struct outco
 	TRY(talk_text(a, j.hint, &o->hint, e));
 	TRY(talk_text(a, j.type, &o->type, e));
 	TRY(talk_text(a, j.solver, &o->solver, e));
-	return read_subs(a, j.subs, o, e);
+	TRY(read_subs(a, j.subs, o, e));
+	return judge(a, o, e);
 }
 
 static const struct outcome well = { .message = "", .hint = "", .type = "", .solver = "" };
@@ -89,6 +103,7 @@ void outcome_of_err(const struct err *why, struct arena *a, struct outcome *ret)
 	*ret = well;
 	ret->result = why->code == ERR_CONFIG ? CHANCERY_USAGE : why->code == ERR_NOMEM ? CHANCERY_NOMEM : CHANCERY_SYSTEM;
 	ret->fault = why->code == ERR_CONFIG ? CHANCERY_FAULT_CALLER : CHANCERY_FAULT_MACHINE;
+	ret->blame = blame_judge(ret->result, ret->fault, 0, "", NULL, 0);
 	ret->message = text ? text : "no memory";
 }
 

@@ -2,6 +2,7 @@
 #ifndef CHANCERY_AGENT_OUTCOME_H
 #define CHANCERY_AGENT_OUTCOME_H
 
+#include "agent/blame.h"
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -12,7 +13,8 @@ struct outcome_sub {
 };
 struct outcome {
 	enum chancery_result result; /* CHANCERY_OK: nothing failed */
-	enum chancery_fault fault;
+	enum chancery_fault fault;   /* who has to act */
+	struct blame blame;          /* whom it is about, and what follows */
 	int http_status;
 	uint32_t retry_after_s;
 	const char *message, *hint, *type, *solver; /* "" where nothing is known; solver: what a hook or an update said */

@@ -26,7 +26,7 @@ struct peer {
 	pid_t pid;
 	uint32_t id;
 	bool gone;
-	char program[64], jail[256];
+	char program[64];
 };
 
 /* --- users --- */
@@ -125,7 +125,6 @@ static enum err_code say_hello(struct peer *p, const struct peer_wish *w, struct
 	struct peer_call c = { .name = "start", .json = buf_bytes(&json), .fd = -1, .timeout_ms = START_MS };
 	TRY(peer_call(p, a, &c, &answer, e));
 	TRY(json_read(a, answer, "a start", started_fields, 1, &s, e));
-	(void)snprintf(p->jail, sizeof p->jail, "%.*s", BYTES_FMT(s.jail));
 	return ERR_OK;
 }
 
@@ -176,11 +175,6 @@ void peer_stop(struct peer *p)
 		(void)has_ended(p, clock_monotonic_ms() + END_MS);
 	}
 	free(p);
-}
-
-const char *peer_jail(const struct peer *p)
-{
-	return p->jail;
 }
 
 /* --- asking --- */

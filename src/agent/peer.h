@@ -19,8 +19,6 @@ enum err_code peer_start(const struct peer_wish *w, struct peer **ret, struct er
 /* Tells it to end by closing the channel; kills it when it does not. */
 void peer_stop(struct peer *p);
 DEFINE_CLEANUP(struct peer *, peer_stop);
-/* Which layers of its jail hold, in words. */
-const char *peer_jail(const struct peer *p);
 
 /* What the process asks while it works. answer: members of one object; a failure is told to the process. */
 typedef enum err_code peer_asked(

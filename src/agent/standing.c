@@ -9,12 +9,15 @@
 #include "crypto/digest.h"
 #include "os/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LOOK_MS 5000
+#define AT_MAX  16 /* CAs that a certificate was ever asked of, and failed at */
 
 const char *standing_name(enum standing_kind k)
 {
@@ -107,6 +110,47 @@ static enum standing_kind kind_of(const struct standing *s, int64_t now_s)
 	return s->due.now ? STANDING_DUE : STANDING_GOOD;
 }
 
+/* What was remembered; what is broken is told, and stays for the next run to move it aside. */
+static void remember(struct arena *a, const char *path, struct state *ret, const char **ret_forgotten)
+{
+	struct err e = { 0 };
+
+	if (state_read(path, ret, &e) != ERR_OK)
+		*ret_forgotten = (const char *)arena_fmt(a, "%.300s: %.300s", path, e.detail).ptr;
+}
+
+static void add_at(struct arena *a, const char *path, struct standing *s)
+{
+	struct state state;
+
+	remember(a, path, &state, &s->forgotten);
+	const char *ca = state.failures > 0 ? arena_str(a, bytes_str(state.ca)) : NULL;
+	if (ca)
+		s->at[s->n_at++] = (struct standing_at){ ca, state };
+}
+
+/* In the order of the CAs' names. */
+static int by_ca(const void *a, const void *b)
+{
+	return strcmp(((const struct standing_at *)a)->ca, ((const struct standing_at *)b)->ca);
+}
+
+static void find_at(const struct config *c, struct arena *a, struct standing *s)
+{
+	DIR *d = opendir(path_of(c, a, s->item->name, ""));
+
+	s->at = d ? arena_array(a, AT_MAX, sizeof *s->at) : NULL;
+	for (const struct dirent *entry = s->at ? readdir(d) : NULL; entry && s->n_at < AT_MAX; entry = readdir(d)) {
+		const char *end = strrchr(entry->d_name, '.');
+		if (strncmp(entry->d_name, "state@", 6) == 0 && end && strcmp(end, ".json") == 0)
+			add_at(a, path_of(c, a, s->item->name, entry->d_name), s);
+	}
+	if (s->n_at > 0)
+		qsort(s->at, s->n_at, sizeof *s->at, by_ca);
+	if (d)
+		(void)closedir(d);
+}
+
 void standing_of(const struct config *c, struct arena *a, const struct inventory_item *item, int64_t now_s, struct standing *ret)
 {
 	struct standing s = { .item = item, .names = item->names, .n_names = item->n_names, .server = "", .ca = "", .generation = "" };
@@ -117,7 +161,8 @@ void standing_of(const struct config *c, struct arena *a, const struct inventory
 		s.wrong = (const char *)arena_fmt(a, "live/" STORAGE_META ": %.300s", e.detail).ptr;
 	if (item->wrong)
 		s.wrong = item->wrong;
-	state_read(path_of(c, a, item->name, FLOW_STATE_FILE), &s.state);
+	remember(a, path_of(c, a, item->name, FLOW_STATE_FILE), &s.state, &s.forgotten);
+	find_at(c, a, &s);
 	facts.not_before_s = s.not_before_s;
 	facts.not_after_s = s.not_after_s;
 	facts.window_start_s = s.state.window_start_s;
@@ -125,6 +170,7 @@ void standing_of(const struct config *c, struct arena *a, const struct inventory
 	if (facts.window_start_s)
 		facts.own = own_number(c, a, item->name);
 	due_judge(&facts, &s.due);
+	s.never = item->configured && !item->live && s.state.failing_since_s != 0;
 	s.kind = kind_of(&s, now_s);
 	*ret = s;
 }

@@ -18,6 +18,11 @@ enum standing_kind {
 };
 const char *standing_name(enum standing_kind k);
 
+/* A CA that this certificate is set back at, for what is about its names. */
+struct standing_at {
+	const char *ca;
+	struct state state;
+};
 struct standing {
 	const struct inventory_item *item;
 	enum standing_kind kind;
@@ -26,9 +31,13 @@ struct standing {
 	const char *server, *ca; /* "": not known */
 	const char *not_before, *not_after, *generation;
 	int64_t not_before_s, not_after_s; /* 0: there is none */
+	bool never;                        /* it is configured, was tried and never got, or no CA could be asked for it yet */
 	struct due due;
 	struct state state;
-	const char *wrong; /* what cannot be read, and why; NULL: all can */
+	struct standing_at *at;
+	size_t n_at;
+	const char *wrong;     /* what cannot be read, and why; NULL: all can */
+	const char *forgotten; /* what was remembered and cannot be read, and why; NULL: all can */
 };
 /* Everything lives in the arena. */
 void standing_of(const struct config *c, struct arena *a, const struct inventory_item *item, int64_t now_s, struct standing *ret);

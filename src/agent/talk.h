@@ -18,7 +18,8 @@ enum talk_side { TALK_PROGRAM, TALK_PROCESS };
 enum talk_type { TALK_CALL, TALK_CALL_FD, TALK_ANSWER, TALK_FAILED, TALK_ASK, TALK_REPLY, TALK_DENIED, TALK__MAX };
 extern const struct message_rule talk_rules[TALK__MAX];
 
-#define TALK_NAME_MAX 32
+#define TALK_NAME_MAX      32
+#define TALK_RESOLVERS_MAX 8 /* that an issuance names */
 
 /* "name\0{...}" of a CALL or ASK; MALFORMED for anything else. */
 enum err_code talk_split(struct bytes body, const char **ret_name, struct bytes *ret_json, struct err *e) MUST_USE;

@@ -11,13 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *web_server_name(enum web_server s)
-{
-	static const char *const names[WEB_SERVERS] = { "nginx", "apache", "haproxy" };
-
-	return names[s];
-}
-
 const char *web_main_file(enum web_server server)
 {
 	static const char *const files[WEB_SERVERS][3] = {

@@ -16,7 +16,6 @@
 
 enum web_server { WEB_NGINX, WEB_APACHE, WEB_HAPROXY };
 #define WEB_SERVERS 3
-const char *web_server_name(enum web_server s);
 
 struct web_strings {
 	const char **v;

@@ -2,8 +2,9 @@
 
 #include "acme/identifier.h"
 #include "agent/httpreq.h"
-#include "agent/name_server.h"
+#include "agent/talk.h"
 #include "base/codec.h"
+#include "os/address.h"
 #include "os/file.h"
 #include "pki/csr.h"
 
@@ -32,6 +33,9 @@ static enum err_code key_type_of(const char *name, struct wish_key *ret, struct 
 		{ "rsa-2048", { KEY_RSA, 2048, "-rsa" } },
 		{ "rsa-3072", { KEY_RSA, 3072, "-rsa" } },
 		{ "rsa-4096", { KEY_RSA, 4096, "-rsa" } },
+		{ "ml-dsa-44", { KEY_ML_DSA_44, 0, "-mldsa" } },
+		{ "ml-dsa-65", { KEY_ML_DSA_65, 0, "-mldsa" } },
+		{ "ml-dsa-87", { KEY_ML_DSA_87, 0, "-mldsa" } },
 	};
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -39,7 +43,8 @@ static enum err_code key_type_of(const char *name, struct wish_key *ret, struct 
 			*ret = types[i].key;
 			return ERR_OK;
 		}
-	FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 and rsa-4096 are allowed", name);
+	FAIL(e, CONFIG,
+	    "--key-type %s: ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ml-dsa-44, ml-dsa-65 and ml-dsa-87 are allowed", name);
 }
 
 static enum err_code read_key_types(const struct given *g, struct wish *w, struct err *e)
@@ -54,7 +59,7 @@ static enum err_code read_key_types(const struct given *g, struct wish *w, struc
 			FAIL(e, CONFIG, "--key-type is given more than twice: there is one certificate for each kind of key");
 		TRY(key_type_of(name, &w->keys[i], e));
 		if (i > 0 && strcmp(w->keys[0].suffix, w->keys[i].suffix) == 0)
-			FAIL(e, CONFIG, "--key-type %s and %s are of one kind: one of ECDSA and one of RSA are possible together",
+			FAIL(e, CONFIG, "--key-type %s and %s are of one kind: two of ECDSA, RSA and ML-DSA are possible together",
 			    given_nth(g, "key-type", 0), name);
 		w->n_keys = i + 1;
 	}
@@ -122,6 +127,26 @@ bool wish_is_hooked(const struct wish *w, const char *type)
 	return w->hook.program && hook_dialect_solves(w->hook.dialect, type);
 }
 
+const char *wish_way(const struct wish *w, size_t i)
+{
+	if (i == 0 && !given_flag(w->given, "challenge"))
+		return w->hook.program || w->dns_server ? "dns-01" : "http-01";
+	return given_nth(w->given, "challenge", i);
+}
+
+const char *wish_way_of(const struct wish *w, size_t name)
+{
+	bool wildcard = strncmp(w->names[name], "*.", 2) == 0;
+	enum identifier_type of = w->sans[name].type == SAN_DNS ? IDENTIFIER_DNS : IDENTIFIER_IP;
+	enum challenge_type t;
+	const char *way;
+
+	for (size_t i = 0; (way = wish_way(w, i)) != NULL; i++)
+		if (challenge_type_from_name(bytes_str(way), &t) && challenge_type_covers(t, of, wildcard))
+			return way;
+	return NULL;
+}
+
 static enum err_code check_challenges(const struct wish *w, struct err *e)
 {
 	const char *type;
@@ -167,15 +192,15 @@ static enum err_code check_hook(const struct given *g, const struct wish *w, str
 
 static enum err_code check_resolvers(const struct given *g, struct err *e)
 {
-	struct name_server s;
+	struct address at;
 	const char *text;
 	size_t n = 0;
 
 	for (; (text = given_nth(g, "resolver", n)) != NULL; n++)
-		TRY(name_server_parse(text, &s, e));
+		TRY(address_parse(bytes_str(text), ADDRESS_DNS_PORT, &at, e));
 	errno = 0;
-	if (n > NAME_SERVERS_MAX)
-		FAIL(e, CONFIG, "at most %d resolvers are asked", NAME_SERVERS_MAX);
+	if (n > TALK_RESOLVERS_MAX)
+		FAIL(e, CONFIG, "at most %d resolvers are asked", TALK_RESOLVERS_MAX);
 	return ERR_OK;
 }
 

@@ -54,6 +54,10 @@ enum err_code wish_read(struct arena *a, const struct config *c, const struct gi
     size_t n_names, struct wish *ret, struct err *e) MUST_USE;
 /* What a certificate's folder may be called. */
 bool wish_name_is_good(const char *name);
+/* The i-th type of challenge by which control of the names may be shown, as it is preferred; NULL behind the last. */
+const char *wish_way(const struct wish *w, size_t i);
+/* The first of them that can show control of this name, by its index; NULL: none can. */
+const char *wish_way_of(const struct wish *w, size_t name);
 /* What a type is solved by: the hook, where its dialect knows it. */
 bool wish_is_hooked(const struct wish *w, const char *type);
 

@@ -34,7 +34,7 @@ enum err_code hex_decode(struct bytes in, uint8_t *out, size_t out_len, struct e
 		if (hex_value(in.ptr[i]) < 0)
 			FAIL(e, MALFORMED, "a character that is no hexadecimal digit");
 	for (size_t i = 0; i < out_len; i++)
-		out[i] = (uint8_t)(hex_value(in.ptr[2 * i]) << 4 | hex_value(in.ptr[2 * i + 1]));
+		out[i] = (uint8_t)((unsigned)hex_value(in.ptr[2 * i]) << 4 | (unsigned)hex_value(in.ptr[2 * i + 1]));
 	return ERR_OK;
 }
 

@@ -87,7 +87,6 @@ void json_put_string(struct json_out *w, struct bytes v);
 void json_put_uint(struct json_out *w, uint64_t v);
 void json_put_int(struct json_out *w, int64_t v);
 void json_put_bool(struct json_out *w, bool v);
-void json_put_null(struct json_out *w);
 void json_put_raw(struct json_out *w, struct bytes text); /* text that is JSON already */
 /* The common pairs. */
 void json_put_member(struct json_out *w, const char *key, struct bytes v);

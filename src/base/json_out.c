@@ -123,11 +123,6 @@ void json_put_bool(struct json_out *w, bool v)
 	json_put_raw(w, v ? BYTES_LIT("true") : BYTES_LIT("false"));
 }
 
-void json_put_null(struct json_out *w)
-{
-	json_put_raw(w, BYTES_LIT("null"));
-}
-
 void json_put_raw(struct json_out *w, struct bytes text)
 {
 	put_comma(w);

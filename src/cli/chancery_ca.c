@@ -45,7 +45,8 @@ static const struct given_option init_options[] = {
 	{ "listen", "ADDRESS:PORT", true, "Where to listen; may be given again (default: 127.0.0.1:14000)." },
 	{ "tls-name", "NAME", true, "A name of the CA's own TLS certificate (default: the base URL's host)." },
 	{ "caa-identity", "NAME", false, "What CAA records call this CA (default: the base URL's host)." },
-	{ "key-type", "TYPE", false, "Of root and intermediate: ecdsa-p256 (default), ecdsa-p384 or rsa (3072 bits)." },
+	{ "key-type", "TYPE", false,
+	    "Of root and intermediate: ecdsa-p256 (default), ecdsa-p384, rsa (3072 bits), or ml-dsa-44, ml-dsa-65, ml-dsa-87 (OpenSSL 3.5 or newer)." },
 	{ "http-port", "PORT", false, "Where http-01 looks (default: 80)." },
 	{ "tls-port", "PORT", false, "Where tls-alpn-01 looks (default: 443)." },
 	{ "publish-url", "URL", false, "The http URL under which revocation lists are served (default: none are)." },
@@ -208,11 +209,12 @@ static enum err_code do_init(const struct cli *c, struct arena *a, struct err *e
 	struct init_values values = { .arena = a };
 	struct init_result result;
 	CLEANUP(buf_free_p) struct buf text = buf_new(65536);
+	struct err why;
 	const char *type = cli_value(c, "key-type", "ecdsa-p256");
 
 	i.country = bytes_str(cli_value(c, "country", ""));
-	if (!key_type_from_name(bytes_str(type), &i.key_type) || i.key_type == KEY_ED25519)
-		FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384 and rsa are allowed", type);
+	if (key_type_for_certificates(bytes_str(type), &i.key_type, &why) != ERR_OK)
+		FAIL(e, CONFIG, "--key-type %s: %s", type, why.detail);
 	TRY(init_paths(c, a, &i, e));
 	gather(c, &values, i.state_folder, i.run_folder);
 	config_write(values.v, values.n, &text);
@@ -233,6 +235,10 @@ static int run_init(struct cli *c)
 	return do_init(c, a, &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
 
+static const struct cli_command init_command = { "init", "",
+	"Makes a new CA: root, intermediate, folders, configuration. Never overwrites anything.", CLI_OPTIONS(init_options), 0, 0,
+	run_init };
+
 /* --- serve, check-config --- */
 
 static int run_serve(struct cli *c)
@@ -241,6 +247,9 @@ static int run_serve(struct cli *c)
 
 	return serve(cli_value(c, "config", CONFIG_PATH), &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
+
+static const struct cli_command serve_command = { "serve", "",
+	"Runs the CA until SIGTERM; SIGHUP reads configuration and TLS certificate again.", &config_option, 1, 0, 0, run_serve };
 
 static int run_check_config(struct cli *c)
 {
@@ -254,68 +263,14 @@ static int run_check_config(struct cli *c)
 	return EXIT_DONE;
 }
 
-static const struct cli_command commands[] = {
-	{ "init", "", "Makes a new CA: root, intermediate, folders, configuration. Never overwrites anything.", init_options,
-	    sizeof init_options / sizeof *init_options, 0, 0, run_init },
-	{ "serve", "", "Runs the CA until SIGTERM; SIGHUP reads configuration and TLS certificate again.", &config_option, 1, 0, 0,
-	    run_serve },
-	{ "check-config", "", "Reads the configuration and tells what is wrong with it.", &config_option, 1, 0, 0, run_check_config },
-	{ "status", "",
-	    "Asks the running server how it is, and tells what is wrong and what to do. Exit code 2 when something is not served, or will not be within a week.",
-	    status_options, STATUS_OPTIONS, 0, 0, cmd_status },
-	{ "root", "create | sign | crl",
-	    "A root's ceremonies, on a machine of its own, away from every network: makes a root, has it sign an issuer's request, makes its revocation list.",
-	    root_options, ROOT_OPTIONS, 1, 1, cmd_root },
-	{ "issuer", "csr NAME | add NAME | root-crl NAME FILE | list",
-	    "The CA's issuers, with the server stopped (but for list): makes a key and the request for its certificate, puts an issuer in place, or a newer list of its root; lists them.",
-	    issuer_options, ISSUER_OPTIONS, 1, 3, cmd_issuer },
-	{ "eab", "add | list | expire KID | revoke KID",
-	    "External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
-	    eab_options, EAB_OPTIONS, 1, 2, cmd_eab },
-	{ "certificates", "[SERIAL|FILE]",
-	    "Certificates, the newest first: the one that is named, or those that the options tell; what several say must all be true. The server must run.",
-	    certificates_options, CERTIFICATES_OPTIONS, 0, 1, cmd_certificates },
-	{ "orders", "", "Orders, the newest first, all or those that the options tell. The server must run.", orders_options,
-	    ORDERS_OPTIONS, 0, 0, cmd_orders },
-	{ "accounts", "[ID|URL]", "Accounts: the one that is named, all, or those that the options tell. The server must run.",
-	    accounts_options, ACCOUNTS_OPTIONS, 0, 1, cmd_accounts },
-	{ "revoke", "[SERIAL|FILE...]",
-	    "Revokes certificates: those that are named, or all that the options tell, which are looked for in the signer's log (as root or the files' owner). What "
-	    "several options say must all be true. More than one is asked about first. The server must run.",
-	    revoke_options, REVOKE_OPTIONS, 0, 64, cmd_revoke },
-	{ "block", "key FILE|DIGEST | name RULE | account ID|URL | method TYPE | list",
-	    "Nothing more is issued for this key, name or account, or on the word of this challenge type, from now on; or lists what is blocked. The server must "
-	    "run.",
-	    block_options, BLOCK_OPTIONS, 1, 2, cmd_block },
-	{ "unblock", "key FILE|DIGEST | name RULE | account ID|URL | method TYPE", "Takes back what block did. The server must run.",
-	    block_options, BLOCK_OPTIONS, 2, 2, cmd_unblock },
-	{ "limits", "show|reset LIMIT WHAT",
-	    "Shows how a rate limit stands, or counts it anew. WHAT it counts for: an address, an account's id, a domain, names with commas between, or \"ACCOUNT NAME\" for "
-	    "failed-validations. The server must run.",
-	    limits_options, LIMITS_OPTIONS, 3, 3, cmd_limits },
-	{ "show", "SERIAL|FILE",
-	    "A certificate by its serial number, or the one in FILE, from the signer's log; with --evidence all that it rests on, verified. As root or the files' "
-	    "owner; also while the server runs.",
-	    show_options, SHOW_OPTIONS, 1, 1, cmd_show },
-	{ "log", "verify | list",
-	    "The signer's log: checks every record, link and certificate and the checkpoint (verify), or tells what its records say (list). As root or the files' "
-	    "owner; also while the server runs.",
-	    log_options, LOG_OPTIONS, 1, 1, cmd_log },
-	{ "backup", "FILE|DIR",
-	    "Puts everything that this CA is made of into one file, also while the server runs: database, log, certificates, configuration, and with "
-	    "--with-keys all secrets. As root or the files' owner.",
-	    backup_options, BACKUP_OPTIONS, 1, 1, cmd_backup },
-	{ "restore", "FILE",
-	    "Makes a CA from its backup where there is none, after everything in it was checked. Never overwrites anything. As root or whoever is to own "
-	    "the files.",
-	    restore_options, RESTORE_OPTIONS, 1, 1, cmd_restore },
-	{ "reconcile", "",
-	    "Compares the signer's log with the front's database, both ways, and repairs the database from the log. As root or the files' owner; without "
-	    "--repair also while the server runs.",
-	    reconcile_options, RECONCILE_OPTIONS, 0, 0, cmd_reconcile },
-};
+static const struct cli_command check_config_command = { "check-config", "", "Reads the configuration and tells what is wrong with it.",
+	&config_option, 1, 0, 0, run_check_config };
+
+static const struct cli_command *const commands[] = { &init_command, &serve_command, &check_config_command, &status_command, &root_command,
+	&issuer_command, &eab_command, &certificates_command, &orders_command, &accounts_command, &revoke_command, &block_command,
+	&unblock_command, &limits_command, &show_command, &log_command, &backup_command, &restore_command, &reconcile_command };
 static const struct cli_program program = { "chancery-ca", "an ACME (RFC 8555) certificate authority", commands,
-	sizeof commands / sizeof *commands };
+	sizeof commands / sizeof *commands, NULL, 0 };
 
 int main(int argc, char **argv)
 {

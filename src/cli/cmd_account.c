@@ -1,14 +1,13 @@
 #include "cli/cmd_account.h"
 
-#include "agent/ca_call.h"
+#include "agent/account.h"
 #include "agent/frame.h"
 #include "agent/key_file.h"
-#include "base/codec.h"
+#include "agent/snippet.h"
 #include "base/json.h"
 #include "cli/client_config.h"
 #include "cli/confirm.h"
 #include "cli/issue_report.h"
-#include "jose/jwk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct given_option account_options[] = {
+static const struct given_option account_options[] = {
 #define X(name, value, repeats, doc) { name, value, repeats, doc },
 #include "agent/account.def"
 #include "agent/frame.def"
@@ -27,7 +26,6 @@ const struct given_option account_options[] = {
 	YES_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_account_options = sizeof account_options / sizeof *account_options;
 
 struct work {
 	const struct cli *c;
@@ -46,6 +44,9 @@ struct work {
 /* The account by the key in its file, and what is done to it there; what the CA says is in w->outcome. */
 static enum err_code at_ca(struct work *w, const char *verb, unsigned may, struct bytes next, struct err *e)
 {
+	TRY(account_settle(&w->crew, w->arena, &w->ca, NULL, &w->outcome, e));
+	if (w->outcome.result != CHANCERY_OK)
+		return ERR_OK;
 	TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, may, &w->ca.account, e));
 	return ca_account(&w->crew, w->arena, &w->ca, verb, next, &w->url, &w->outcome, e);
 }
@@ -53,7 +54,7 @@ static enum err_code at_ca(struct work *w, const char *verb, unsigned may, struc
 static enum err_code show(struct work *w, struct err *e)
 {
 	w->done = "";
-	return at_ca(w, "show", 0, BYTES_NONE, e);
+	return at_ca(w, "recover", 0, BYTES_NONE, e);
 }
 
 /* The account of a key that came from elsewhere, or from a backup: found by the key, and none is made. */
@@ -78,31 +79,10 @@ static enum err_code deactivate(struct work *w, struct err *e)
 
 /* --- another key --- */
 
-static enum err_code put_in_place(const struct work *w, const char *path, struct err *e)
-{
-	if (rename(path, w->ca.account_key) != 0)
-		FAIL(e, IO, "the account's key is now in %.250s, which cannot be renamed to %.250s: %s", path, w->ca.account_key,
-		    strerror(errno));
-	return ERR_OK;
-}
-
-/* An earlier run may have ended between the CA and the disk: then the key that was prepared opens the account. */
-static enum err_code was_changed(struct work *w, const char *path, struct err *e)
-{
-	struct outcome first = w->outcome;
-
-	TRY(key_file_account(&w->crew, w->arena, path, 0, &w->ca.account, e));
-	TRY(ca_account(&w->crew, w->arena, &w->ca, "show", BYTES_NONE, &w->url, &w->outcome, e));
-	if (w->outcome.result == CHANCERY_OK)
-		return put_in_place(w, path, e);
-	w->outcome = first;
-	return ERR_OK;
-}
-
-/* The next key is on the disk before the CA hears of it, so that a crash loses no account: FILE.new. */
+/* The next key is on the disk before the CA hears of it, so that a crash loses no account. One that an earlier run has brought as far as the CA is taken, and that is all. */
 static enum err_code rollover(struct work *w, struct err *e)
 {
-	const char *path = (const char *)arena_fmt(w->arena, "%s.new", w->ca.account_key).ptr;
+	const char *path = account_next_path(&w->ca, w->arena);
 	const struct keys_wish key = { .slot = "next-account", .use = KEYS_ACCOUNT, .may = SIGN_MAY_ROLL_OVER, .type = KEY_EC_P256 };
 	struct bytes next;
 
@@ -110,50 +90,21 @@ static enum err_code rollover(struct work *w, struct err *e)
 	errno = 0;
 	if (!path)
 		FAIL(e, NOMEM, "no memory");
-	bool earlier = access(path, F_OK) == 0;
+	TRY(account_settle(&w->crew, w->arena, &w->ca, &w->url, &w->outcome, e));
+	if (w->url || w->outcome.result != CHANCERY_OK)
+		return ERR_OK;
 	TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, SIGN_MAY_ROLL_OVER, &w->ca.account, e));
 	TRY(key_file_need(&w->crew, w->arena, path, &key, &next, e));
 	TRY(ca_account(&w->crew, w->arena, &w->ca, "rollover", next, &w->url, &w->outcome, e));
 	if (w->outcome.result == CHANCERY_OK)
-		return put_in_place(w, path, e);
-	return earlier ? was_changed(w, path, e) : ERR_OK;
+		return account_take_next(&w->ca, path, e);
+	/* Else every run would ask whose it is. Any other refusal may come from what another run does at this moment: the key stays. */
+	if (w->outcome.http_status == 501)
+		(void)unlink(path);
+	return ERR_OK;
 }
 
 /* --- a web server that answers by itself --- */
-
-/* What stands before and behind the thumbprint. */
-static const struct {
-	const char *server, *before, *behind;
-} snippets[] = {
-	{ "nginx",
-	    "# In each server block of port 80.\n"
-	    "location ~ \"^/\\.well-known/acme-challenge/([-_a-zA-Z0-9]+)$\" {\n"
-	    "\tdefault_type application/octet-stream;\n"
-	    "\treturn 200 \"$1.",
-	    "\";\n}\n" },
-	{ "apache",
-	    "# In each virtual host of port 80; needs mod_rewrite.\n"
-	    "RewriteEngine on\n"
-	    "RewriteRule \"^/\\.well-known/acme-challenge/[-_a-zA-Z0-9]+$\" \"-\" [L,R=200]\n"
-	    "<LocationMatch \"^/\\.well-known/acme-challenge/(?<token>[-_a-zA-Z0-9]+)$\">\n"
-	    "\tErrorDocument 200 \"%{env:MATCH_TOKEN}.",
-	    "\"\n</LocationMatch>\n" },
-	{ "haproxy",
-	    "# In each frontend of port 80.\n"
-	    "http-request return status 200 content-type application/octet-stream lf-string \"%[path,field(-1,/)].",
-	    "\" if { path -m reg ^/\\.well-known/acme-challenge/[-_a-zA-Z0-9]+$ }\n" },
-};
-
-static enum err_code account_thumbprint(struct bytes spki, char ret[CHANCERY_THUMBPRINT_SIZE], struct err *e)
-{
-	CLEANUP(key_free_p) struct key *key = NULL;
-	uint8_t thumbprint[THUMBPRINT_SIZE];
-
-	TRY(key_from_spki(spki, &key, e));
-	jwk_thumbprint(key, thumbprint);
-	base64url_encode(BYTES_ARRAY(thumbprint), ret);
-	return ERR_OK;
-}
 
 static enum err_code snippet(struct work *w, struct err *e)
 {
@@ -161,16 +112,8 @@ static enum err_code snippet(struct work *w, struct err *e)
 	char thumbprint[CHANCERY_THUMBPRINT_SIZE];
 
 	TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, 0, &w->ca.account, e));
-	TRY(account_thumbprint(w->ca.account, thumbprint, e));
-	for (size_t i = 0; i < sizeof snippets / sizeof *snippets; i++) {
-		if (strcmp(snippets[i].server, server) != 0)
-			continue;
-		w->done = (const char *)arena_fmt(w->arena, "%s%s%s", snippets[i].before, thumbprint, snippets[i].behind).ptr;
-		if (!w->done)
-			FAIL(e, NOMEM, "no memory");
-		return ERR_OK;
-	}
-	FAIL(e, CONFIG, "account snippet WEB-SERVER: nginx, apache and haproxy are known");
+	TRY(snippet_thumbprint(w->ca.account, thumbprint, e));
+	return snippet_of(w->arena, server, thumbprint, &w->done, e);
 }
 
 static const struct {
@@ -311,7 +254,7 @@ static void tell(const struct work *w)
 	printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
 }
 
-int cmd_account(struct cli *c)
+static int cmd_account(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 4u << 20);
 	struct work w = { .c = c, .report = { .json = cli_flag(c, "json") } };
@@ -329,3 +272,8 @@ int cmd_account(struct cli *c)
 		tell(&w);
 	return EXIT_DONE;
 }
+
+const struct cli_command account_command = { "account", "list | show | recover | update | rollover | deactivate | snippet WEB-SERVER",
+	"The account at a CA: lists those that there are, shows its URL, finds that of a key from elsewhere (recover: --account-key), tells the CA the contacts that are given (none: forgets them), gives it a new key, or ends it; prints what a web server (nginx, apache, haproxy) needs "
+	"to answer http-01 by itself (issue --stateless).",
+	CLI_OPTIONS(account_options), 1, 2, cmd_account };

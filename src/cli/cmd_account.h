@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option account_options[];
-extern const size_t n_account_options;
-int cmd_account(struct cli *c);
+extern const struct cli_command account_command;
 
 #endif

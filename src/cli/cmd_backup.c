@@ -19,14 +19,14 @@
 
 #define CONFIG_TEXT_MAX (1u << 20)
 
-const struct given_option backup_options[BACKUP_OPTIONS] = {
+static const struct given_option backup_options[] = {
 	CONFIG_OPTION,
 	{ "with-keys", NULL, false,
 	    "With all private keys and secrets, so that a CA can be made of this file alone. It is encrypted, and needs --passphrase-file." },
 	PASSPHRASE_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const struct given_option restore_options[RESTORE_OPTIONS] = {
+static const struct given_option restore_options[] = {
 	{ "config", "FILE", false, "The configuration (default: " CONFIG_PATH "). The backup's own is put there if there is none." },
 	PASSPHRASE_OPTION,
 	{ "repair", NULL, false, "Makes the database right by the log, when it is older." },
@@ -129,7 +129,7 @@ static enum err_code run_backup(const struct cli *c, struct arena *a, struct err
 	return ERR_OK;
 }
 
-int cmd_backup(struct cli *c)
+static int cmd_backup(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
 	struct err e = { 0 };
@@ -224,7 +224,7 @@ static enum err_code run_restore(const struct cli *c, struct arena *a, struct er
 	return ERR_OK;
 }
 
-int cmd_restore(struct cli *c)
+static int cmd_restore(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
 	struct err e = { 0 };
@@ -234,3 +234,13 @@ int cmd_restore(struct cli *c)
 		return EXIT_FAILED;
 	return run_restore(c, a, &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
+
+const struct cli_command backup_command = { "backup", "FILE|DIR",
+	"Puts everything that this CA is made of into one file, also while the server runs: database, log, certificates, configuration, and with "
+	"--with-keys all secrets. As root or the files' owner.",
+	CLI_OPTIONS(backup_options), 1, 1, cmd_backup };
+
+const struct cli_command restore_command = { "restore", "FILE",
+	"Makes a CA from its backup where there is none, after everything in it was checked. Never overwrites anything. As root or whoever is to own "
+	"the files.",
+	CLI_OPTIONS(restore_options), 1, 1, cmd_restore };

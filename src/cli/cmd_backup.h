@@ -3,11 +3,8 @@
 
 #include "cli/options.h"
 
-#define BACKUP_OPTIONS  4
-#define RESTORE_OPTIONS 4
-extern const struct given_option backup_options[BACKUP_OPTIONS], restore_options[RESTORE_OPTIONS];
 /* `chancery-ca backup`, `chancery-ca restore` */
-int cmd_backup(struct cli *c);
-int cmd_restore(struct cli *c);
+extern const struct cli_command backup_command;
+extern const struct cli_command restore_command;
 
 #endif

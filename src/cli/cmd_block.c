@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct given_option block_options[BLOCK_OPTIONS] = {
+static const struct given_option block_options[] = {
 	CONFIG_OPTION,
 	{ "reason", "TEXT", false, "Why, for the log and the list: at most 200 bytes." },
 	{ "json", NULL, false, "Prints what the signer answers, one JSON object." },
 };
-const struct given_option limits_options[LIMITS_OPTIONS] = {
+static const struct given_option limits_options[] = {
 	CONFIG_OPTION,
 	{ "json", NULL, false, "Prints what the process that was asked answers, one JSON object." },
 };
@@ -242,17 +242,30 @@ static int run(struct cli *c, enum err_code (*command)(struct work *w, struct er
 	return rc == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
 
-int cmd_block(struct cli *c)
+static int cmd_block(struct cli *c)
 {
 	return run(c, block);
 }
 
-int cmd_unblock(struct cli *c)
+static int cmd_unblock(struct cli *c)
 {
 	return run(c, unblock);
 }
 
-int cmd_limits(struct cli *c)
+static int cmd_limits(struct cli *c)
 {
 	return run(c, limits);
 }
+
+const struct cli_command block_command = { "block", "key FILE|DIGEST | name RULE | account ID|URL | method TYPE | list",
+	"Nothing more is issued for this key, name or account, or on the word of this challenge type, from now on; or lists what is blocked. The server must "
+	"run.",
+	CLI_OPTIONS(block_options), 1, 2, cmd_block };
+
+const struct cli_command unblock_command = { "unblock", "key FILE|DIGEST | name RULE | account ID|URL | method TYPE",
+	"Takes back what block did. The server must run.", CLI_OPTIONS(block_options), 2, 2, cmd_unblock };
+
+const struct cli_command limits_command = { "limits", "show|reset LIMIT WHAT",
+	"Shows how a rate limit stands, or counts it anew. WHAT it counts for: an address, an account's id, a domain, names with commas between, or \"ACCOUNT NAME\" for "
+	"failed-validations. The server must run.",
+	CLI_OPTIONS(limits_options), 3, 3, cmd_limits };

@@ -4,12 +4,8 @@
 
 #include "cli/options.h"
 
-#define BLOCK_OPTIONS  3
-#define LIMITS_OPTIONS 2
-extern const struct given_option block_options[BLOCK_OPTIONS];
-extern const struct given_option limits_options[LIMITS_OPTIONS];
-int cmd_block(struct cli *c);
-int cmd_unblock(struct cli *c);
-int cmd_limits(struct cli *c);
+extern const struct cli_command block_command;
+extern const struct cli_command unblock_command;
+extern const struct cli_command limits_command;
 
 #endif

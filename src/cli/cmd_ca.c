@@ -2,7 +2,7 @@
 
 #include "agent/ca_wish.h"
 #include "agent/frame.h"
-#include "agent/state.h"
+#include "agent/memory.h"
 #include "base/clock.h"
 #include "cli/client_config.h"
 #include "cli/cmd_ca_impl.h"
@@ -16,7 +16,7 @@
 #define TEXTS  "VALUE", true
 #define KNOWN  "true|false", false
 #define NUMBER "NUMBER", false
-const struct given_option ca_options[] = {
+static const struct given_option ca_options[] = {
 #define X(name, member, kind, doc) { name, kind, "add: " doc },
 #include "agent/ca.def"
 #undef X
@@ -31,7 +31,6 @@ const struct given_option ca_options[] = {
 	FOLDER_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_ca_options = sizeof ca_options / sizeof *ca_options;
 #undef TEXT
 #undef TEXTS
 #undef KNOWN
@@ -62,13 +61,24 @@ static bool stands_by(const struct ca_work *w, const struct ca *c)
 	return ca_wish_of_entry(&none, &w->config, w->arena, c, &wish, NULL) == ERR_OK && access(wish.account_key, F_OK) == 0;
 }
 
+/* Of the CA and our account there: what was last, and what holds. */
 static void health(const struct ca_work *w, const struct ca *c, struct state *ret)
 {
-	char path[4096];
+	const struct given none = { .n = 0 };
+	struct ca_wish wish;
+	struct memory m;
 
 	*ret = (struct state){ .failures = 0 };
-	if (state_ca_path(w->config.folder, c->name, path, NULL) == ERR_OK)
-		state_read(path, ret);
+	if (ca_wish_of_entry(&none, &w->config, w->arena, c, &wish, NULL) != ERR_OK)
+		return;
+	memory_open(w->config.folder, NULL, &wish, NULL, NULL, &m);
+	const struct state *of_account = &m.of[MEMORY_ACCOUNT].state;
+	*ret = m.of[MEMORY_CA].state;
+	if (of_account->not_before_s > ret->not_before_s) {
+		int64_t success_s = ret->last_success_s;
+		*ret = *of_account;
+		ret->last_success_s = success_s;
+	}
 }
 
 static void put_known(struct json_out *j, const char *member, enum ca_known k)
@@ -140,7 +150,7 @@ static void print_ca(const struct ca_work *w, const struct ca *c)
 					  : "needed",
 	    known(c->wildcard), known(c->ip), days, stands_by(w, c) ? "yes" : "no", c->title ? c->title : c->directory);
 	rfc3339_format(s.not_before_s, until);
-	if (s.not_before_s > now_s)
+	if (state_waits(&s, now_s))
 		printf("\n%20s not asked before %s: %s", "", until, s.message);
 	printf("\n");
 }
@@ -247,7 +257,7 @@ static const struct {
 } verbs[] = { { "list", ca_verb_list }, { "add", ca_verb_add }, { "remove", ca_verb_remove }, { "test", ca_verb_test },
 	{ "switch", ca_verb_switch }, { "drill", ca_verb_drill } };
 
-int cmd_ca(struct cli *c)
+static int cmd_ca(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
 	struct ca_work w = { .c = c, .arena = a, .json = cli_flag(c, "json") };
@@ -267,3 +277,8 @@ int cmd_ca(struct cli *c)
 	(void)err_set(&e, ERR_CONFIG, __FILE__, __LINE__, "ca %s: list, add, remove, test, switch and drill are known", c->arguments[0]);
 	return cli_fail(c, &e);
 }
+
+const struct cli_command ca_command = { "ca", "list | add NAME | remove NAME | test NAME | switch | drill",
+	"The CAs that are known, and those of one's own (add, remove); whether one answers, with an account that stands by (test); moves certificates from one to another, each kept "
+	"until the new one serves (switch); proves that those which stand by would give certificates (drill).",
+	CLI_OPTIONS(ca_options), 1, 2, cmd_ca };

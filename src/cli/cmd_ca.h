@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option ca_options[];
-extern const size_t n_ca_options;
-int cmd_ca(struct cli *c);
+extern const struct cli_command ca_command;
 
 #endif

@@ -1,6 +1,7 @@
 /* chancery ca test, switch, drill: what is tried at CAs. */
+#include "agent/account.h"
 #include "agent/ca_call.h"
-#include "agent/inventory.h"
+#include "agent/ca_directory.h"
 #include "agent/key_file.h"
 #include "cli/cmd_ca_impl.h"
 #include "cli/cmd_issue.h"
@@ -19,11 +20,14 @@ static enum err_code try_account(
 	const struct keys_wish key = { .slot = "account", .use = KEYS_ACCOUNT, .type = KEY_EC_P256 };
 
 	TRY(ca_wish_make_account_folder(wish, w->config.folder, w->arena, e));
+	TRY(account_settle(crew, w->arena, wish, NULL, out, e));
+	if (out->result != CHANCERY_OK)
+		return ERR_OK;
 	TRY(key_file_need(crew, w->arena, wish->account_key, &key, &wish->account, e));
-	return ca_account(crew, w->arena, wish, "show", BYTES_NONE, ret_url, out, e);
+	return ca_account(crew, w->arena, wish, "open", BYTES_NONE, ret_url, out, e);
 }
 
-static void put_good(const struct ca *entry, const char *url, const struct ca_wish *wish)
+static void put_good(const struct ca *entry, const char *url, const struct ca_wish *wish, const struct ca_directory *d)
 {
 	CLEANUP(buf_free_p) struct buf text = buf_new(65536);
 	struct json_out j = json_out_to(&text);
@@ -33,8 +37,36 @@ static void put_good(const struct ca *entry, const char *url, const struct ca_wi
 	json_put_member_str(&j, "name", entry->name);
 	json_put_member_str(&j, "account", url);
 	json_put_member_str(&j, "key", wish->account_key);
+	if (d->dated) {
+		json_put_member_bool(&j, "clock_good", ca_clock_is_good(d));
+		json_put_key(&j, "clock_ahead_s");
+		json_put_int(&j, d->ahead_s);
+	}
 	json_end_object(&j);
 	printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
+}
+
+static void tell_good(const struct ca *entry, const char *url, const struct ca_directory *d)
+{
+	char far[CA_CLOCK_WORDS_MAX];
+
+	ca_clock_words(d, far);
+	printf("%s answers, and an account stands by: %s\n", entry->name, url);
+	if (!d->dated)
+		return;
+	if (ca_clock_is_good(d))
+		printf("This machine's clock is right by that of the CA: %s of it.\n", far);
+	else
+		printf("This machine's clock is wrong by that of the CA: %s of it.\n"
+		       "  What to do: set it right, by the network: timedatectl set-ntp true (timedatectl shows how it is).\n",
+		    far);
+}
+
+/* The directory was there a moment ago: what it says of the time is told where it can be had. */
+static void look_at_clock(struct ca_work *w, struct crew *crew, const struct ca_wish *wish, struct ca_directory *ret)
+{
+	if (ca_directory(crew, w->arena, wish, ret, NULL) != ERR_OK)
+		*ret = (struct ca_directory){ .dated = false };
 }
 
 enum err_code ca_verb_test(struct ca_work *w, int *ret_exit, struct err *e)
@@ -45,6 +77,7 @@ enum err_code ca_verb_test(struct ca_work *w, int *ret_exit, struct err *e)
 	struct given given = w->c->given;
 	const struct ca *entry;
 	const char *url = "";
+	struct ca_directory d;
 	struct ca_wish wish;
 
 	TRY(ca_of_argument(w, w->c->n_arguments > 1 ? w->c->arguments[1] : NULL, &entry, e));
@@ -56,10 +89,11 @@ enum err_code ca_verb_test(struct ca_work *w, int *ret_exit, struct err *e)
 		*ret_exit = report_failed(&report, &out);
 		return ERR_OK;
 	}
+	look_at_clock(w, &crew, &wish, &d);
 	if (w->json)
-		put_good(entry, url, &wish);
+		put_good(entry, url, &wish, &d);
 	else
-		printf("%s answers, and an account stands by: %s\n", entry->name, url);
+		tell_good(entry, url, &d);
 	*ret_exit = EXIT_DONE;
 	return ERR_OK;
 }
@@ -104,13 +138,6 @@ static void run_one(struct move *m, const struct inventory_item *item, const str
 	m->failed += code != EXIT_DONE;
 }
 
-static enum err_code all_certificates(struct ca_work *w, struct inventory *ret, struct err *e)
-{
-	const struct given table = { .options = issue_options, .n_options = n_issue_options };
-
-	return inventory_read(&w->config, w->arena, NULL, 0, &table, ret, e);
-}
-
 static void begin(const struct ca_work *w)
 {
 	if (w->json)
@@ -139,7 +166,7 @@ enum err_code ca_verb_switch(struct ca_work *w, int *ret_exit, struct err *e)
 	if (!from || !to)
 		FAIL(e, CONFIG, "ca switch: --from NAME and --to NAME say which CA takes the place of which");
 	TRY(ca_of_argument(w, to, &entry, e));
-	TRY(all_certificates(w, &all, e));
+	TRY(issue_inventory(&w->config, w->arena, NULL, 0, &all, e));
 	begin(w);
 	for (size_t i = 0; i < all.n; i++) {
 		struct given *given = arena_new_obj(w->arena, struct given);
@@ -167,7 +194,7 @@ enum err_code ca_verb_drill(struct ca_work *w, int *ret_exit, struct err *e)
 	struct inventory all;
 	const char *ca;
 
-	TRY(all_certificates(w, &all, e));
+	TRY(issue_inventory(&w->config, w->arena, NULL, 0, &all, e));
 	begin(w);
 	for (size_t i = 0; i < all.n; i++)
 		for (size_t k = to ? 0 : 1; !all.v[i].wrong && (ca = given_nth(all.v[i].given, "ca", k)) != NULL; k++)

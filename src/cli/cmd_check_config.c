@@ -6,12 +6,11 @@
 
 #include <string.h>
 
-const struct given_option check_config_options[] = {
+static const struct given_option check_config_options[] = {
 	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_check_config_options = sizeof check_config_options / sizeof *check_config_options;
 
 static void put_json(const struct config *config, struct bytes messages, bool good)
 {
@@ -33,7 +32,7 @@ static void put_json(const struct config *config, struct bytes messages, bool go
 	printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
 }
 
-int cmd_check_config(struct cli *c)
+static int cmd_check_config(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 64u << 20);
 	CLEANUP(buf_free_p) struct buf messages = buf_new(1u << 20);
@@ -58,3 +57,7 @@ int cmd_check_config(struct cli *c)
 	}
 	return good ? EXIT_DONE : EXIT_FAILED;
 }
+
+const struct cli_command check_config_command = { "check-config", "",
+	"Says all that is wrong with the configuration, each with its file and line.", CLI_OPTIONS(check_config_options), 0, 0,
+	cmd_check_config };

@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option check_config_options[];
-extern const size_t n_check_config_options;
-int cmd_check_config(struct cli *c);
+extern const struct cli_command check_config_command;
 
 #endif

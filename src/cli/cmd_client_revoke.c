@@ -1,6 +1,6 @@
 #include "cli/cmd_client_revoke.h"
 
-#include "agent/ca_call.h"
+#include "agent/account.h"
 #include "agent/frame.h"
 #include "agent/inventory.h"
 #include "agent/key_file.h"
@@ -17,7 +17,7 @@
 
 #define CERTIFICATE_MAX (512 * 1024)
 
-const struct given_option client_revoke_options[] = {
+static const struct given_option client_revoke_options[] = {
 #define X(name, value, repeats, doc) { name, value, repeats, doc },
 #include "agent/frame.def"
 #undef X
@@ -29,7 +29,6 @@ const struct given_option client_revoke_options[] = {
 	YES_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_client_revoke_options = sizeof client_revoke_options / sizeof *client_revoke_options;
 
 static enum err_code read_reason(const struct cli *c, enum chancery_reason *ret, struct err *e)
 {
@@ -84,7 +83,8 @@ static enum err_code choose_ca(struct work *w, const char *path, struct err *e)
 /* The name of a certificate of ours: what is wanted of it says which CA and account. */
 static enum err_code read_ours(struct work *w, const char *name, struct buf *out, struct err *e)
 {
-	const struct given table = { .options = client_revoke_options, .n_options = n_client_revoke_options };
+	const struct given table = { .options = client_revoke_options,
+		.n_options = sizeof client_revoke_options / sizeof *client_revoke_options };
 	const char *path = (const char *)arena_fmt(w->arena, "%s/%s/live/cert.pem", w->config.folder, name).ptr;
 	struct inventory one;
 
@@ -115,10 +115,22 @@ static enum err_code read_certificate(struct work *w, const char *what, struct b
 	return choose_ca(w, NULL, e);
 }
 
+/* By the certificate's own key, or by the account's; nothing is asked when *out of the work is not CHANCERY_OK. */
+static enum err_code open_key(struct work *w, const char *key, struct bytes *ret_spki, struct err *e)
+{
+	const struct keys_wish own = { .slot = "certificate", .use = KEYS_CERTIFICATE, .may = SIGN_MAY_REVOKE };
+
+	if (key)
+		return key_file_open(&w->crew, w->arena, key, &own, ret_spki, e);
+	TRY(account_settle(&w->crew, w->arena, &w->ca, NULL, &w->outcome, e));
+	if (w->outcome.result != CHANCERY_OK)
+		return ERR_OK;
+	return key_file_account(&w->crew, w->arena, w->ca.account_key, SIGN_MAY_REVOKE, &w->ca.account, e);
+}
+
 static enum err_code run(struct work *w, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf pem = buf_new(CERTIFICATE_MAX);
-	const struct keys_wish own = { .slot = "certificate", .use = KEYS_CERTIFICATE, .may = SIGN_MAY_REVOKE };
 	const char *key = cli_value(w->c, "key", NULL);
 	enum chancery_reason reason;
 	struct bytes spki = BYTES_NONE;
@@ -129,15 +141,14 @@ static enum err_code run(struct work *w, struct err *e)
 	w->crew.users = w->config.users;
 	TRY(read_certificate(w, w->c->arguments[0], &pem, e));
 	w->report.server = w->ca.directory;
-	if (key)
-		TRY(key_file_open(&w->crew, w->arena, key, &own, &spki, e));
-	else
-		TRY(key_file_account(&w->crew, w->arena, w->ca.account_key, SIGN_MAY_REVOKE, &w->ca.account, e));
+	TRY(open_key(w, key, &spki, e));
+	if (w->outcome.result != CHANCERY_OK)
+		return ERR_OK;
 	TRY(confirm(w->c, "A certificate that is revoked stays so. Revoke it?", e));
 	return ca_revoke(&w->crew, w->arena, &w->ca, buf_bytes(&pem), reason, spki, &w->outcome, e);
 }
 
-int cmd_client_revoke(struct cli *c)
+static int cmd_client_revoke(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 64u << 20);
 	struct work w = { .c = c, .arena = a, .report = { .json = cli_flag(c, "json") } };
@@ -154,3 +165,7 @@ int cmd_client_revoke(struct cli *c)
 	printf(w.report.json ? "{\"result\":\"revoked\"}\n" : "Revoked. Those who look at revocation lists or OCSP see it soon.\n");
 	return EXIT_DONE;
 }
+
+const struct cli_command client_revoke_command = { "revoke", "NAME|FILE",
+	"Has the CA revoke a certificate: one of the folder by its name, or the one in FILE (PEM).", CLI_OPTIONS(client_revoke_options), 1,
+	1, cmd_client_revoke };

@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option client_revoke_options[];
-extern const size_t n_client_revoke_options;
-int cmd_client_revoke(struct cli *c);
+extern const struct cli_command client_revoke_command;
 
 #endif

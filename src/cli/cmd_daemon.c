@@ -17,12 +17,12 @@
 
 #define LOOK_MOST_S  (6 * 3600) /* also when nothing is due: files and clocks change */
 #define LOOK_LEAST_S 5
+#define LOOK_AGAIN_S 300 /* after one that could not be made: what stood in its way may be gone */
 
-const struct given_option daemon_options[] = {
+static const struct given_option daemon_options[] = {
 	CONFIG_OPTION,
 	FOLDER_OPTION,
 };
-const size_t n_daemon_options = sizeof daemon_options / sizeof *daemon_options;
 
 static void renew_one(struct crew *crew, const struct config *config, const struct inventory_item *item)
 {
@@ -39,17 +39,14 @@ static void renew_one(struct crew *crew, const struct config *config, const stru
 /* Whether there is something to do or to ask for; what waits after a failure waits in silence. */
 static bool wants_a_look(const struct standing *s, int64_t now_s)
 {
-	if (s->item->unmanaged || s->item->wrong)
+	if (s->item->unmanaged || s->item->wrong || state_waits(&s->state, now_s))
 		return false;
-	if (s->state.failures > 0)
-		return s->state.not_before_s <= now_s;
-	return s->due.now || s->state.ask_s <= now_s;
+	return s->state.failures > 0 || s->due.now || s->state.ask_s <= now_s;
 }
 
 static enum err_code look_once(const struct cli *c, int64_t *ret_next_s, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
-	const struct given table = { .options = issue_options, .n_options = n_issue_options };
 	int64_t now_s = clock_wall_ms() / 1000;
 	struct config config;
 	struct inventory all;
@@ -58,10 +55,14 @@ static enum err_code look_once(const struct cli *c, int64_t *ret_next_s, struct 
 	if (!a)
 		FAIL(e, NOMEM, "no memory");
 	TRY(client_config(&c->given, a, &config, e));
-	TRY(inventory_read(&config, a, NULL, 0, &table, &all, e));
+	TRY(issue_inventory(&config, a, NULL, 0, &all, e));
 	CLEANUP(crew_close) struct crew crew = { .users = config.users };
+	if (all.n == 0)
+		printf("There are no certificates in %s yet, and none are configured: there is nothing to do.\n", config.folder);
 	for (size_t i = 0; i < all.n && !report_interrupted(); i++) {
 		struct standing s;
+		if (all.v[i].wrong)
+			fprintf(stderr, "chancery: %s\n", all.v[i].wrong);
 		standing_of(&config, a, &all.v[i], now_s, &s);
 		if (wants_a_look(&s, now_s))
 			renew_one(&crew, &config, &all.v[i]);
@@ -102,7 +103,7 @@ static bool wait_until(int64_t next_s)
 	return got != SIGTERM && got != SIGINT;
 }
 
-int cmd_daemon(struct cli *c)
+static int cmd_daemon(struct cli *c)
 {
 	const struct sigaction hangup = { .sa_handler = note_hangup, .sa_flags = SA_RESTART };
 	sigset_t ours, before;
@@ -113,15 +114,16 @@ int cmd_daemon(struct cli *c)
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGHUP);
 	(void)sigaction(SIGHUP, &hangup, NULL);
+	(void)signal(SIGPIPE, SIG_IGN); /* whoever reads what it says may go away before it */
 	(void)pthread_sigmask(SIG_BLOCK, &ours, &before);
 	service_notify("READY=1");
 	while (go_on) {
-		int64_t next_s = clock_wall_ms() / 1000 + LOOK_MOST_S;
+		int64_t next_s = clock_wall_ms() / 1000 + LOOK_AGAIN_S;
 		struct err e = { 0 };
 		report_catch_signals();
 		(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 		if (look_once(c, &next_s, &e) != ERR_OK)
-			(void)cli_fail(c, &e); /* what is wrong may be mended: SIGHUP, or the next look */
+			(void)cli_fail(c, &e); /* what is wrong may be mended until SIGHUP, or the next look */
 		fflush(stdout);
 		(void)pthread_sigmask(SIG_BLOCK, &ours, NULL);
 		go_on = !report_interrupted() && wait_until(next_s);
@@ -129,3 +131,7 @@ int cmd_daemon(struct cli *c)
 	service_notify("STOPPING=1");
 	return EXIT_DONE;
 }
+
+const struct cli_command daemon_command = { "daemon", "",
+	"Stays, and renews each certificate when it is time; alerts and metrics as chancery.conf says. What keeps it from that is told, and it looks again some minutes later. SIGHUP: looks at once, with the configuration read anew.",
+	CLI_OPTIONS(daemon_options), 0, 0, cmd_daemon };

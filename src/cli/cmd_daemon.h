@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option daemon_options[];
-extern const size_t n_daemon_options;
-int cmd_daemon(struct cli *c);
+extern const struct cli_command daemon_command;
 
 #endif

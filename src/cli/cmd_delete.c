@@ -1,7 +1,6 @@
 #include "cli/cmd_delete.h"
 
 #include "agent/frame.h"
-#include "agent/inventory.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/client_config.h"
@@ -17,15 +16,33 @@
 /* No DNS name has an underscore, so no certificate's folder is called so. */
 #define DELETED_FOLDER "_deleted"
 
-const struct given_option delete_options[] = {
+#define SAME_SECOND_MAX 100
+
+static const struct given_option delete_options[] = {
 	YES_OPTION,
 	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_delete_options = sizeof delete_options / sizeof *delete_options;
 
-/* One move, under the certificate's lock, so that no run is in the midst of it. */
+/* One move; to.2 and so on where one of this name was put away in the same second. */
+static enum err_code move(struct arena *a, const char *from, const char *to, const char **ret, struct err *e)
+{
+	const char *path = to;
+
+	for (unsigned n = 2; path && rename(from, path) != 0; n++) {
+		if ((errno != ENOTEMPTY && errno != EEXIST) || n > SAME_SECOND_MAX)
+			FAIL(e, IO, "%.200s: %s", from, strerror(errno));
+		path = (const char *)arena_fmt(a, "%s.%u", to, n).ptr;
+	}
+	errno = 0;
+	if (!path)
+		FAIL(e, NOMEM, "no memory");
+	*ret = path;
+	return ERR_OK;
+}
+
+/* Under the certificate's lock, so that no run is in the midst of it. */
 static enum err_code put_away(const struct config *c, struct arena *a, const char *name, const char **ret, struct err *e)
 {
 	CLEANUP(storage_free_p) struct storage *storage = NULL;
@@ -37,13 +54,11 @@ static enum err_code put_away(const struct config *c, struct arena *a, const cha
 	if (snprintf(path, sizeof path, "%s/" DELETED_FOLDER, c->folder) >= (int)sizeof path)
 		FAIL(e, CONFIG, "%.200s: its path is too long", c->folder);
 	TRY(file_make_folder(path, 0700, e));
-	*ret = (const char *)arena_fmt(a, "%s/%s.%s", path, name, time).ptr;
+	const char *to = (const char *)arena_fmt(a, "%s/%s.%s", path, name, time).ptr;
 	const char *from = (const char *)arena_fmt(a, "%s/%s", c->folder, name).ptr;
-	if (!*ret || !from)
+	if (!to || !from)
 		FAIL(e, NOMEM, "no memory");
-	if (rename(from, *ret) != 0)
-		FAIL(e, IO, "%.200s: %s", from, strerror(errno));
-	return ERR_OK;
+	return move(a, from, to, ret, e);
 }
 
 static enum err_code check(const struct inventory *all, const struct config *c, struct err *e)
@@ -57,13 +72,12 @@ static enum err_code check(const struct inventory *all, const struct config *c, 
 
 static enum err_code run(struct cli *c, struct arena *a, struct json_out *j, struct err *e)
 {
-	const struct given table = { .options = issue_options, .n_options = n_issue_options };
 	struct config config;
 	struct inventory all;
 	const char *to;
 
 	TRY(client_config(&c->given, a, &config, e));
-	TRY(inventory_read(&config, a, c->arguments, c->n_arguments, &table, &all, e));
+	TRY(issue_inventory(&config, a, c->arguments, c->n_arguments, &all, e));
 	TRY(check(&all, &config, e));
 	TRY(confirm(c, "Servers that read these certificates find them no more. Delete them?", e));
 	for (size_t i = 0; i < all.n; i++) {
@@ -78,7 +92,7 @@ static enum err_code run(struct cli *c, struct arena *a, struct json_out *j, str
 	return ERR_OK;
 }
 
-int cmd_delete(struct cli *c)
+static int cmd_delete(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
 	CLEANUP(buf_free_p) struct buf text = buf_new(1u << 20);
@@ -98,3 +112,7 @@ int cmd_delete(struct cli *c)
 		printf("%.*s\n", BYTES_FMT(buf_bytes(&text)));
 	return EXIT_DONE;
 }
+
+const struct cli_command delete_command = { "delete", "NAME...",
+	"Puts these certificates away: nobody renews them any more. Their files are kept below _deleted; the CA is told nothing.",
+	CLI_OPTIONS(delete_options), 1, 100, cmd_delete };

@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option delete_options[];
-extern const size_t n_delete_options;
-int cmd_delete(struct cli *c);
+extern const struct cli_command delete_command;
 
 #endif

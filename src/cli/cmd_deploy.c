@@ -2,7 +2,6 @@
 
 #include "agent/deploy_job.h"
 #include "agent/frame.h"
-#include "agent/inventory.h"
 #include "base/json.h"
 #include "cli/client_config.h"
 #include "cli/cmd_issue.h"
@@ -15,12 +14,11 @@
 
 #define CERTIFICATES_MAX 10000
 
-const struct given_option deploy_options[] = {
+static const struct given_option deploy_options[] = {
 	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_deploy_options = sizeof deploy_options / sizeof *deploy_options;
 
 enum outcome { DEPLOYED, NOTHING, FAILED };
 
@@ -143,18 +141,12 @@ static int run_all(struct cli *c, const struct config *config, const struct inve
 	return failed ? EXIT_FAILED : done ? EXIT_DONE : EXIT_NOTHING_TO_DO;
 }
 
-int cmd_deploy(struct cli *c)
+static int cmd_deploy(struct cli *c)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
-	const struct given table = { .options = issue_options, .n_options = n_issue_options };
-	struct config config;
-	struct inventory all;
-	struct err e = { 0 };
-
-	if (!a)
-		return EXIT_FAILED;
-	if (client_config(&c->given, a, &config, &e) != ERR_OK ||
-	    inventory_read(&config, a, c->arguments, c->n_arguments, &table, &all, &e) != ERR_OK)
-		return cli_fail(c, &e);
-	return run_all(c, &config, &all);
+	return issue_with_inventory(c, run_all);
 }
+
+const struct cli_command deploy_command = { "deploy", "[NAME...]",
+	"Puts the certificates of the folder, or those that are named, to use again, the way that they were issued (--deploy): tested, reloaded, looked at "
+	"from outside. A newer one that an earlier deployment had put back is tried again. Exit code 1: none is to be deployed.",
+	CLI_OPTIONS(deploy_options), 0, 100, cmd_deploy };

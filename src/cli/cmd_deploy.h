@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option deploy_options[];
-extern const size_t n_deploy_options;
-int cmd_deploy(struct cli *c);
+extern const struct cli_command deploy_command;
 
 #endif

@@ -13,7 +13,7 @@
 #define PAGE_MAX  256
 #define PAGES_MAX 64
 
-const struct given_option eab_options[EAB_OPTIONS] = {
+static const struct given_option eab_options[] = {
 	CONFIG_OPTION,
 	{ "label", "TEXT", false, "add: what the key is called in the list." },
 	{ "expires", "TIME", false, "add: how long accounts can be bound by it, like 30d or 12h (default: without end)." },
@@ -320,10 +320,14 @@ static enum err_code run(struct cli *c, struct arena *a, struct err *e)
 	return v->run(c, &s, a, e);
 }
 
-int cmd_eab(struct cli *c)
+static int cmd_eab(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 64u << 20);
 	struct err e = { 0 };
 
 	return run(c, a, &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
+
+const struct cli_command eab_command = { "eab", "add | list | expire KID | revoke KID",
+	"External account keys: makes one (add; it can be seen this once), lists them, has one bind no more accounts (expire), or ends it with what its accounts may (revoke). The server must run.",
+	CLI_OPTIONS(eab_options), 1, 2, cmd_eab };

@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-#define EAB_OPTIONS 8
-extern const struct given_option eab_options[EAB_OPTIONS];
-int cmd_eab(struct cli *c);
+extern const struct cli_command eab_command;
 
 #endif

@@ -32,12 +32,12 @@
 		"json", NULL, false, "Prints one JSON object." \
 	}
 
-const struct given_option certificates_options[CERTIFICATES_OPTIONS] = {
+static const struct given_option certificates_options[] = {
 	CONFIG_OPTION,
 	NAME_OPTION,
 	{ "account", "ID|URL", false, "Of this account." },
 	{ "issuer", "NAME", false, "Signed by this issuer." },
-	{ "key-type", "TYPE", false, "With a key of this type: ecdsa-p256, ecdsa-p384 or rsa." },
+	{ "key-type", "TYPE", false, "With a key of this type: ecdsa-p256, ecdsa-p384, rsa, ml-dsa-44, ml-dsa-65 or ml-dsa-87." },
 	{ "method", "TYPE", false, "Where control of a name was shown by this challenge type." },
 	{ "validated-since", "TIME", false,
 	    "Where control of a name was shown from this time on: 2026-11-25T08:00:00Z, or how long ago, like 7d." },
@@ -51,7 +51,7 @@ const struct given_option certificates_options[CERTIFICATES_OPTIONS] = {
 	LIMIT_OPTION,
 	JSON_OPTION,
 };
-const struct given_option orders_options[ORDERS_OPTIONS] = {
+static const struct given_option orders_options[] = {
 	CONFIG_OPTION,
 	NAME_OPTION,
 	{ "account", "ID|URL", false, "Of this account." },
@@ -61,7 +61,7 @@ const struct given_option orders_options[ORDERS_OPTIONS] = {
 	LIMIT_OPTION,
 	JSON_OPTION,
 };
-const struct given_option accounts_options[ACCOUNTS_OPTIONS] = {
+static const struct given_option accounts_options[] = {
 	CONFIG_OPTION,
 	{ "contact", "TEXT", false, "With this in a contact." },
 	{ "kid", "KID", false, "Bound by this external account key." },
@@ -360,17 +360,29 @@ static int run(struct cli *c, const char *what, void (*print)(struct finding *f,
 	return rc == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
 
-int cmd_certificates(struct cli *c)
+static int cmd_certificates(struct cli *c)
 {
 	return run(c, "certificates", print_certificate);
 }
 
-int cmd_orders(struct cli *c)
+static int cmd_orders(struct cli *c)
 {
 	return run(c, "orders", print_order);
 }
 
-int cmd_accounts(struct cli *c)
+static int cmd_accounts(struct cli *c)
 {
 	return run(c, "accounts", print_account);
 }
+
+const struct cli_command certificates_command = { "certificates", "[SERIAL|FILE]",
+	"Certificates, the newest first: the one that is named, or those that the options tell; what several say must all be true. The server must run.",
+	CLI_OPTIONS(certificates_options), 0, 1, cmd_certificates };
+
+const struct cli_command orders_command = { "orders", "",
+	"Orders, the newest first, all or those that the options tell. The server must run.", CLI_OPTIONS(orders_options), 0, 0,
+	cmd_orders };
+
+const struct cli_command accounts_command = { "accounts", "[ID|URL]",
+	"Accounts: the one that is named, all, or those that the options tell. The server must run.", CLI_OPTIONS(accounts_options), 0, 1,
+	cmd_accounts };

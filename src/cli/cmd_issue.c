@@ -22,6 +22,29 @@ const struct given_option issue_options[] = {
 };
 const size_t n_issue_options = sizeof issue_options / sizeof *issue_options;
 
+enum err_code issue_inventory(
+    const struct config *config, struct arena *a, const char *const *only, size_t n_only, struct inventory *ret, struct err *e)
+{
+	const struct given table = { .options = issue_options, .n_options = n_issue_options };
+
+	return inventory_read(config, a, only, n_only, &table, ret, e);
+}
+
+int issue_with_inventory(struct cli *c, int (*run)(struct cli *c, const struct config *config, const struct inventory *all))
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
+	struct config config;
+	struct inventory all;
+	struct err e = { 0 };
+
+	if (!a)
+		return EXIT_FAILED;
+	if (client_config(&c->given, a, &config, &e) != ERR_OK ||
+	    issue_inventory(&config, a, c->arguments, c->n_arguments, &all, &e) != ERR_OK)
+		return cli_fail(c, &e);
+	return run(c, &config, &all);
+}
+
 static int tell(struct issue_report *r, const struct flow_report *f)
 {
 	r->live = f->live;
@@ -135,7 +158,7 @@ static enum err_code read_what(struct cli *c, const struct config *config, struc
 	return config_merge(config, cert, &c->given, e);
 }
 
-int cmd_issue(struct cli *c)
+static int cmd_issue(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 64u << 20);
 	CLEANUP(crew_close) struct crew crew = { .net = NULL };
@@ -155,3 +178,7 @@ int cmd_issue(struct cli *c)
 	crew.users = config.users;
 	return issue_run(&crew, &config, &what);
 }
+
+const struct cli_command issue_command = { "issue", "[NAME...]",
+	"Gets one certificate for these names, wildcards and addresses, and puts it where servers read it.", CLI_OPTIONS(issue_options), 0,
+	100, cmd_issue };

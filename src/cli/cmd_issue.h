@@ -3,11 +3,11 @@
 #define CHANCERY_CLI_CMD_ISSUE_H
 
 #include "agent/config.h"
+#include "agent/inventory.h"
 #include "cli/options.h"
 
 extern const struct given_option issue_options[];
 extern const size_t n_issue_options;
-int cmd_issue(struct cli *c);
 
 struct issue_run {
 	const struct given *given; /* with all defaults */
@@ -22,7 +22,13 @@ struct issue_run {
 };
 /* The same wishes with another CA in the place of the old one, and the rest as it is. */
 enum err_code issue_other_ca(const struct given *from, const char *old, const char *other, struct given *ret, struct err *e) MUST_USE;
+/* Our certificates, or these: with what was wished of them among the options of issue. As inventory_read(). */
+enum err_code issue_inventory(
+    const struct config *config, struct arena *a, const char *const *only, size_t n_only, struct inventory *ret, struct err *e) MUST_USE;
+/* For a command about our certificates, those of its arguments or all: reads them and calls run; its exit code. */
+int issue_with_inventory(struct cli *c, int (*run)(struct cli *c, const struct config *config, const struct inventory *all));
 /* One certificate, told as issue does; its exit code. */
 int issue_run(struct crew *crew, const struct config *config, const struct issue_run *what);
+extern const struct cli_command issue_command;
 
 #endif

@@ -19,12 +19,13 @@
 
 #define FILE_MAX 65536
 
-const struct given_option issuer_options[ISSUER_OPTIONS] = {
+static const struct given_option issuer_options[] = {
 	CONFIG_OPTION,
 	{ "common-name", "NAME", false, "csr: of the issuing CA, like \"Example Issuing CA 2\" (needed)." },
 	{ "country", "CC", false, "csr: two letters of the CA's country; the Baseline Requirements want it." },
 	{ "organization", "NAME", false, "csr: of the CA's owner." },
-	{ "key-type", "TYPE", false, "csr: ecdsa-p256 (default), ecdsa-p384 or rsa (3072 bits)." },
+	{ "key-type", "TYPE", false,
+	    "csr: ecdsa-p256 (default), ecdsa-p384, rsa (3072 bits), or ml-dsa-44, ml-dsa-65, ml-dsa-87 (OpenSSL 3.5 or newer)." },
 	{ "key-uri", "URI", false,
 	    "csr, add: a key that is in a token already, like pkcs11:token=NAME;object=KEY; the module is keyholder.module's. No PIN stands in it." },
 	PIN_OPTION,
@@ -79,10 +80,11 @@ static enum err_code run_csr(struct work *w, struct err *e)
 	char hex[HEX_LEN(20) + 1];
 	struct csr_ca seen;
 	uint8_t id[20];
+	struct err why;
 
 	TRY(needed(w->c, "common-name", &cn, e));
-	if (!key_type_from_name(bytes_str(type), &r.key_type) || r.key_type == KEY_ED25519)
-		FAIL(e, CONFIG, "--key-type %s: ecdsa-p256, ecdsa-p384 and rsa are allowed", type);
+	if (key_type_for_certificates(bytes_str(type), &r.key_type, &why) != ERR_OK)
+		FAIL(e, CONFIG, "--key-type %s: %s", type, why.detail);
 	r.common_name = bytes_str(cn);
 	r.country = bytes_str(cli_value(w->c, "country", ""));
 	r.organization = bytes_str(cli_value(w->c, "organization", ""));
@@ -266,10 +268,14 @@ static enum err_code run(struct cli *c, struct arena *a, struct err *e)
 	return v->run(&w, e);
 }
 
-int cmd_issuer(struct cli *c)
+static int cmd_issuer(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 16u << 20);
 	struct err e = { 0 };
 
 	return run(c, a, &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
+
+const struct cli_command issuer_command = { "issuer", "csr NAME | add NAME | root-crl NAME FILE | list",
+	"The CA's issuers, with the server stopped (but for list): makes a key and the request for its certificate, puts an issuer in place, or a newer list of its root; lists them.",
+	CLI_OPTIONS(issuer_options), 1, 3, cmd_issuer };

@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-#define ISSUER_OPTIONS 13
-extern const struct given_option issuer_options[ISSUER_OPTIONS];
-int cmd_issuer(struct cli *c);
+extern const struct cli_command issuer_command;
 
 #endif

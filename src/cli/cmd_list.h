@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option list_options[];
-extern const size_t n_list_options;
-int cmd_list(struct cli *c);
+extern const struct cli_command list_command;
 
 #endif

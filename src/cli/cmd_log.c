@@ -12,7 +12,7 @@
 
 #define OUT_MAX (1u << 20)
 
-const struct given_option log_options[LOG_OPTIONS] = {
+static const struct given_option log_options[] = {
 	CONFIG_OPTION,
 	{ "checkpoint", "FILE", false,
 	    "verify: a checkpoint that was kept elsewhere, a copy of the signer's file \"checkpoint\" of some day: the log must be the one that it was made of, "
@@ -234,7 +234,7 @@ static enum err_code run_list(const struct cli *c, const struct settings *s, str
 	return rc;
 }
 
-int cmd_log(struct cli *c)
+static int cmd_log(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
 	const char *verb = c->arguments[0];
@@ -250,3 +250,8 @@ int cmd_log(struct cli *c)
 		rc = err_set(&e, ERR_CONFIG, __FILE__, __LINE__, "log %s: verify and list are known", verb);
 	return rc == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
+
+const struct cli_command log_command = { "log", "verify | list",
+	"The signer's log: checks every record, link and certificate and the checkpoint (verify), or tells what its records say (list). As root or the files' "
+	"owner; also while the server runs.",
+	CLI_OPTIONS(log_options), 1, 1, cmd_log };

@@ -8,7 +8,7 @@
 
 #define OUT_MAX (1u << 20)
 
-const struct given_option reconcile_options[RECONCILE_OPTIONS] = {
+static const struct given_option reconcile_options[] = {
 	CONFIG_OPTION,
 	{ "repair", NULL, false,
 	    "Makes the database right by the log, or anew when there is none. The server must be stopped. What the log never heard of stays, "
@@ -143,7 +143,7 @@ static void print_report(const struct reconcile_report *r, bool repair)
 	print_what_next(r, &s, repair);
 }
 
-int cmd_reconcile(struct cli *c)
+static int cmd_reconcile(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 4u << 20);
 	struct reconcile_report *r = a ? arena_new_obj(a, struct reconcile_report) : NULL;
@@ -164,3 +164,8 @@ int cmd_reconcile(struct cli *c)
 	}
 	return sums_of(r).left == 0 ? EXIT_DONE : EXIT_FAILED;
 }
+
+const struct cli_command reconcile_command = { "reconcile", "",
+	"Compares the signer's log with the front's database, both ways, and repairs the database from the log. As root or the files' owner; without "
+	"--repair also while the server runs.",
+	CLI_OPTIONS(reconcile_options), 0, 0, cmd_reconcile };

@@ -1,6 +1,5 @@
 #include "cli/cmd_renew.h"
 
-#include "agent/inventory.h"
 #include "agent/frame.h"
 #include "cli/afterwards.h"
 #include "cli/client_config.h"
@@ -9,26 +8,24 @@
 
 #include <stdio.h>
 
-const struct given_option renew_options[] = {
+static const struct given_option renew_options[] = {
 	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "force", NULL, false, "Renews also what is not due." },
 	{ "dry-run", NULL, false, "Gets each as it would, and throws it away: nothing is stored, switched or deployed." },
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_renew_options = sizeof renew_options / sizeof *renew_options;
-const struct given_option reissue_options[] = {
+static const struct given_option reissue_options[] = {
 	CONFIG_OPTION,
 	FOLDER_OPTION,
 	{ "dry-run", NULL, false, "Gets each as it would, and throws it away: nothing is stored, switched or deployed." },
 	{ "json", NULL, false, "Prints one JSON object." },
 };
-const size_t n_reissue_options = sizeof reissue_options / sizeof *reissue_options;
 
 /* The same, due or not. */
 static bool is_reissue(const struct cli *c)
 {
-	return c->command->options == reissue_options;
+	return c->command == &reissue_command;
 }
 
 static int renew_one(struct cli *c, struct crew *crew, const struct config *config, const struct inventory_item *item)
@@ -82,18 +79,16 @@ static int renew_all(struct cli *c, const struct config *config, const struct in
 	return failed ? EXIT_FAILED : worst;
 }
 
-int cmd_renew(struct cli *c)
+static int cmd_renew(struct cli *c)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 256u << 20);
-	const struct given table = { .options = issue_options, .n_options = n_issue_options };
-	struct config config;
-	struct inventory all;
-	struct err e = { 0 };
-
-	if (!a)
-		return EXIT_FAILED;
-	if (client_config(&c->given, a, &config, &e) != ERR_OK ||
-	    inventory_read(&config, a, c->arguments, c->n_arguments, &table, &all, &e) != ERR_OK)
-		return cli_fail(c, &e);
-	return renew_all(c, &config, &all);
+	return issue_with_inventory(c, renew_all);
 }
+
+const struct cli_command renew_command = { "renew", "[NAME...]",
+	"Renews the certificates of the folder that are due, or those that are named, each the way that it was issued: for a timer, some times a day. Exit "
+	"code 1: none was due.",
+	CLI_OPTIONS(renew_options), 0, 100, cmd_renew };
+
+const struct cli_command reissue_command = { "reissue", "NAME...",
+	"Gets these certificates anew now, with new keys, due or not; the old ones stay valid (revoke ends them).",
+	CLI_OPTIONS(reissue_options), 1, 100, cmd_renew };

@@ -4,8 +4,7 @@
 
 #include "cli/options.h"
 
-extern const struct given_option renew_options[], reissue_options[];
-extern const size_t n_renew_options, n_reissue_options;
-int cmd_renew(struct cli *c);
+extern const struct cli_command renew_command;
+extern const struct cli_command reissue_command;
 
 #endif

@@ -23,7 +23,7 @@
 #define AT_ONCE 200 /* serial numbers of one request: they and the rest have room in its line */
 #define SHOWN   20  /* of a selection, for people */
 
-const struct given_option revoke_options[REVOKE_OPTIONS] = {
+static const struct given_option revoke_options[] = {
 	CONFIG_OPTION,
 	{ "reason", "REASON", false,
 	    "unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn (needed, but for --dry-run). keyCompromise "
@@ -401,7 +401,7 @@ static enum err_code run(struct work *w, struct err *e)
 	return ERR_OK;
 }
 
-int cmd_revoke(struct cli *c)
+static int cmd_revoke(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 512u << 20);
 	struct work w = { .c = c, .a = a };
@@ -417,3 +417,8 @@ int cmd_revoke(struct cli *c)
 	free(w.outcomes);
 	return code;
 }
+
+const struct cli_command revoke_command = { "revoke", "[SERIAL|FILE...]",
+	"Revokes certificates: those that are named, or all that the options tell, which are looked for in the signer's log (as root or the files' owner). What "
+	"several options say must all be true. More than one is asked about first. The server must run.",
+	CLI_OPTIONS(revoke_options), 0, 64, cmd_revoke };

@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-#define REVOKE_OPTIONS 16
-extern const struct given_option revoke_options[REVOKE_OPTIONS];
-int cmd_revoke(struct cli *c);
+extern const struct cli_command revoke_command;
 
 #endif

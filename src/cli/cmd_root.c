@@ -19,11 +19,12 @@
 #define DAYS_MAX    366
 #define REVOKED_MAX 32
 
-const struct given_option root_options[ROOT_OPTIONS] = {
+static const struct given_option root_options[] = {
 	{ "folder", "DIR", false, "The root's own folder (needed)." },
 	{ "name", "NAME", false, "create: the CA's name; the root's is NAME Root CA." },
 	{ "country", "CC", false, "create: two letters of the CA's country; the Baseline Requirements want it." },
-	{ "key-type", "TYPE", false, "create: ecdsa-p384 (default), ecdsa-p256 or rsa (3072 bits)." },
+	{ "key-type", "TYPE", false,
+	    "create: ecdsa-p384 (default), ecdsa-p256, rsa (3072 bits), or ml-dsa-44, ml-dsa-65, ml-dsa-87 (OpenSSL 3.5 or newer)." },
 	{ "years", "N", false, "create, sign: how long the certificate holds (default: 20 for a root, 5 for an issuer)." },
 	PASSPHRASE_OPTION,
 	{ "key-uri", "URI", false,
@@ -125,11 +126,12 @@ static enum err_code run_create(struct work *w, struct err *e)
 	struct root_create r = { .folder = w->folder, .passphrase = w->passphrase };
 	char fingerprint[96];
 	long years;
+	struct err why;
 
 	TRY(needed(w->c, "name", &name, e));
 	TRY(number(w->c, "years", ROOT_YEARS, YEARS_MAX, &years, e));
-	if (!key_type_from_name(bytes_str(type), &r.key_type) || r.key_type == KEY_ED25519)
-		FAIL(e, CONFIG, "--key-type %s: ecdsa-p384, ecdsa-p256 and rsa are allowed", type);
+	if (key_type_for_certificates(bytes_str(type), &r.key_type, &why) != ERR_OK)
+		FAIL(e, CONFIG, "--key-type %s: %s", type, why.detail);
 	r.name = name;
 	r.country = bytes_str(cli_value(w->c, "country", ""));
 	r.years = years;
@@ -281,10 +283,14 @@ static enum err_code run(struct cli *c, struct arena *a, struct err *e)
 	FAIL(e, CONFIG, "root create, root sign or root crl, not \"%s\"", c->arguments[0]);
 }
 
-int cmd_root(struct cli *c)
+static int cmd_root(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 16u << 20);
 	struct err e = { 0 };
 
 	return run(c, a, &e) == ERR_OK ? EXIT_DONE : cli_fail(c, &e);
 }
+
+const struct cli_command root_command = { "root", "create | sign | crl",
+	"A root's ceremonies, on a machine of its own, away from every network: makes a root, has it sign an issuer's request, makes its revocation list.",
+	CLI_OPTIONS(root_options), 1, 1, cmd_root };

@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-#define ROOT_OPTIONS 19
-extern const struct given_option root_options[ROOT_OPTIONS];
-int cmd_root(struct cli *c);
+extern const struct cli_command root_command;
 
 #endif

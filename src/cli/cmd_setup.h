@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-extern const struct given_option setup_options[];
-extern const size_t n_setup_options;
-int cmd_setup(struct cli *c);
+extern const struct cli_command setup_command;
 
 #endif

@@ -15,7 +15,7 @@
 
 #define OUT_MAX (1u << 20)
 
-const struct given_option show_options[SHOW_OPTIONS] = {
+static const struct given_option show_options[] = {
 	CONFIG_OPTION,
 	{ "evidence", NULL, false,
 	    "All that it rests on: both signed requests, every receipt with what the validator saw, and whether all of it holds." },
@@ -311,7 +311,7 @@ static enum err_code run(const struct cli *c, struct arena *configuration, struc
 	return ERR_OK;
 }
 
-int cmd_show(struct cli *c)
+static int cmd_show(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *configuration = arena_new(16384, 1u << 20), *a = arena_new(65536, 16u << 20);
 	struct evidence *v = a && configuration ? calloc(1, sizeof *v) : NULL;
@@ -328,3 +328,8 @@ int cmd_show(struct cli *c)
 		fprintf(stderr, "chancery-ca: %zu of the checks fail: this certificate should not be as it is\n", failed);
 	return failed ? EXIT_FAILED : EXIT_DONE;
 }
+
+const struct cli_command show_command = { "show", "SERIAL|FILE",
+	"A certificate by its serial number, or the one in FILE, from the signer's log; with --evidence all that it rests on, verified. As root or the files' "
+	"owner; also while the server runs.",
+	CLI_OPTIONS(show_options), 1, 1, cmd_show };

@@ -3,9 +3,7 @@
 
 #include "cli/options.h"
 
-#define SHOW_OPTIONS 3
-extern const struct given_option show_options[SHOW_OPTIONS];
 /* `chancery-ca show`: a certificate, and all that it rests on. EXIT_FAILED when something of it does not hold. */
-int cmd_show(struct cli *c);
+extern const struct cli_command show_command;
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-const struct given_option status_options[STATUS_OPTIONS] = {
+static const struct given_option status_options[] = {
 	CONFIG_OPTION,
 	{ "counts", NULL, false, "Also prints everything that the processes count." },
 	{ "json", NULL, false, "Prints what the server answers, one JSON object, with a list of findings." },
@@ -158,7 +158,7 @@ static enum err_code run(struct cli *c, struct arena *a, size_t *ret_errors, str
 	return ERR_OK;
 }
 
-int cmd_status(struct cli *c)
+static int cmd_status(struct cli *c)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 16u << 20);
 	struct err e = { 0 };
@@ -168,3 +168,7 @@ int cmd_status(struct cli *c)
 		return cli_fail(c, &e);
 	return errors == 0 ? EXIT_DONE : EXIT_FAILED;
 }
+
+const struct cli_command status_command = { "status", "",
+	"Asks the running server how it is, and tells what is wrong and what to do. Exit code 2 when something is not served, or will not be within a week.",
+	CLI_OPTIONS(status_options), 0, 0, cmd_status };

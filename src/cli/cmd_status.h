@@ -4,8 +4,6 @@
 
 #include "cli/options.h"
 
-#define STATUS_OPTIONS 3
-extern const struct given_option status_options[STATUS_OPTIONS];
-int cmd_status(struct cli *c);
+extern const struct cli_command status_command;
 
 #endif

@@ -157,16 +157,16 @@ void report_waiting(const struct issue_report *r, int64_t until_s, const struct 
 	char until[RFC3339_SIZE];
 
 	rfc3339_format(until_s, until);
-	if (!r->json && until_s)
+	if (!r->json && !why->message)
 		printf("Waits: it failed before, and is tried again from %s on (chancery status says why; --force tries now).\n", until);
-	if (!r->json && !until_s)
-		printf("Waits: %s (--force asks all the same).\n", why->message);
+	if (!r->json && why->message)
+		printf("Waits: %s.\n", why->message);
 	if (!r->json)
 		return;
 	put_common(&w, r, "waiting");
 	if (until_s)
 		put_time(&w, "until", until_s);
-	json_put_member_str(&w, "message", until_s ? "it failed before" : why->message);
+	json_put_member_str(&w, "message", why->message ? why->message : "it failed before");
 	print_json(&w);
 }
 
@@ -215,6 +215,7 @@ static void json_failed(const struct issue_report *r, const struct outcome *x, b
 	json_put_member_str(&w, "message", x->message);
 	json_put_member_str(&w, "hint", x->hint);
 	json_put_member_str(&w, "fault", outcome_fault_name(x->fault));
+	json_put_member_str(&w, "about", blame_about_name(x->blame.about));
 	json_put_member_str(&w, "type", x->type);
 	json_put_member_uint(&w, "http_status", (uint64_t)x->http_status);
 	json_put_member_uint(&w, "retry_after_s", x->retry_after_s);

@@ -26,6 +26,15 @@ int cli_fail(const struct cli *c, const struct err *e)
 	return EXIT_FAILED;
 }
 
+/* NULL: its values are no list. */
+static const struct cli_choices *choices_of(const struct cli_program *p, const struct given_option *o)
+{
+	for (size_t i = 0; o->value && i < p->n_choices; i++)
+		if (strcmp(p->choices[i].value, o->value) == 0)
+			return &p->choices[i];
+	return NULL;
+}
+
 /* --- help --- */
 
 static void option_words(const struct given_option *o, char *out, size_t n)
@@ -63,16 +72,27 @@ static void help_program(const struct cli_program *p, FILE *out)
 {
 	fprintf(out, "%s %s: %s\n\nUsage: %s COMMAND [OPTION...] [ARGUMENT...]\n\n", p->name, CHANCERY_VERSION, p->doc, p->name);
 	for (size_t i = 0; i < p->n_commands; i++)
-		put_row(p->commands[i].name, p->commands[i].doc, out);
+		put_row(p->commands[i]->name, p->commands[i]->doc, out);
 	put_row("help [COMMAND]", "Shows this, or a command's options.", out);
 	put_row("--version", "Shows the version.", out);
 	put_row("completion", "Prints a completion script for bash.", out);
 }
 
-void cli_help(const struct cli_program *p, const struct cli_command *command, FILE *out)
+static void help_option(const struct cli_program *p, const struct given_option *o, FILE *out)
 {
+	const struct cli_choices *c = choices_of(p, o);
 	char words[96];
 
+	option_words(o, words, sizeof words);
+	put_row(words, o->doc, out);
+	for (size_t i = 0; c && i < c->n; i++) {
+		int n = fprintf(out, "%*s%s: ", HELP_COLUMN + 2, "", c->v[i].name);
+		put_wrapped(c->v[i].doc, n, out);
+	}
+}
+
+void cli_help(const struct cli_program *p, const struct cli_command *command, FILE *out)
+{
 	if (!command) {
 		help_program(p, out);
 		return;
@@ -81,44 +101,73 @@ void cli_help(const struct cli_program *p, const struct cli_command *command, FI
 	    *command->arguments ? " " : "", command->arguments);
 	put_wrapped(command->doc, 0, out);
 	fputc('\n', out);
-	for (size_t i = 0; i < command->n_options; i++) {
-		option_words(&command->options[i], words, sizeof words);
-		put_row(words, command->options[i].doc, out);
-	}
+	for (size_t i = 0; i < command->n_options; i++)
+		help_option(p, &command->options[i], out);
+}
+
+static void man_option(const struct cli_program *p, const struct given_option *o, FILE *out)
+{
+	const struct cli_choices *c = choices_of(p, o);
+
+	fprintf(out, ".It Fl Fl %s%s%s\n%s\n", o->name, o->value ? " Ar " : "", o->value ? o->value : "", o->doc);
+	if (c)
+		fprintf(out, ".Bl -tag -width Ds -compact\n");
+	for (size_t i = 0; c && i < c->n; i++)
+		fprintf(out, ".It Cm %s\n%s\n", c->v[i].name, c->v[i].doc);
+	if (c)
+		fprintf(out, ".El\n");
 }
 
 void cli_man(const struct cli_program *p, FILE *out)
 {
 	for (size_t i = 0; i < p->n_commands; i++) {
-		const struct cli_command *c = &p->commands[i];
+		const struct cli_command *c = p->commands[i];
 		fprintf(out, ".Ss %s%s%s\n%s\n", c->name, *c->arguments ? " " : "", c->arguments, c->doc);
 		if (c->n_options)
 			fprintf(out, ".Bl -tag -width Ds\n");
-		for (size_t k = 0; k < c->n_options; k++) {
-			fprintf(out, ".It Fl Fl %s", c->options[k].name);
-			if (c->options[k].value)
-				fprintf(out, " Ar %s", c->options[k].value);
-			fprintf(out, "\n%s\n", c->options[k].doc);
-		}
+		for (size_t k = 0; k < c->n_options; k++)
+			man_option(p, &c->options[k], out);
 		if (c->n_options)
 			fprintf(out, ".El\n");
 	}
 }
 
+/* What may follow an option, where that is a list: one case of a command's options alike. */
+static void complete_values(const struct cli_program *p, FILE *out)
+{
+	fprintf(out, "_chancery_values() {\n\tcase ${COMP_WORDS[1]}$1 in\n");
+	for (size_t i = 0; i < p->n_commands; i++)
+		for (size_t k = 0; k < p->commands[i]->n_options; k++) {
+			const struct given_option *o = &p->commands[i]->options[k];
+			const struct cli_choices *c = choices_of(p, o);
+			if (c)
+				fprintf(out, "\t%s--%s) echo \"", p->commands[i]->name, o->name);
+			for (size_t n = 0; c && n < c->n; n++)
+				fprintf(out, "%s%s", n ? " " : "", c->v[n].name);
+			if (c)
+				fprintf(out, "\" ;;\n");
+		}
+	fprintf(out, "\tesac\n}\n");
+}
+
 void cli_completion(const struct cli_program *p, FILE *out)
 {
-	fprintf(out, "_%s_words() {\n\tcase ${COMP_WORDS[1]} in\n", "chancery");
+	fprintf(out, "_chancery_words() {\n\tcase ${COMP_WORDS[1]} in\n");
 	for (size_t i = 0; i < p->n_commands; i++) {
-		fprintf(out, "\t%s) echo \"", p->commands[i].name);
-		for (size_t k = 0; k < p->commands[i].n_options; k++)
-			fprintf(out, "%s--%s", k ? " " : "", p->commands[i].options[k].name);
+		fprintf(out, "\t%s) echo \"", p->commands[i]->name);
+		for (size_t k = 0; k < p->commands[i]->n_options; k++)
+			fprintf(out, "%s--%s", k ? " " : "", p->commands[i]->options[k].name);
 		fprintf(out, "\" ;;\n");
 	}
-	fprintf(out, "\tesac\n}\n_chancery_complete() {\n\tlocal words=\"");
+	fprintf(out, "\tesac\n}\n");
+	complete_values(p, out);
+	fprintf(out, "_chancery_complete() {\n\tlocal at=$((COMP_CWORD - 1)) values words=\"");
 	for (size_t i = 0; i < p->n_commands; i++)
-		fprintf(out, "%s ", p->commands[i].name);
+		fprintf(out, "%s ", p->commands[i]->name);
 	fprintf(out,
 	    "help --version\"\n\t[ $COMP_CWORD -gt 1 ] && words=$(_chancery_words)\n"
+	    "\t[ \"${COMP_WORDS[at]}\" = = ] && at=$((at - 1))\n" /* readline takes "--x=y" for three words */
+	    "\tvalues=$(_chancery_values \"${COMP_WORDS[at]}\")\n\t[ -n \"$values\" ] && words=$values\n"
 	    "\tCOMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -o default -F _chancery_complete %s\n",
 	    p->name);
 }
@@ -128,8 +177,8 @@ void cli_completion(const struct cli_program *p, FILE *out)
 static const struct cli_command *find_command(const struct cli_program *p, const char *name)
 {
 	for (size_t i = 0; i < p->n_commands; i++)
-		if (strcmp(p->commands[i].name, name) == 0)
-			return &p->commands[i];
+		if (strcmp(p->commands[i]->name, name) == 0)
+			return p->commands[i];
 	return NULL;
 }
 

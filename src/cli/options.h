@@ -20,11 +20,25 @@ struct cli_command {
 	size_t least, most; /* arguments that are allowed */
 	int (*run)(struct cli *c);
 };
+/* A table of options and its size, for a command's row. */
+#define CLI_OPTIONS(table) table, sizeof(table) / sizeof *(table)
+
+/* The values that an option may have, where they are a list. */
+struct cli_choice {
+	const char *name, *doc;
+};
+struct cli_choices {
+	const char *value; /* what options of such values call them: "DIALECT" */
+	const struct cli_choice *v;
+	size_t n;
+};
 
 struct cli_program {
 	const char *name, *doc;
-	const struct cli_command *commands;
+	const struct cli_command *const *commands; /* each lies beside its code */
 	size_t n_commands;
+	const struct cli_choices *choices;
+	size_t n_choices;
 };
 
 /* A parsed command line; everything lives as long as argv. */

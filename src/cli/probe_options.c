@@ -1,6 +1,6 @@
 #include "cli/cmd_probe.h"
 
-const struct given_option probe_options_table[] = {
+static const struct given_option probe_options_table[] = {
 	{ "ca-file", "PEM", false, "Those who may vouch for the server's TLS certificate (default: the system's)." },
 	{ "list", NULL, false, "Prints the cases instead of running them; needs no URL." },
 	{ "only", "GLOB", true, "Runs the cases whose id matches, like 'order/*'. May be repeated." },
@@ -14,4 +14,7 @@ const struct given_option probe_options_table[] = {
 	{ "json", NULL, false, "Prints one JSON object instead of a table." },
 	{ "verbose", NULL, false, "Tells each request and its answer on standard error." },
 };
-const size_t n_probe_options = sizeof probe_options_table / sizeof *probe_options_table;
+
+const struct cli_command probe_command = { "probe", "[URL]",
+	"Holds an ACME server, by its directory's URL, against the standards: one case for each requirement.",
+	CLI_OPTIONS(probe_options_table), 0, 1, cmd_probe };

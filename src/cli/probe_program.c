@@ -4,8 +4,8 @@
 
 int main(int argc, char **argv)
 {
-	const struct cli_command commands[] = { PROBE_COMMAND(cmd_probe) };
-	const struct cli_program program = { "chancery", "an ACME (RFC 8555) client", commands, 1 };
+	static const struct cli_command *const commands[] = { &probe_command };
+	const struct cli_program program = { "chancery", "an ACME (RFC 8555) client", commands, 1, NULL, 0 };
 
 	crypto_init();
 	return cli_main(&program, argc, argv);

@@ -7,7 +7,7 @@
 
 extern char **environ;
 
-int probe_start(struct cli *c)
+int cmd_probe(struct cli *c)
 {
 	struct err e = { 0 };
 	int fd;

@@ -6,40 +6,38 @@
 
 #include <string.h>
 
-/* Opens the account and does something with it. */
-typedef enum err_code change_fn(struct work *w, void *ctx, struct err *e);
-
-static enum chancery_result change(struct chancery_client *client, change_fn *what, void *ctx)
+static enum err_code open_account(struct work *w, struct operation *o, struct err *e)
 {
-	CLEANUP(work_close) struct work w = { .client = client };
-	struct err e = { 0 };
-
-	failure_reset(&client->error);
-	enum err_code rc = work_open(client, &w, &e);
-	if (rc == ERR_OK)
-		rc = work_account(&w, &e);
-	if (rc == ERR_OK && what)
-		rc = what(&w, ctx, &e);
-	return failure_finish(&client->error, rc, w.s.doing, &e);
+	(void)o;
+	return work_account(w, e);
 }
 
 enum chancery_result chancery_client_open_account(struct chancery_client *client, const char **ret_url)
 {
-	enum chancery_result rc = change(client, NULL, NULL);
+	struct operation o = { .run = open_account };
+	enum chancery_result rc = client_run(client, &o);
 
 	if (rc == CHANCERY_OK && ret_url)
 		*ret_url = client->account_url;
 	return rc;
 }
 
-static enum err_code update(struct work *w, void *ctx, struct err *e)
+enum chancery_result chancery_client_begin_open_account(struct chancery_client *client)
+{
+	const struct operation o = { .run = open_account };
+
+	return client_begin(client, &o);
+}
+
+static enum err_code update(struct work *w, struct operation *o, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf payload = buf_new(16384);
 	const struct chancery_client *c = w->client;
 	struct json_out out = json_out_to(&payload);
 	struct http_client_answer answer;
 
-	(void)ctx;
+	(void)o;
+	TRY(work_account(w, e));
 	json_put_object(&out);
 	json_put_key(&out, "contact");
 	json_put_array(&out);
@@ -57,21 +55,40 @@ static enum err_code update(struct work *w, void *ctx, struct err *e)
 
 enum chancery_result chancery_client_update_account(struct chancery_client *client)
 {
-	return change(client, update, NULL);
+	struct operation o = { .run = update };
+
+	return client_run(client, &o);
 }
 
-static enum err_code deactivate(struct work *w, void *ctx, struct err *e)
+enum chancery_result chancery_client_begin_update_account(struct chancery_client *client)
+{
+	const struct operation o = { .run = update };
+
+	return client_begin(client, &o);
+}
+
+static enum err_code deactivate(struct work *w, struct operation *o, struct err *e)
 {
 	struct http_client_answer answer;
 
-	(void)ctx;
+	(void)o;
+	TRY(work_account(w, e));
 	session_doing(&w->s, "deactivating the account %.300s", w->s.account_url);
 	return session_post(&w->s, w->s.account_url, BYTES_LIT("{\"status\":\"deactivated\"}"), NULL, &answer, e);
 }
 
 enum chancery_result chancery_client_deactivate_account(struct chancery_client *client)
 {
-	return change(client, deactivate, NULL);
+	struct operation o = { .run = deactivate };
+
+	return client_run(client, &o);
+}
+
+enum chancery_result chancery_client_begin_deactivate_account(struct chancery_client *client)
+{
+	const struct operation o = { .run = deactivate };
+
+	return client_begin(client, &o);
 }
 
 /* --- another key --- */
@@ -84,11 +101,8 @@ struct new_key {
 static enum err_code sign_new(void *ctx, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
 {
 	const struct new_key *n = ctx;
-	enum err_code rc = keys_sign(n->key, SIG_FORM_JOSE, message, sig, ret_len, e);
 
-	if (rc != ERR_OK && n->key->sign)
-		(void)failure_note(n->s->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, "look at what signs for the new account key");
-	return rc;
+	return session_sign(n->s, n->key, SIG_FORM_JOSE, message, "the new account key", sig, ret_len, e);
 }
 
 /* "{account, oldKey}", signed by the new key, with its JWK and without a nonce: what the old key then signs as a whole. */
@@ -111,12 +125,13 @@ static enum err_code write_inner(struct work *w, const struct chancery_key *key,
 	return jws_write(&h, buf_bytes(&payload), sign_new, &n, out, e);
 }
 
-static enum err_code change_key(struct work *w, void *ctx, struct err *e)
+static enum err_code change_key(struct work *w, struct operation *o, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf inner = buf_new(32768);
-	struct chancery_key *key = ctx;
+	struct chancery_key *key = o->key;
 	struct http_client_answer answer;
 
+	TRY(work_account(w, e));
 	if (!w->s.directory.key_change) {
 		(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "this CA does not let accounts change their keys");
 		return failure_note(w->s.error, ERR_CONFIG, CHANCERY_REFUSED, CHANCERY_FAULT_SERVER, NULL);
@@ -132,7 +147,14 @@ static enum err_code change_key(struct work *w, void *ctx, struct err *e)
 
 enum chancery_result chancery_client_change_account_key(struct chancery_client *client, struct chancery_key *key)
 {
-	if (!key)
-		return client_usage(client, "an account key of NULL");
-	return change(client, change_key, key);
+	struct operation o = { .run = change_key, .key = key };
+
+	return key ? client_run(client, &o) : client_usage(client, "an account key of NULL");
+}
+
+enum chancery_result chancery_client_begin_change_account_key(struct chancery_client *client, struct chancery_key *key)
+{
+	const struct operation o = { .run = change_key, .key = key };
+
+	return key ? client_begin(client, &o) : client_usage(client, "an account key of NULL");
 }

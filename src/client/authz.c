@@ -11,6 +11,7 @@
 
 #define CHALLENGES_MAX 64
 #define TOKEN_MAX      255 /* a file's name has no more */
+#define LOOKS_MAX      6   /* so often a server is asked to look that looks once each time */
 
 /* A challenge that can be solved here. */
 struct offer {
@@ -26,7 +27,9 @@ struct authz {
 	struct offer offers[CHALLENGE_TYPE__MAX]; /* as they are preferred */
 	size_t n_offers, at;                      /* at: the one that is solved */
 	bool deployed;
-	bool seen; /* the server has looked before it answered */
+	bool seen;    /* the server has looked before it answered */
+	bool in_vain; /* it found nothing, and looks again when it is asked to (RFC 8555 §8.2) */
+	unsigned looks;
 };
 
 /* What the engine holds while it solves. */
@@ -181,7 +184,7 @@ static enum err_code fill_offers(struct solving *g, const struct bytes *v, size_
 		return ERR_OK;
 	(void)err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server offers no challenge for %s%s that can be solved here: it offers %s",
 	    z->wildcard ? "*." : "", z->name, offered(g->s, v, n, types, sizeof types));
-	return failure_note(g->s->error, ERR_MALFORMED, CHANCERY_PROTOCOL, CHANCERY_FAULT_CALLER, "set up a way to solve one of these");
+	return failure_note(g->s->error, ERR_MALFORMED, CHANCERY_VALIDATION, CHANCERY_FAULT_CALLER, "set up a way to solve one of these");
 }
 
 static const struct solver *solver_of(const struct solving *g, const struct authz *z)
@@ -210,7 +213,7 @@ static enum err_code authz_failed(struct solving *g, const struct authz *z, cons
 		told = find_challenge(g->s, v, n, (enum challenge_type)t, &c) && c.error.len && c.error.ptr[0] == '{';
 	(void)snprintf(doing, sizeof doing, "%s: the server could not validate it", z->name);
 	if (told) {
-		enum err_code rc = problem_read(g->s->error, g->s->scratch, c.error, 0, PROBLEM_OF_VALIDATION, doing, e);
+		enum err_code rc = problem_document_read(g->s->error, g->s->scratch, c.error, 0, PROBLEM_OF_VALIDATION, doing, e);
 		if (*hint)
 			(void)snprintf(g->s->error->hint, sizeof g->s->error->hint, "%s", hint);
 		return rc;
@@ -219,6 +222,21 @@ static enum err_code authz_failed(struct solving *g, const struct authz *z, cons
 	    authz_state_name(z->state));
 	return failure_note(
 	    g->s->error, ERR_UNAUTHORIZED, CHANCERY_VALIDATION, CHANCERY_FAULT_NAME, *hint ? hint : "try again: a new order is made then");
+}
+
+/* Of an authorization that is pending still: servers like step-ca leave it so, whatever becomes of the challenge. */
+static enum err_code look_at_challenge(struct solving *g, const struct bytes *v, size_t n, struct authz *z, struct err *e)
+{
+	struct challenge_json c = { 0 };
+
+	z->in_vain = false;
+	if (z->n_offers == 0 || !find_challenge(g->s, v, n, z->offers[z->at].type, &c))
+		return ERR_OK;
+	struct bytes status = problem_string(g->s->scratch, c.status);
+	z->in_vain = bytes_eq_str(status, "pending") && c.error.len && c.error.ptr[0] == '{';
+	if (bytes_eq_str(status, "invalid") || (z->in_vain && z->looks >= LOOKS_MAX))
+		return authz_failed(g, z, v, n, e);
+	return ERR_OK;
 }
 
 /* Reads an authorization's state, and at first what has to be solved. */
@@ -238,7 +256,7 @@ static enum err_code take_authz(struct solving *g, struct bytes body, struct aut
 	TRY(json_elements(g->s->scratch, j.challenges, CHALLENGES_MAX, &v, &n, e));
 	if (z->state != AUTHZ_PENDING)
 		return authz_failed(g, z, v, n, e);
-	return first ? fill_offers(g, v, n, z, e) : ERR_OK;
+	return first ? fill_offers(g, v, n, z, e) : look_at_challenge(g, v, n, z, e);
 }
 
 static enum err_code read_all(struct solving *g, const struct order *o, struct err *e)
@@ -273,8 +291,35 @@ static struct chancery_challenge challenge_of(const struct authz *z)
 
 static enum err_code solver_failed(struct solving *g, const struct authz *z, const char *what, struct err *e)
 {
-	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "%s", what);
-	return failure_note(g->s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, solver_tells(g, z));
+	return session_stopped(g->s, what, solver_tells(g, z), e);
+}
+
+/* A solver's function and what it is called with. */
+struct solver_call {
+	const struct solver *solver;
+	struct chancery_challenge challenge;
+};
+
+static int call_deploy(void *arg)
+{
+	const struct solver_call *c = arg;
+
+	return c->solver->deploy(c->solver->context, &c->challenge);
+}
+
+static int call_clean_up(void *arg)
+{
+	const struct solver_call *c = arg;
+
+	c->solver->clean_up(c->solver->context, &c->challenge);
+	return 0;
+}
+
+static int call_ready(void *arg)
+{
+	const struct solvers *s = arg;
+
+	return s->ready(s->ready_context);
 }
 
 /* The first offer whose solver does not decline. */
@@ -284,15 +329,16 @@ static enum err_code deploy(struct solving *g, struct authz *z, unsigned remaini
 
 	for (size_t i = 0; i < z->n_offers && rc == CHANCERY_DECLINE; i++) {
 		z->at = i;
-		struct chancery_challenge c = challenge_of(z);
-		c.remaining = remaining;
-		session_doing(g->s, "putting the answer for %s in place (%s)", z->name, c.type);
-		rc = solver_of(g, z)->deploy(solver_of(g, z)->context, &c);
+		struct solver_call c = { solver_of(g, z), challenge_of(z) };
+		c.challenge.remaining = remaining;
+		session_doing(g->s, "putting the answer for %s in place (%s)", z->name, c.challenge.type);
+		z->deployed = true; /* also when it does not come back: what it has begun has to be taken away */
+		TRY(session_call(g->s, SESSION_CALL_ASK, call_deploy, &c, &rc, e));
+		z->deployed = rc == 0;
 	}
 	if (rc != 0)
 		return solver_failed(
 		    g, z, rc == CHANCERY_DECLINE ? "the solver takes no challenge that is offered" : "the solver failed", e);
-	z->deployed = true;
 	return ERR_OK;
 }
 
@@ -315,13 +361,11 @@ static enum err_code tell_deployed(struct solving *g, const struct authz *z, str
 }
 
 /* "The client indicates to the server that it is ready": an empty object (RFC 8555 §7.5.1). */
-static enum err_code respond(struct solving *g, struct authz *z, struct err *e)
+static enum err_code ask_to_look(struct solving *g, struct authz *z, struct err *e)
 {
 	struct http_client_answer answer;
 
-	TRY(tell_deployed(g, z, e));
-	if (z->offers[z->at].begun)
-		return ERR_OK;
+	z->looks++;
 	session_doing(g->s, "telling the server that the answer for %s is in place", z->name);
 	TRY(session_post(g->s, z->offers[z->at].url, BYTES_LIT("{}"), NULL, &answer, e));
 	/* Only whether a poll at once is worth it: what counts is the authorization. */
@@ -334,6 +378,12 @@ static enum err_code respond(struct solving *g, struct authz *z, struct err *e)
 	return ERR_OK;
 }
 
+static enum err_code respond(struct solving *g, struct authz *z, struct err *e)
+{
+	TRY(tell_deployed(g, z, e));
+	return z->offers[z->at].begun ? ERR_OK : ask_to_look(g, z, e);
+}
+
 /* "the client SHOULD send POST-as-GET requests to the authorization's URL" (RFC 8555 §7.5.1). */
 static enum err_code await(struct solving *g, struct authz *z, struct err *e)
 {
@@ -343,6 +393,9 @@ static enum err_code await(struct solving *g, struct authz *z, struct err *e)
 		session_doing(g->s, "waiting for the validation of %s", z->name);
 		if (n > 0 || !z->seen)
 			TRY(session_pause(g->s, &answer, n, "the validation is not done yet", e));
+		if (z->in_vain)
+			TRY(ask_to_look(g, z, e));
+		session_doing(g->s, "waiting for the validation of %s", z->name);
 		TRY(session_post(g->s, z->url, BYTES_NONE, NULL, &answer, e));
 		TRY(take_authz(g, answer.body, z, false, e));
 	}
@@ -353,6 +406,7 @@ static enum err_code solve(struct solving *g, struct err *e)
 {
 	bool pending[ENGINE_NAMES_MAX];
 	unsigned remaining = 0;
+	int rc = 0;
 
 	for (size_t i = 0; i < g->n; i++) {
 		pending[i] = g->v[i].state == AUTHZ_PENDING;
@@ -363,7 +417,8 @@ static enum err_code solve(struct solving *g, struct err *e)
 			TRY(deploy(g, &g->v[i], --remaining, e));
 	if (g->solvers->ready) {
 		session_doing(g->s, "waiting until the answers can be seen");
-		if (g->solvers->ready(g->solvers->ready_context) != 0)
+		TRY(session_call(g->s, SESSION_CALL_ASK, call_ready, (void *)(uintptr_t)g->solvers, &rc, e));
+		if (rc != 0)
 			return solver_failed(g, &g->v[0], "the answers cannot be seen", e);
 	}
 	for (size_t i = 0; i < g->n; i++)
@@ -379,8 +434,9 @@ static void clean_up(struct solving *g)
 {
 	for (size_t i = 0; i < g->n; i++)
 		if (g->v[i].deployed && solver_of(g, &g->v[i])->clean_up) {
-			struct chancery_challenge c = challenge_of(&g->v[i]);
-			solver_of(g, &g->v[i])->clean_up(solver_of(g, &g->v[i])->context, &c);
+			struct solver_call c = { solver_of(g, &g->v[i]), challenge_of(&g->v[i]) };
+			int ignored;
+			MAY_FAIL(session_call(g->s, SESSION_CALL_UNDO, call_clean_up, &c, &ignored, NULL)); /* it tells nothing */
 		}
 }
 

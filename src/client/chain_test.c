@@ -1,4 +1,5 @@
 #include "client/chain.h"
+#include "client/chain_testing.h"
 
 #include "acme/ari.h"
 
@@ -32,60 +33,24 @@ static struct bytes keep(struct buf *b)
 	return copy;
 }
 
-static struct bytes name_of(const char *cn)
+static const struct chain_testing *testing(void)
 {
-	struct buf b = buf_new(1024);
+	static struct chain_testing t;
 
-	name_write_ca(BYTES_LIT("Test"), bytes_str(cn), &b);
-	return keep(&b);
+	t = (struct chain_testing){ w.a, NOW_S };
+	return &t;
 }
 
 static struct bytes make_ca(const char *cn, const char *issuer, const struct key *key, const struct key *signer)
 {
-	static const uint8_t serial[SERIAL_SIZE] = { 1, 2, 3 };
-	struct buf tbs = buf_new(8192), out = buf_new(8192);
-	uint8_t id[20];
-	struct ca_request r = { .serial = serial,
-		.subject = name_of(cn),
-		.issuer_name = name_of(issuer),
-		.spki = key_spki(key),
-		.authority_key_id = BYTES_LIT(""),
-		.alg = key_sig_alg(signer),
-		.not_before_s = NOW_S - DAY_S,
-		.not_after_s = NOW_S + 1000 * DAY_S,
-		.path_len = -1 };
-
-	cert_key_id(key_spki(signer), id);
-	if (strcmp(cn, issuer) != 0) {
-		r.authority_key_id = BYTES_ARRAY(id);
-		r.purposes = CERT_SERVER_AUTH;
-	}
-	cert_write_ca_tbs(&r, &tbs);
-	assert_int_equal(cert_sign(signer, buf_bytes(&tbs), &out, NULL), ERR_OK);
-	buf_free(&tbs);
-	return keep(&out);
+	return chain_testing_ca(testing(), cn, issuer, key, signer);
 }
 
 static struct bytes make_leaf(struct bytes ca, struct key *ca_key, const struct key *key, int64_t not_after_s)
 {
-	static const uint8_t serial[SERIAL_SIZE] = { 1, 2, 4 };
-	struct san names[] = { { SAN_DNS, BYTES_LIT("a.example.org") }, { SAN_DNS, BYTES_LIT("b.example.org") } };
-	struct profile p = { .name = BYTES_LIT("tls-server"), .lifetime_s = 90 * DAY_S, .names_max = 100 };
-	struct leaf_request r = { .serial = serial,
-		.names = names,
-		.n_names = 2,
-		.spki = key_spki(key),
-		.key_type = key_type(key),
-		.not_before_s = NOW_S - 3600,
-		.not_after_s = not_after_s };
-	struct buf tbs = buf_new(8192), out = buf_new(8192);
-	CLEANUP(issuer_free_p) struct issuer *i = NULL;
+	const struct san names[] = { { SAN_DNS, BYTES_LIT("a.example.org") }, { SAN_DNS, BYTES_LIT("b.example.org") } };
 
-	assert_int_equal(issuer_new(ca, ca_key, &i, NULL), ERR_OK);
-	cert_write_leaf_tbs(i, &p, &r, &tbs);
-	assert_int_equal(cert_sign(ca_key, buf_bytes(&tbs), &out, NULL), ERR_OK);
-	buf_free(&tbs);
-	return keep(&out);
+	return chain_testing_leaf(testing(), ca, ca_key, names, 2, key, not_after_s);
 }
 
 static int set_up(void **state)
@@ -118,11 +83,7 @@ static int tear_down(void **state)
 
 static struct bytes pem_of(const struct bytes *v, size_t n)
 {
-	struct buf b = buf_new(CHAIN_PEM_MAX);
-
-	for (size_t i = 0; i < n; i++)
-		pem_add(&b, "CERTIFICATE", v[i]);
-	return keep(&b);
+	return chain_testing_pem(testing(), v, n);
 }
 
 static enum err_code check(struct bytes pem, struct chain *ret, struct err *e)

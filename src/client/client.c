@@ -1,7 +1,6 @@
 /* The public handle of a client and its settings. */
 #include "client/client_impl.h"
 
-#include "base/clock.h"
 #include "base/codec.h"
 #include "crypto/digest.h"
 #include "jose/eab.h"
@@ -12,7 +11,6 @@
 
 #define TIMEOUT_S     600u
 #define TIMEOUT_MAX_S 604800u
-#define ARENA_MAX     (16u << 20)
 
 const char *chancery_version(void)
 {
@@ -43,6 +41,7 @@ void chancery_client_free(struct chancery_client *client)
 {
 	if (!client)
 		return;
+	event_free(client->event);
 	failure_reset(&client->error);
 	for (size_t i = 0; i < client->n_contacts; i++)
 		free(client->contacts[i]);
@@ -93,11 +92,18 @@ enum chancery_result client_ok(struct chancery_client *c)
 	return CHANCERY_OK;
 }
 
-/* Replaces a string that the handle owns; value may be NULL. */
+bool client_is_busy(struct chancery_client *c)
+{
+	if (c->busy)
+		(void)client_usage(c, "a call on this client is not over yet: let it come to its end, or cancel it");
+	return c->busy;
+}
+
 enum chancery_result client_set_string(struct chancery_client *c, char **to, const char *value)
 {
+	if (client_is_busy(c))
+		return CHANCERY_USAGE;
 	char *copy = value ? strdup(value) : NULL;
-
 	if (value && !copy)
 		return client_nomem(c);
 	free(*to);
@@ -105,10 +111,20 @@ enum chancery_result client_set_string(struct chancery_client *c, char **to, con
 	return client_ok(c);
 }
 
+static enum chancery_result set_flag(struct chancery_client *c, bool *to, int value)
+{
+	if (client_is_busy(c))
+		return CHANCERY_USAGE;
+	*to = value != 0;
+	return client_ok(c);
+}
+
 enum chancery_result chancery_client_set_account_key(struct chancery_client *client, struct chancery_key *key)
 {
 	if (!key)
 		return client_usage(client, "an account key of NULL");
+	if (client_is_busy(client))
+		return CHANCERY_USAGE;
 	keys_ref(key);
 	chancery_key_free(client->account);
 	client->account = key;
@@ -139,8 +155,7 @@ enum chancery_result chancery_client_add_contact(struct chancery_client *client,
 
 enum chancery_result chancery_client_set_terms_agreed(struct chancery_client *client, int agree)
 {
-	client->terms_agreed = agree != 0;
-	return client_ok(client);
+	return set_flag(client, &client->terms_agreed, agree);
 }
 
 enum chancery_result chancery_client_set_external_account(struct chancery_client *client, const char *kid, const char *hmac_key)
@@ -173,18 +188,18 @@ enum chancery_result chancery_client_set_preferred_chain(struct chancery_client 
 
 enum chancery_result chancery_client_set_must_staple(struct chancery_client *client, int staple)
 {
-	client->must_staple = staple != 0;
-	return client_ok(client);
+	return set_flag(client, &client->must_staple, staple);
 }
 
 enum chancery_result chancery_client_set_only_existing(struct chancery_client *client, int only)
 {
-	client->only_existing = only != 0;
-	return client_ok(client);
+	return set_flag(client, &client->only_existing, only);
 }
 
 enum chancery_result chancery_client_set_before_order(struct chancery_client *client, chancery_before_order_fn *before, void *context)
 {
+	if (client_is_busy(client))
+		return CHANCERY_USAGE;
 	client->before_order = before;
 	client->before_context = context;
 	return client_ok(client);
@@ -192,6 +207,8 @@ enum chancery_result chancery_client_set_before_order(struct chancery_client *cl
 
 enum chancery_result chancery_client_set_order_callback(struct chancery_client *client, chancery_order_fn *order, void *context)
 {
+	if (client_is_busy(client))
+		return CHANCERY_USAGE;
 	client->order_made = order;
 	client->order_context = context;
 	return client_ok(client);
@@ -216,6 +233,8 @@ enum chancery_result chancery_client_set_timeout(struct chancery_client *client,
 {
 	if (seconds < 1 || seconds > TIMEOUT_MAX_S)
 		return client_usage(client, "a timeout is of 1 to 604800 seconds");
+	if (client_is_busy(client))
+		return CHANCERY_USAGE;
 	client->timeout_s = seconds;
 	return client_ok(client);
 }
@@ -224,6 +243,8 @@ enum chancery_result chancery_client_set_user_agent(struct chancery_client *clie
 {
 	if (!product || !is_printable(product, 100))
 		return client_usage(client, "a user agent has 1 to 100 characters of printable ASCII");
+	if (client_is_busy(client))
+		return CHANCERY_USAGE;
 	(void)snprintf(client->user_agent, sizeof client->user_agent, "%s %s", product, USER_AGENT);
 	return client_ok(client);
 }
@@ -234,8 +255,9 @@ static enum chancery_result set_way(struct chancery_client *c, enum challenge_ty
 	struct way *to = &c->ways[type];
 	bool is_new = to->by == SOLVE_NOT;
 
-	if (client_set_string(c, &to->place, way->place) != CHANCERY_OK)
-		return CHANCERY_NOMEM;
+	enum chancery_result rc = client_set_string(c, &to->place, way->place);
+	if (rc != CHANCERY_OK)
+		return rc;
 	to->by = way->by;
 	to->callback = way->callback;
 	to->port = way->port;
@@ -260,6 +282,8 @@ enum chancery_result chancery_client_set_solver(
 
 enum chancery_result chancery_client_set_ready(struct chancery_client *client, chancery_ready_fn *ready, void *context)
 {
+	if (client_is_busy(client))
+		return CHANCERY_USAGE;
 	client->ready = ready;
 	client->ready_context = context;
 	return client_ok(client);
@@ -313,62 +337,9 @@ enum chancery_result chancery_client_use_sockets(struct chancery_client *client,
 
 enum chancery_result chancery_client_set_progress(struct chancery_client *client, chancery_progress_fn *progress, void *context)
 {
+	if (client_is_busy(client))
+		return CHANCERY_USAGE;
 	client->progress = progress;
 	client->progress_context = context;
 	return client_ok(client);
-}
-
-/* --- work --- */
-
-enum err_code work_open(struct chancery_client *c, struct work *ret, struct err *e)
-{
-	struct session *s = &ret->s;
-
-	*ret = (struct work){ .client = c };
-	s->error = &c->error;
-	s->account = c->account;
-	s->progress = c->progress;
-	s->progress_context = c->progress_context;
-	s->deadline_ms = clock_monotonic_ms() + (int64_t)c->timeout_s * 1000;
-	s->arena = arena_new(16384, ARENA_MAX);
-	s->scratch = arena_new(16384, ARENA_MAX);
-	if (!s->arena || !s->scratch)
-		FAIL(e, NOMEM, "no memory to talk to a CA");
-	TRY(http_client_new(c->ca_file, c->user_agent, &s->http, e));
-	return c->ca_pem ? http_client_set_ca(s->http, bytes_str(c->ca_pem), e) : ERR_OK;
-}
-
-void work_close(struct work *w)
-{
-	http_client_free(w->s.http);
-	arena_free(w->s.arena);
-	arena_free(w->s.scratch);
-}
-
-enum err_code work_directory(struct work *w, struct err *e)
-{
-	TRY(session_tell(&w->s, e, CHANCERY_STEP_DIRECTORY, "directory %s", w->client->directory_url));
-	return session_open(&w->s, w->client->directory_url, e);
-}
-
-enum err_code work_account(struct work *w, struct err *e)
-{
-	struct chancery_client *c = w->client;
-	struct account_wish wish = { .n_contacts = c->n_contacts,
-		.terms_agreed = c->terms_agreed,
-		.only_existing = c->only_existing,
-		.eab_kid = c->eab_kid,
-		.eab_key = c->eab_key };
-
-	if (!c->account)
-		FAIL(e, CONFIG, "no account key is set");
-	for (size_t k = 0; k < c->n_contacts; k++)
-		wish.contacts[k] = c->contacts[k];
-	TRY(work_directory(w, e));
-	TRY(account_open(&w->s, &wish, e));
-	free(c->account_url);
-	c->account_url = strdup(w->s.account_url);
-	if (!c->account_url)
-		FAIL(e, NOMEM, "no memory for the account's URL");
-	return session_tell(&w->s, e, CHANCERY_STEP_ACCOUNT, "account %s", w->s.account_url);
 }

@@ -16,7 +16,7 @@
 
 /* What an issuance holds, to be given back whatever happens. */
 struct issue {
-	struct work w;
+	struct work *w;
 	struct identifier *names;
 	size_t n_names;
 	struct webroot *webroot;
@@ -30,7 +30,6 @@ static void issue_close(struct issue *i)
 	webroot_free(i->webroot);
 	http01_listener_free(i->listener);
 	tls_alpn01_listener_free(i->tls_listener);
-	work_close(&i->w);
 }
 
 /* A DNS name, or an address. */
@@ -38,8 +37,8 @@ static enum err_code read_name(struct issue *i, const char *text, struct identif
 {
 	struct err why = { 0 };
 
-	if (identifier_parse(i->w.s.arena, BYTES_LIT("ip"), bytes_str(text), ret, NULL) == ERR_OK ||
-	    identifier_parse(i->w.s.arena, BYTES_LIT("dns"), bytes_str(text), ret, &why) == ERR_OK)
+	if (identifier_parse(i->w->s.arena, BYTES_LIT("ip"), bytes_str(text), ret, NULL) == ERR_OK ||
+	    identifier_parse(i->w->s.arena, BYTES_LIT("dns"), bytes_str(text), ret, &why) == ERR_OK)
 		return ERR_OK;
 	FAIL(e, CONFIG, "\"%.100s\": %.200s", text, why.detail);
 }
@@ -47,7 +46,7 @@ static enum err_code read_name(struct issue *i, const char *text, struct identif
 /* What no way that is set could ever show control of, is told before anybody is asked. */
 static enum err_code check_ways(struct issue *i, const struct identifier *id, struct err *e)
 {
-	const struct chancery_client *c = i->w.client;
+	const struct chancery_client *c = i->w->client;
 
 	for (size_t k = 0; k < c->n_ways; k++)
 		if (challenge_type_covers(c->order[k], id->type, id->wildcard))
@@ -55,9 +54,9 @@ static enum err_code check_ways(struct issue *i, const struct identifier *id, st
 	if (c->n_ways == 0)
 		FAIL(e, CONFIG, "nothing is set that solves challenges");
 	(void)err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%.*s is %s, which %s cannot show control of",
-	    BYTES_FMT(identifier_display(i->w.s.arena, id)), id->type == IDENTIFIER_IP ? "an address" : "a wildcard",
+	    BYTES_FMT(identifier_display(i->w->s.arena, id)), id->type == IDENTIFIER_IP ? "an address" : "a wildcard",
 	    challenge_type_name(c->order[0]));
-	return failure_note(&i->w.client->error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER,
+	return failure_note(i->w->s.error, ERR_CONFIG, CHANCERY_USAGE, CHANCERY_FAULT_CALLER,
 	    id->type == IDENTIFIER_IP ? "an address needs http-01 or tls-alpn-01" : "a wildcard needs dns-01, or name each host");
 }
 
@@ -65,7 +64,7 @@ static enum err_code read_names(struct issue *i, const char *const *names, size_
 {
 	if (n < 1 || n > ENGINE_NAMES_MAX)
 		FAIL(e, CONFIG, "a certificate has 1 to %d names, not %zu", ENGINE_NAMES_MAX, n);
-	i->names = arena_array(i->w.s.arena, n, sizeof *i->names);
+	i->names = arena_array(i->w->s.arena, n, sizeof *i->names);
 	if (!i->names)
 		FAIL(e, NOMEM, "no memory for %zu names", n);
 	for (size_t k = 0; k < n; k++) {
@@ -95,7 +94,7 @@ static enum err_code open_listener(struct issue *i, enum challenge_type type, co
 
 static enum err_code open_solver(struct issue *i, enum challenge_type type, struct err *e)
 {
-	const struct way *way = &i->w.client->ways[type];
+	const struct way *way = &i->w->client->ways[type];
 	struct solver *to = &i->solvers.of[type];
 
 	switch (way->by) {
@@ -117,7 +116,7 @@ static enum err_code open_solver(struct issue *i, enum challenge_type type, stru
 
 static enum err_code open_solvers(struct issue *i, struct err *e)
 {
-	const struct chancery_client *c = i->w.client;
+	const struct chancery_client *c = i->w->client;
 
 	i->solvers.n = c->n_ways;
 	memcpy(i->solvers.order, c->order, sizeof c->order);
@@ -128,10 +127,9 @@ static enum err_code open_solvers(struct issue *i, struct err *e)
 	return ERR_OK;
 }
 
-static enum err_code issue_open(struct issue *i, struct chancery_client *c, const char *const *names, size_t n, struct err *e)
+static enum err_code issue_open(struct issue *i, const char *const *names, size_t n, struct err *e)
 {
-	TRY(work_open(c, &i->w, e));
-	if (!c->account)
+	if (!i->w->client->account)
 		FAIL(e, CONFIG, "no account key is set");
 	TRY(read_names(i, names, n, e));
 	return open_solvers(i, e);
@@ -140,22 +138,18 @@ static enum err_code issue_open(struct issue *i, struct chancery_client *c, cons
 static enum err_code write_csr(struct issue *i, const struct chancery_key *key, struct buf *out, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf info = buf_new(CSR_SIZE_MAX);
-	struct san *names = arena_array(i->w.s.arena, i->n_names, sizeof *names);
+	struct san *names = arena_array(i->w->s.arena, i->n_names, sizeof *names);
 	uint8_t sig[KEY_SIG_SIZE_MAX];
 	size_t sig_len;
 
 	if (!names)
 		FAIL(e, NOMEM, "no memory for a request");
 	for (size_t k = 0; k < i->n_names; k++)
-		TRY(identifier_san(i->w.s.arena, &i->names[k], &names[k], e));
-	csr_write_info(key_spki(key->key), names, san_sort(names, i->n_names), i->w.client->must_staple, &info);
+		TRY(identifier_san(i->w->s.arena, &i->names[k], &names[k], e));
+	csr_write_info(key_spki(key->key), names, san_sort(names, i->n_names), i->w->client->must_staple, &info);
 	if (!buf_ok(&info))
 		FAIL(e, CONFIG, "a request for %zu names is too large", i->n_names);
-	enum err_code rc = keys_sign(key, SIG_FORM_X509, buf_bytes(&info), sig, &sig_len, e);
-	if (rc != ERR_OK && key->sign)
-		return failure_note(
-		    &i->w.client->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, "look at what signs for the certificate's key");
-	TRY(rc);
+	TRY(session_sign(&i->w->s, key, SIG_FORM_X509, buf_bytes(&info), "the certificate's key", sig, &sig_len, e));
 	cert_write_signed(buf_bytes(&info), key_sig_alg(key->key), (struct bytes){ sig, sig_len }, out);
 	if (!buf_ok(out))
 		FAIL(e, CONFIG, "a request for %zu names is too large", i->n_names);
@@ -179,7 +173,7 @@ static enum err_code give(
 		.leaf = copy(bytes_slice(chain->fullchain, 0, chain->leaf_len)),
 		.url = strdup(o->certificate),
 		.order_url = strdup(o->url),
-		.account_url = strdup(i->w.s.account_url),
+		.account_url = strdup(i->w->s.account_url),
 		.leaf_len = chain->leaf_len,
 		.fullchain_len = chain->fullchain.len,
 		.not_before_s = chain->not_before_s,
@@ -196,24 +190,24 @@ static enum err_code give(
 static enum err_code check_chain(
     struct issue *i, const struct san *names, struct bytes spki, struct bytes pem, struct chain *ret, struct err *e)
 {
-	enum err_code rc = chain_check(i->w.s.arena, pem, spki, names, i->n_names, clock_wall_ms() / 1000, ret, e);
+	enum err_code rc = chain_check(i->w->s.arena, pem, spki, names, i->n_names, clock_wall_ms() / 1000, ret, e);
 
 	if (rc != ERR_MALFORMED)
 		return rc;
 	return failure_note(
-	    &i->w.client->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER, "the certificate is not used; tell the CA's operators");
+	    i->w->s.error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_SERVER, "the certificate is not used; tell the CA's operators");
 }
 
 /* The chain that is preferred, where one of the alternates is it; one that cannot be had is not missed. */
 static enum err_code prefer(
     struct issue *i, const struct san *names, struct bytes spki, const struct download *first, struct chain *chain, struct err *e)
 {
-	const char *wanted = i->w.client->preferred_chain;
+	const char *wanted = i->w->client->preferred_chain;
 	struct download other;
 	struct chain c;
 
 	for (size_t k = 0; wanted && strcmp(chain->top_issuer, wanted) != 0 && k < first->n_alternates; k++) {
-		TRY(order_download(&i->w.s, first->alternates[k], &other, e));
+		TRY(order_download(&i->w->s, first->alternates[k], &other, e));
 		TRY(check_chain(i, names, spki, other.pem, &c, e));
 		if (strcmp(c.top_issuer, wanted) == 0)
 			*chain = c;
@@ -223,38 +217,56 @@ static enum err_code prefer(
 
 static enum err_code download(struct issue *i, const struct order *o, struct bytes spki, struct chancery_certificate **ret, struct err *e)
 {
-	struct san *names = arena_array(i->w.s.arena, i->n_names, sizeof *names);
+	struct san *names = arena_array(i->w->s.arena, i->n_names, sizeof *names);
 	struct download first;
 	struct chain chain;
 
 	if (!names)
 		FAIL(e, NOMEM, "no memory for the certificate");
 	for (size_t k = 0; k < i->n_names; k++)
-		TRY(identifier_san(i->w.s.arena, &i->names[k], &names[k], e));
-	TRY(session_tell(&i->w.s, e, CHANCERY_STEP_CERTIFICATE, "downloading the certificate"));
-	TRY(order_download(&i->w.s, o->certificate, &first, e));
-	session_doing(&i->w.s, "looking at the certificate %.300s", o->certificate);
+		TRY(identifier_san(i->w->s.arena, &i->names[k], &names[k], e));
+	TRY(session_tell(&i->w->s, e, CHANCERY_STEP_CERTIFICATE, "downloading the certificate"));
+	TRY(order_download(&i->w->s, o->certificate, &first, e));
+	session_doing(&i->w->s, "looking at the certificate %.300s", o->certificate);
 	TRY(check_chain(i, names, spki, first.pem, &chain, e));
 	TRY(prefer(i, names, spki, &first, &chain, e));
 	return give(i, o, &chain, ret, e);
 }
 
+static int ask_before_order(void *arg)
+{
+	const struct work *w = arg;
+	const struct session *s = &w->s;
+
+	return w->client->before_order(w->client->before_context, s->account_url, s->directory.caa, s->directory.n_caa);
+}
+
 static enum err_code before_order(struct issue *i, struct err *e)
 {
-	const struct chancery_client *c = i->w.client;
-	const struct session *s = &i->w.s;
+	int rc = 0;
 
-	if (!c->before_order || c->before_order(c->before_context, s->account_url, s->directory.caa, s->directory.n_caa) == 0)
-		return ERR_OK;
-	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "stopped as asked, before an order was made");
-	return failure_note(s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, NULL);
+	if (i->w->client->before_order)
+		TRY(session_call(&i->w->s, SESSION_CALL_ASK, ask_before_order, i->w, &rc, e));
+	return rc == 0 ? ERR_OK : session_stopped(&i->w->s, "stopped as asked, before an order was made", NULL, e);
+}
+
+struct made {
+	const struct chancery_client *client;
+	const char *url;
+};
+
+static int tell_order_made(void *arg)
+{
+	const struct made *m = arg;
+
+	return m->client->order_made(m->client->order_context, m->url);
 }
 
 /* An order of an earlier run, or a new one; whoever wants to know its URL is told before anything is done with it. */
 static enum err_code begin_order(struct issue *i, const struct order_wish *wish, struct order *ret, struct err *e)
 {
-	const struct chancery_client *c = i->w.client;
-	struct session *s = &i->w.s;
+	const struct chancery_client *c = i->w->client;
+	struct session *s = &i->w->s;
 
 	enum err_code rc = c->resume ? order_resume(s, c->resume, i->names, i->n_names, ret, e) : ERR_NOT_FOUND;
 	if (rc == ERR_OK)
@@ -265,10 +277,11 @@ static enum err_code begin_order(struct issue *i, const struct order_wish *wish,
 	TRY(before_order(i, e));
 	TRY(order_new(s, i->names, i->n_names, wish, ret, e));
 	TRY(session_tell(s, e, CHANCERY_STEP_ORDER, "order %s", ret->url));
-	if (!c->order_made || c->order_made(c->order_context, ret->url) == 0)
-		return ERR_OK;
-	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "stopped as asked");
-	return failure_note(s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, NULL);
+	struct made made = { c, ret->url };
+	int stop = 0;
+	if (c->order_made)
+		TRY(session_call(s, SESSION_CALL_ASK, tell_order_made, &made, &stop, e));
+	return stop == 0 ? ERR_OK : session_stopped(s, "stopped as asked", NULL, e);
 }
 
 /* What is asked for: a key's request, which is made when it is time, or one that is there. */
@@ -280,15 +293,15 @@ struct request {
 static enum err_code run(struct issue *i, const struct request *r, struct chancery_certificate **ret, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf csr = buf_new(CSR_SIZE_MAX);
-	struct session *s = &i->w.s;
-	struct order_wish wish = { .profile = i->w.client->profile };
+	struct session *s = &i->w->s;
+	struct order_wish wish = { .profile = i->w->client->profile };
 	char replaces[CHAIN_ID_SIZE] = "";
 	struct bytes der;
 	struct order o;
 
-	if (i->w.client->replaces)
-		TRY(chain_first(s->arena, bytes_str(i->w.client->replaces), &der, replaces, e));
-	TRY(work_account(&i->w, e));
+	if (i->w->client->replaces)
+		TRY(chain_first(s->arena, bytes_str(i->w->client->replaces), &der, replaces, e));
+	TRY(work_account(i->w, e));
 	if (*replaces && s->directory.renewal_info)
 		wish.replaces = replaces;
 	TRY(begin_order(i, &wish, &o, e));
@@ -302,20 +315,54 @@ static enum err_code run(struct issue *i, const struct request *r, struct chance
 	return download(i, &o, r->spki, ret, e);
 }
 
+static enum chancery_result run_issue(struct chancery_client *c, struct operation *o, struct chancery_certificate **ret)
+{
+	enum chancery_result rc = client_run(c, o);
+
+	if (rc == CHANCERY_OK)
+		*ret = o->certificate;
+	return rc;
+}
+
+static enum err_code issue(struct work *w, struct operation *o, struct err *e)
+{
+	CLEANUP(issue_close) struct issue i = { .w = w };
+	const struct request r = { .key = o->key, .spki = key_spki(o->key->key) };
+
+	TRY(issue_open(&i, o->names, o->n_names, e));
+	return run(&i, &r, &o->certificate, e);
+}
+
+static enum chancery_result issue_of(
+    struct chancery_client *c, const char *const *names, size_t n_names, struct chancery_key *key, struct operation *ret)
+{
+	if (!key || !names)
+		return client_usage(c, "an argument of NULL");
+	for (size_t k = 0; k < n_names && k < ENGINE_NAMES_MAX; k++)
+		if (!names[k])
+			return client_usage(c, "a name of NULL");
+	*ret = (struct operation){ .run = issue, .names = names, .n_names = n_names, .key = key };
+	return CHANCERY_OK;
+}
+
 enum chancery_result chancery_client_issue(
     struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key, struct chancery_certificate **ret)
 {
-	CLEANUP(issue_close) struct issue i = { .w = { .client = client } };
-	struct err e = { 0 };
+	struct operation o;
 
-	if (!key || !ret || !names)
+	if (!ret)
 		return client_usage(client, "an argument of NULL");
-	const struct request r = { .key = key, .spki = key_spki(key->key) };
-	failure_reset(&client->error);
-	enum err_code rc = issue_open(&i, client, names, n_names, &e);
-	if (rc == ERR_OK)
-		rc = run(&i, &r, ret, &e);
-	return failure_finish(&client->error, rc, i.w.s.doing, &e);
+	enum chancery_result rc = issue_of(client, names, n_names, key, &o);
+	return rc == CHANCERY_OK ? run_issue(client, &o, ret) : rc;
+}
+
+enum chancery_result chancery_client_begin_issue(
+    struct chancery_client *client, const char *const *names, size_t n_names, struct chancery_key *key)
+{
+	struct operation o;
+	enum chancery_result rc = issue_of(client, names, n_names, key, &o);
+
+	return rc == CHANCERY_OK ? client_begin(client, &o) : rc;
 }
 
 /* --- a request of the caller's own --- */
@@ -361,24 +408,28 @@ static enum err_code read_request(
 	return ERR_OK;
 }
 
-enum chancery_result chancery_client_issue_csr(struct chancery_client *client, const char *pem, struct chancery_certificate **ret)
+static enum err_code issue_csr(struct work *w, struct operation *o, struct err *e)
 {
-	CLEANUP(issue_close) struct issue i = { .w = { .client = client } };
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	CLEANUP(issue_close) struct issue i = { .w = w };
 	const char **names = NULL;
-	struct err e = { 0 };
 	struct request r;
 	size_t n = 0;
 
-	if (!pem || !ret)
-		return client_usage(client, "an argument of NULL");
-	if (!a)
-		return client_nomem(client);
-	failure_reset(&client->error);
-	enum err_code rc = read_request(a, pem, &r, &names, &n, &e);
-	if (rc == ERR_OK)
-		rc = issue_open(&i, client, names, n, &e);
-	if (rc == ERR_OK)
-		rc = run(&i, &r, ret, &e);
-	return failure_finish(&client->error, rc, i.w.s.doing, &e);
+	TRY(read_request(w->s.arena, o->pem, &r, &names, &n, e));
+	TRY(issue_open(&i, names, n, e));
+	return run(&i, &r, &o->certificate, e);
+}
+
+enum chancery_result chancery_client_issue_csr(struct chancery_client *client, const char *pem, struct chancery_certificate **ret)
+{
+	struct operation o = { .run = issue_csr, .pem = pem };
+
+	return pem && ret ? run_issue(client, &o, ret) : client_usage(client, "an argument of NULL");
+}
+
+enum chancery_result chancery_client_begin_issue_csr(struct chancery_client *client, const char *pem)
+{
+	const struct operation o = { .run = issue_csr, .pem = pem };
+
+	return pem ? client_begin(client, &o) : client_usage(client, "an argument of NULL");
 }

@@ -151,18 +151,23 @@ static size_t width_of(enum key_type t)
 	return t == KEY_EC_P256 ? 32 : t == KEY_EC_P384 ? 48 : 0;
 }
 
-enum err_code keys_sign(
-    const struct chancery_key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+int keys_ask(void *arg)
 {
-	uint8_t given[CHANCERY_SIGNATURE_MAX];
-	size_t len = 0, width = width_of(key_type(k->key));
+	struct keys_signature *g = arg;
+
+	return g->key->sign(g->key->context, g->message.ptr, g->message.len, g->given, &g->given_len);
+}
+
+enum err_code keys_take(const struct keys_signature *g, enum sig_form form, uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	const struct chancery_key *k = g->key;
+	const uint8_t *given = g->given;
+	size_t len = g->given_len, width = width_of(key_type(k->key));
 
 	if (!k->sign)
-		return key_sign(k->key, form, message, sig, ret_len, e);
-	if (k->sign(k->context, message.ptr, message.len, given, &len) != 0)
-		FAIL(e, CRYPTO, "the key's own signer failed");
+		return key_sign(k->key, form, g->message, sig, ret_len, e);
 	/* Held against the public half: a signer with another key would else be a riddle in the server's answer. */
-	if (len > sizeof given || key_verify(k->key, SIG_FORM_X509, message, (struct bytes){ given, len }, NULL) != ERR_OK)
+	if (len > sizeof g->given || key_verify(k->key, SIG_FORM_X509, g->message, (struct bytes){ given, len }, NULL) != ERR_OK)
 		FAIL(e, CRYPTO, "the key's own signer gave what is no signature by this key");
 	if (form == SIG_FORM_X509 || width == 0) {
 		memcpy(sig, given, len);

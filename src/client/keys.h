@@ -15,8 +15,17 @@ struct chancery_key {
 };
 
 struct chancery_key *keys_ref(struct chancery_key *k);
-/* Signs in either form. CRYPTO: the callback failed, or what it wrote is no signature by this key. */
-enum err_code keys_sign(
-    const struct chancery_key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;
+
+/* A signature that is wanted. */
+struct keys_signature {
+	const struct chancery_key *key;
+	struct bytes message;
+	uint8_t given[CHANCERY_SIGNATURE_MAX]; /* by the callback */
+	size_t given_len;
+};
+/* Calls the callback of a key that lives elsewhere; arg: the keys_signature. Returns what it returns. */
+int keys_ask(void *arg);
+/* The signature in either form: what the callback gave, or else made here. CRYPTO: what it gave is no signature by this key. */
+enum err_code keys_take(const struct keys_signature *g, enum sig_form form, uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;
 
 #endif

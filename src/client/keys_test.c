@@ -17,6 +17,16 @@ struct signer {
 	bool flip;
 };
 
+static enum err_code keys_sign(
+    const struct chancery_key *k, enum sig_form form, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	struct keys_signature g = { .key = k, .message = message };
+
+	if (k->sign && keys_ask(&g) != 0)
+		FAIL(e, CRYPTO, "the signer failed");
+	return keys_take(&g, form, sig, ret_len, e);
+}
+
 static int sign(void *context, const unsigned char *message, size_t message_len, unsigned char *signature, size_t *signature_len)
 {
 	struct signer *s = context;

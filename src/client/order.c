@@ -28,7 +28,7 @@ static const struct json_field order_fields[] = {
 static enum err_code order_invalid(struct session *s, struct bytes error, struct err *e)
 {
 	if (error.len && error.ptr[0] == '{')
-		return problem_read(s->error, s->scratch, error, 0, PROBLEM_OF_REQUEST, "the order has failed", e);
+		return problem_document_read(s->error, s->scratch, error, 0, PROBLEM_OF_REQUEST, "the order has failed", e);
 	(void)err_set(e, ERR_SERVER_INTERNAL, __FILE__, __LINE__, "the server has given up the order and does not say why");
 	return failure_note(s->error, ERR_SERVER_INTERNAL, CHANCERY_REFUSED, CHANCERY_FAULT_SERVER, "try again: a new order is made then");
 }
@@ -96,6 +96,16 @@ static bool is_about_replaces(const struct session *s, enum err_code rc)
 							    rc == ERR_CONFLICT || rc == ERR_SERVER_INTERNAL));
 }
 
+/* Servers that have no profiles take no notice of the wish: nobody is to believe that it came true. */
+static enum err_code check_profile(struct session *s, const char *profile, struct err *e)
+{
+	if (!profile || s->directory.has_profiles)
+		return ERR_OK;
+	(void)err_set(e, ERR_INVALID_PROFILE, __FILE__, __LINE__, "this CA has no profiles, and so none that is called %.64s", profile);
+	(void)snprintf(s->error->type, sizeof s->error->type, "invalidProfile");
+	return failure_note(s->error, ERR_INVALID_PROFILE, CHANCERY_REFUSED, CHANCERY_FAULT_CALLER, "leave the profile out");
+}
+
 enum err_code order_new(
     struct session *s, const struct identifier *names, size_t n, const struct order_wish *wish, struct order *ret, struct err *e)
 {
@@ -105,6 +115,7 @@ enum err_code order_new(
 	struct order o = { 0 };
 
 	session_doing(s, "asking for an order at %.300s", s->directory.new_order);
+	TRY(check_profile(s, wish->profile, e));
 	write_order(s, names, n, wish, &payload);
 	if (!buf_ok(&payload))
 		FAIL(e, NOMEM, "no room for the order");

@@ -142,19 +142,22 @@ static void judge(struct chancery_error *x, enum err_code code, enum problem_pla
 	bool validation = place == PROBLEM_OF_VALIDATION;
 	struct meaning m = { code, validation ? CHANCERY_FAULT_NAME : CHANCERY_FAULT_SERVER, NULL };
 
-	if (validation && code == ERR_UNAUTHORIZED)
+	/* step-ca calls the wrong answer a rejected identifier. */
+	if (validation && (code == ERR_UNAUTHORIZED || code == ERR_REJECTED_IDENTIFIER))
 		code = ERR_INCORRECT_RESPONSE;
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
 		if (meanings[i].code == code)
 			m = meanings[i];
-	if (m.fault == CHANCERY_FAULT_SERVER)
+	if (x->http_status == 501)
+		m = (struct meaning){ code, CHANCERY_FAULT_SERVER, "this CA cannot do that" };
+	else if (m.fault == CHANCERY_FAULT_SERVER)
 		m.hint = x->http_status >= 500 || x->http_status == 0
 			     ? "the CA has a problem of its own: try again later"
 			     : "the CA did not take the request: if it goes on, tell its operators";
 	(void)failure_note(x, code, validation ? CHANCERY_VALIDATION : CHANCERY_REFUSED, m.fault, m.hint);
 }
 
-enum err_code problem_read(
+enum err_code problem_document_read(
     struct chancery_error *x, struct arena *a, struct bytes json, int status, enum problem_place place, const char *doing, struct err *e)
 {
 	struct document d = read_document(a, json);
@@ -162,6 +165,10 @@ enum err_code problem_read(
 
 	x->http_status = status;
 	put_type(d.type, x->type, sizeof x->type);
+	if (!x->type[0] && status == 429) { /* of what stands before the CA, or to a HEAD, which has no body */
+		code = ERR_RATE_LIMITED;
+		(void)snprintf(x->type, sizeof x->type, "rateLimited");
+	}
 	put_message(x, &d, doing);
 	put_subs(x, a, d.subproblems);
 	judge(x, code, place);

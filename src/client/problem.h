@@ -10,7 +10,7 @@ enum problem_place { PROBLEM_OF_REQUEST, PROBLEM_OF_VALIDATION };
 /* Takes the document apart into x, leniently: a member that is missing or of another type is as good as absent, text that is no
  * JSON object counts as "no reason given". Message: "doing: detail". doing NULL leaves it away. status: the HTTP status, 0
  * where the problem stood in an object. Returns the code of its type (SERVER_INTERNAL when unknown), never ERR_OK. */
-enum err_code problem_read(struct chancery_error *x, struct arena *a, struct bytes json, int status, enum problem_place place,
+enum err_code problem_document_read(struct chancery_error *x, struct arena *a, struct bytes json, int status, enum problem_place place,
     const char *doing, struct err *e) MUST_USE;
 
 /* The document's code alone. */

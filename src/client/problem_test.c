@@ -35,7 +35,7 @@ static enum err_code read_at(struct fixture *f, const char *json, int status, en
 {
 	failure_reset(&f->x);
 	arena_reset(f->a);
-	return problem_read(&f->x, f->a, bytes_str(json), status, place, "asking", &f->e);
+	return problem_document_read(&f->x, f->a, bytes_str(json), status, place, "asking", &f->e);
 }
 
 static void a_whole_problem(void **state)

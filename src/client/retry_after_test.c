@@ -9,7 +9,7 @@
 
 static uint32_t parse(const char *value)
 {
-	return retry_after_parse(bytes_str(value), NOW);
+	return retry_after_parse(bytes_str(value), BYTES_NONE, NOW);
 }
 
 static void seconds(void **state)
@@ -47,9 +47,22 @@ static void what_is_neither(void **state)
 		"0x10", "Tue Nov  x 08:01:30 2026", ",", "Tue, " };
 
 	(void)state;
-	assert_int_equal(retry_after_parse(BYTES_NONE, NOW), 0);
+	assert_int_equal(retry_after_parse(BYTES_NONE, BYTES_NONE, NOW), 0);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_int_equal(parse(bad[i]), 0);
+}
+
+/* A machine whose clock is an hour behind or ahead of the server's waits as long as any other. */
+static void dates_are_counted_from_the_servers_own(void **state)
+{
+	const struct bytes value = BYTES_LIT("Tue, 24 Nov 2026 08:01:30 GMT"), date = BYTES_LIT("Tue, 24 Nov 2026 08:01:00 GMT");
+
+	(void)state;
+	assert_int_equal(retry_after_parse(value, date, NOW), 30);
+	assert_int_equal(retry_after_parse(value, date, NOW - 3600), 30);
+	assert_int_equal(retry_after_parse(value, date, NOW + 3600), 30);
+	assert_int_equal(retry_after_parse(value, BYTES_LIT("yesterday"), NOW), 90);
+	assert_int_equal(retry_after_parse(BYTES_LIT("45"), date, NOW + 3600), 45);
 }
 
 int main(void)
@@ -58,6 +71,7 @@ int main(void)
 		cmocka_unit_test(seconds),
 		cmocka_unit_test(dates),
 		cmocka_unit_test(what_is_neither),
+		cmocka_unit_test(dates_are_counted_from_the_servers_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

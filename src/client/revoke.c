@@ -44,7 +44,7 @@ static enum err_code read_renewal(struct session *s, struct bytes body, struct c
 	return ERR_OK;
 }
 
-static enum err_code ask_renewal(struct work *w, const char *pem, struct chancery_renewal *ret, struct err *e)
+static enum err_code ask_renewal(struct work *w, struct operation *o, struct err *e)
 {
 	struct session *s = &w->s;
 	struct chancery_renewal r = { .start = 0 };
@@ -52,7 +52,7 @@ static enum err_code ask_renewal(struct work *w, const char *pem, struct chancer
 	char id[CHAIN_ID_SIZE], url[SESSION_URL_MAX + CHAIN_ID_SIZE + 2];
 	struct bytes der;
 
-	TRY(chain_first(s->arena, bytes_str(pem), &der, id, e));
+	TRY(chain_first(s->arena, bytes_str(o->pem), &der, id, e));
 	TRY(work_directory(w, e));
 	if (!s->directory.renewal_info || !*id) {
 		(void)err_set(e, ERR_NOT_FOUND, __FILE__, __LINE__, "this CA says nothing about the renewal of its certificates");
@@ -64,27 +64,33 @@ static enum err_code ask_renewal(struct work *w, const char *pem, struct chancer
 	uint32_t after_s = s->error->retry_after_s ? s->error->retry_after_s : RETRY_AFTER_S;
 	r.retry_after = after_s < RETRY_AFTER_MIN_S ? RETRY_AFTER_MIN_S : after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : after_s;
 	TRY(read_renewal(s, answer.body, &r, e));
-	*ret = r;
+	o->renewal = r;
+	o->has_renewal = true;
 	return ERR_OK;
 }
 
 enum chancery_result chancery_client_renewal(struct chancery_client *client, const char *pem, struct chancery_renewal *ret)
 {
-	CLEANUP(work_close) struct work w = { .client = client };
-	struct err e = { 0 };
+	struct operation o = { .run = ask_renewal, .pem = pem };
 
 	if (!pem || !ret)
 		return client_usage(client, "an argument of NULL");
-	failure_reset(&client->error);
-	enum err_code rc = work_open(client, &w, &e);
-	if (rc == ERR_OK)
-		rc = ask_renewal(&w, pem, ret, &e);
-	return failure_finish(&client->error, rc, w.s.doing, &e);
+	enum chancery_result rc = client_run(client, &o);
+	if (rc == CHANCERY_OK)
+		*ret = o.renewal;
+	return rc;
+}
+
+enum chancery_result chancery_client_begin_renewal(struct chancery_client *client, const char *pem)
+{
+	const struct operation o = { .run = ask_renewal, .pem = pem };
+
+	return pem ? client_begin(client, &o) : client_usage(client, "an argument of NULL");
 }
 
 /* --- revocation --- */
 
-static enum err_code revoke(struct work *w, const char *pem, enum chancery_reason reason, const struct chancery_key *key, struct err *e)
+static enum err_code revoke(struct work *w, struct operation *o, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf payload = buf_new(131072);
 	struct session *s = &w->s;
@@ -92,10 +98,10 @@ static enum err_code revoke(struct work *w, const char *pem, enum chancery_reaso
 	char id[CHAIN_ID_SIZE];
 	struct bytes der;
 
-	TRY(chain_first(s->arena, bytes_str(pem), &der, id, e));
-	if (key) { /* signed by it, with its JWK: no account has anything to say (RFC 8555 §7.6) */
+	TRY(chain_first(s->arena, bytes_str(o->pem), &der, id, e));
+	if (o->key) { /* signed by it, with its JWK: no account has anything to say (RFC 8555 §7.6) */
 		TRY(work_directory(w, e));
-		s->account = key;
+		s->account = o->key;
 	} else {
 		TRY(work_account(w, e));
 	}
@@ -103,27 +109,39 @@ static enum err_code revoke(struct work *w, const char *pem, enum chancery_reaso
 		FAIL(e, MALFORMED, "the server has no revokeCert");
 	buf_add_str(&payload, "{\"certificate\":\"");
 	base64url_add(&payload, der);
-	buf_add_fmt(&payload, "\",\"reason\":%d}", (int)reason);
+	buf_add_fmt(&payload, "\",\"reason\":%d}", (int)o->reason);
 	if (!buf_ok(&payload))
 		FAIL(e, NOMEM, "no room for the request");
 	session_doing(s, "revoking the certificate at %.300s", s->directory.revoke_cert);
 	return session_post(s, s->directory.revoke_cert, buf_bytes(&payload), NULL, &answer, e);
 }
 
+static enum chancery_result revoke_of(
+    struct chancery_client *c, const char *pem, enum chancery_reason reason, struct chancery_key *certificate_key, struct operation *ret)
+{
+	if (!pem)
+		return client_usage(c, "an argument of NULL");
+	if (reason != CHANCERY_UNSPECIFIED && reason != CHANCERY_KEY_COMPROMISE && reason != CHANCERY_AFFILIATION_CHANGED &&
+	    reason != CHANCERY_SUPERSEDED && reason != CHANCERY_CESSATION_OF_OPERATION)
+		return client_usage(c, "a reason that is not for those who have certificates");
+	*ret = (struct operation){ .run = revoke, .pem = pem, .reason = reason, .key = certificate_key };
+	return CHANCERY_OK;
+}
+
 enum chancery_result chancery_client_revoke(
     struct chancery_client *client, const char *pem, enum chancery_reason reason, struct chancery_key *certificate_key)
 {
-	CLEANUP(work_close) struct work w = { .client = client };
-	struct err e = { 0 };
+	struct operation o;
+	enum chancery_result rc = revoke_of(client, pem, reason, certificate_key, &o);
 
-	if (!pem)
-		return client_usage(client, "an argument of NULL");
-	if (reason != CHANCERY_UNSPECIFIED && reason != CHANCERY_KEY_COMPROMISE && reason != CHANCERY_AFFILIATION_CHANGED &&
-	    reason != CHANCERY_SUPERSEDED && reason != CHANCERY_CESSATION_OF_OPERATION)
-		return client_usage(client, "a reason that is not for those who have certificates");
-	failure_reset(&client->error);
-	enum err_code rc = work_open(client, &w, &e);
-	if (rc == ERR_OK)
-		rc = revoke(&w, pem, reason, certificate_key, &e);
-	return failure_finish(&client->error, rc, w.s.doing, &e);
+	return rc == CHANCERY_OK ? client_run(client, &o) : rc;
+}
+
+enum chancery_result chancery_client_begin_revoke(
+    struct chancery_client *client, const char *pem, enum chancery_reason reason, struct chancery_key *certificate_key)
+{
+	struct operation o;
+	enum chancery_result rc = revoke_of(client, pem, reason, certificate_key, &o);
+
+	return rc == CHANCERY_OK ? client_begin(client, &o) : rc;
 }

@@ -8,11 +8,9 @@
 #include "jose/jwk.h"
 #include "jose/jws.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* A server that loses every second nonce (Pebble can be told to) still has to be got along with: sixteen in a row are then one
  * request in 65,536. */
@@ -31,6 +29,25 @@ void session_doing(struct session *s, const char *fmt, ...)
 	va_end(ap);
 }
 
+enum err_code session_stopped(struct session *s, const char *why, const char *hint, struct err *e)
+{
+	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "%s", why);
+	return failure_note(s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, hint);
+}
+
+struct news {
+	const struct session *s;
+	enum chancery_step step;
+	const char *text;
+};
+
+static int tell(void *arg)
+{
+	const struct news *n = arg;
+
+	return n->s->progress(n->s->progress_context, n->step, n->text);
+}
+
 enum err_code session_tell(struct session *s, struct err *e, enum chancery_step step, const char *fmt, ...)
 {
 	char text[512];
@@ -41,10 +58,10 @@ enum err_code session_tell(struct session *s, struct err *e, enum chancery_step 
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	if (s->progress(s->progress_context, step, text) == 0)
-		return ERR_OK;
-	(void)err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "stopped as asked");
-	return failure_note(s->error, ERR_CRYPTO, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, NULL);
+	struct news news = { s, step, text };
+	int rc = 0;
+	TRY(session_call(s, SESSION_CALL_TELL, tell, &news, &rc, e));
+	return rc == 0 ? ERR_OK : session_stopped(s, "stopped as asked", NULL, e);
 }
 
 enum err_code session_url(struct session *s, struct bytes url, const char *what, const char **ret, struct err *e)
@@ -80,6 +97,29 @@ static enum err_code pass_deadline(struct session *s, uint32_t ms, struct err *e
 	return failure_note(s->error, ERR_TIMEOUT, CHANCERY_TIMEOUT, CHANCERY_FAULT_SERVER, "try again later, or give it more time");
 }
 
+enum err_code session_call(struct session *s, enum session_call_kind kind, int (*f)(void *arg), void *arg, int *ret, struct err *e)
+{
+	const struct session_call c = { kind, f, arg };
+	enum err_code rc = s->io.call(s->io.ctx, &c, s->deadline_ms, ret, e);
+
+	return rc == ERR_TIMEOUT ? pass_deadline(s, 0, e) : rc;
+}
+
+enum err_code session_sign(struct session *s, const struct chancery_key *k, enum sig_form form, struct bytes message, const char *what,
+    uint8_t *sig, size_t *ret_len, struct err *e)
+{
+	struct keys_signature g = { .key = k, .message = message };
+	char hint[100];
+	int failed = 0;
+
+	if (k->sign)
+		TRY(session_call(s, SESSION_CALL_ASK, keys_ask, &g, &failed, e));
+	enum err_code rc =
+	    failed ? err_set(e, ERR_CRYPTO, __FILE__, __LINE__, "the key's own signer failed") : keys_take(&g, form, sig, ret_len, e);
+	(void)snprintf(hint, sizeof hint, "look at what signs for %s", what);
+	return rc != ERR_OK && k->sign ? failure_note(s->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, hint) : rc;
+}
+
 /* Whose wish a wait is. */
 enum wait { WAIT_ASKED, WAIT_OWN };
 
@@ -94,21 +134,31 @@ static enum err_code wait_for(struct session *s, enum wait kind, uint32_t ms, co
 	if (ms >= 1000)
 		TRY(session_tell(s, e, CHANCERY_STEP_WAIT, "%s: waiting %u s", why, ms / 1000));
 	for (;;) {
-		int64_t rest = end - clock_monotonic_ms();
-		if (rest <= 0)
+		if (clock_monotonic_ms() >= end)
 			return ERR_OK;
-		struct timespec t = { rest / 1000, rest % 1000 * 1000000 };
+		TRY(s->io.wait(s->io.ctx, end, e));
 		/* A signal may be the user's wish to stop: the caller's callback knows. */
-		if (nanosleep(&t, NULL) != 0)
+		if (clock_monotonic_ms() < end)
 			TRY(session_tell(s, e, CHANCERY_STEP_WAIT, "%s", why));
 	}
+}
+
+/* How long the server asks to wait; 0: it does not. */
+static uint32_t asked_wait_s(const struct http_client_answer *a)
+{
+	struct bytes date = BYTES_NONE;
+
+	for (size_t i = 0; i < a->n_fields; i++)
+		if (bytes_eq_str(a->fields[i].name, "date"))
+			date = a->fields[i].value;
+	return retry_after_parse(a->retry_after, date, clock_wall_ms() / 1000);
 }
 
 enum err_code session_pause(struct session *s, const struct http_client_answer *last, unsigned n, const char *why, struct err *e)
 {
 	static const uint32_t pauses_ms[] = { 200, 300, 500, 1000, 2000, 3000, 5000 };
 	const unsigned most = sizeof pauses_ms / sizeof *pauses_ms - 1;
-	uint32_t asked_s = retry_after_parse(last->retry_after, clock_wall_ms() / 1000);
+	uint32_t asked_s = asked_wait_s(last);
 
 	return asked_s ? wait_for(s, WAIT_ASKED, asked_s * 1000, why, e) : wait_for(s, WAIT_OWN, pauses_ms[n < most ? n : most], why, e);
 }
@@ -140,10 +190,54 @@ static enum err_code transport(struct session *s, struct http_client_request *r,
 	if (left <= 0)
 		return pass_deadline(s, 0, e);
 	r->timeout_ms = left < REQUEST_TIMEOUT_MS ? (uint32_t)left : REQUEST_TIMEOUT_MS;
-	TRY(http_client_do(s->http, s->scratch, r, ret, e));
+	TRY(s->io.exchange(s->io.ctx, s->scratch, r, ret, e));
 	/* "the client MUST ignore invalid Replay-Nonce values" (RFC 8555 §6.5.1) */
 	if (ret->replay_nonce.ptr && ret->replay_nonce.len <= SESSION_NONCE_MAX && base64url_is(ret->replay_nonce))
 		(void)snprintf(s->nonce, sizeof s->nonce, "%.*s", BYTES_FMT(ret->replay_nonce));
+	return ERR_OK;
+}
+
+/* How often each kind of failure was met in one request. */
+struct tries {
+	unsigned nonce, busy, transport;
+};
+
+/* After an answer that is no success: whether to try again, having waited as the server wishes. */
+static enum err_code try_again(struct session *s, const struct http_client_answer *a, struct tries *t, bool *ret_again, struct err *e)
+{
+	uint32_t wait_s = asked_wait_s(a);
+
+	*ret_again = false;
+	/* The error's own answer carries the nonce to use (RFC 8555 §6.5). */
+	if (problem_code(s->scratch, a->body) == ERR_BAD_NONCE && ++t->nonce <= BAD_NONCE_TRIES) {
+		*ret_again = true;
+		return ERR_OK;
+	}
+	if ((a->status != 503 && a->status != 429) || !wait_s || ++t->busy > BUSY_TRIES || (int64_t)wait_s * 1000 > left_ms(s))
+		return ERR_OK;
+	TRY(wait_for(s, WAIT_ASKED, wait_s * 1000, "the server is busy", e));
+	*ret_again = true;
+	return ERR_OK;
+}
+
+/* A request that nobody signs. t: what is left of the patience with it. */
+static enum err_code ask(struct session *s, struct http_client_request *r, struct tries t, struct http_client_answer *ret, struct err *e)
+{
+	struct http_client_answer answer;
+	bool again = true;
+
+	while (again) {
+		enum err_code rc = transport(s, r, &answer, e);
+		if (rc != ERR_OK)
+			return transport_failed(s, rc);
+		again = false;
+		if (answer.status >= 400)
+			TRY(try_again(s, &answer, &t, &again, e));
+	}
+	s->error->retry_after_s = asked_wait_s(&answer);
+	if (answer.status >= 400)
+		return problem_document_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
+	*ret = answer;
 	return ERR_OK;
 }
 
@@ -153,9 +247,7 @@ static enum err_code take_nonce(struct session *s, char out[SESSION_NONCE_MAX + 
 	struct http_client_answer answer;
 
 	if (!s->nonce[0]) {
-		enum err_code rc = transport(s, &r, &answer, e);
-		if (rc != ERR_OK)
-			return transport_failed(s, rc);
+		TRY(ask(s, &r, (struct tries){ 0 }, &answer, e));
 		if (!s->nonce[0])
 			FAIL(e, MALFORMED, "the server gives no nonce at %.150s (HTTP status %d)", r.url, answer.status);
 	}
@@ -179,12 +271,13 @@ static const struct json_field directory_fields[] = {
 	JSON_FIELD(struct directory_json, meta, "meta", JSON_ANY, false, 0),
 };
 struct meta_json {
-	struct bytes terms, external, caa;
+	struct bytes terms, external, caa, profiles;
 };
 static const struct json_field meta_fields[] = {
 	JSON_FIELD(struct meta_json, terms, "termsOfService", JSON_ANY, false, 0),
 	JSON_FIELD(struct meta_json, external, "externalAccountRequired", JSON_ANY, false, 0),
 	JSON_FIELD(struct meta_json, caa, "caaIdentities", JSON_ANY, false, 0),
+	JSON_FIELD(struct meta_json, profiles, "profiles", JSON_ANY, false, 0),
 };
 
 /* What is no list of names is none: it is for a look ahead, and an order needs it not. */
@@ -224,6 +317,7 @@ static enum err_code read_meta(struct session *s, struct bytes meta, struct dire
 			FAIL(e, NOMEM, "no memory for the directory");
 	}
 	d->external_account = bytes_eq_str(m.external, "true");
+	d->has_profiles = m.profiles.len > 0 && m.profiles.ptr[0] == '{';
 	return read_caa(s, m.caa, d, e);
 }
 
@@ -263,13 +357,10 @@ enum err_code session_open(struct session *s, const char *directory_url, struct 
 	if (strncmp(directory_url, "https://", 8) != 0 || strlen(directory_url) > SESSION_URL_MAX)
 		FAIL(e, CONFIG, "the directory's URL has to begin with https://");
 	arena_reset(s->scratch);
-	enum err_code rc = transport(s, &r, &answer, e);
-	if (rc != ERR_OK)
-		return transport_failed(s, rc);
-	if (answer.status >= 400)
-		return problem_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
-	rc = answer.status == 200 ? read_directory(s, answer.body, e)
-				  : err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server answers with HTTP status %d", answer.status);
+	TRY(ask(s, &r, (struct tries){ 0 }, &answer, e));
+	enum err_code rc = answer.status == 200
+			       ? read_directory(s, answer.body, e)
+			       : err_set(e, ERR_MALFORMED, __FILE__, __LINE__, "the server answers with HTTP status %d", answer.status);
 	if (rc == ERR_MALFORMED)
 		(void)failure_note(s->error, rc, CHANCERY_PROTOCOL, CHANCERY_FAULT_CALLER, "this is no ACME directory: look at the URL");
 	return rc;
@@ -281,12 +372,7 @@ enum err_code session_get(struct session *s, const char *url, struct http_client
 	struct http_client_answer answer;
 
 	arena_reset(s->scratch);
-	enum err_code rc = transport(s, &r, &answer, e);
-	if (rc != ERR_OK)
-		return transport_failed(s, rc);
-	s->error->retry_after_s = retry_after_parse(answer.retry_after, clock_wall_ms() / 1000);
-	if (answer.status >= 400)
-		return problem_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
+	TRY(ask(s, &r, (struct tries){ .busy = BUSY_TRIES }, &answer, e)); /* who asks waits elsewhere */
 	if (answer.status < 200 || answer.status >= 300)
 		FAIL(e, MALFORMED, "the server answers with HTTP status %d", answer.status);
 	*ret = answer;
@@ -298,11 +384,8 @@ enum err_code session_get(struct session *s, const char *url, struct http_client
 static enum err_code sign_account(void *ctx, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
 {
 	struct session *s = ctx;
-	enum err_code rc = keys_sign(s->account, SIG_FORM_JOSE, message, sig, ret_len, e);
 
-	if (rc != ERR_OK && s->account->sign)
-		(void)failure_note(s->error, rc, CHANCERY_CALLBACK, CHANCERY_FAULT_CALLER, "look at what signs for the account key");
-	return rc;
+	return session_sign(s, s->account, SIG_FORM_JOSE, message, "the account key", sig, ret_len, e);
 }
 
 static enum err_code write_request(struct session *s, const char *url, struct bytes payload, struct buf *out, struct err *e)
@@ -337,32 +420,9 @@ static enum err_code post_once(
 	return transport(s, &r, ret, e);
 }
 
-/* How often each kind of failure was met in one request. */
-struct tries {
-	unsigned nonce, busy, transport;
-};
-
 static bool is_transport(enum err_code rc)
 {
 	return rc == ERR_CONNECTION || rc == ERR_TIMEOUT || rc == ERR_DNS;
-}
-
-/* After an answer that is no success: whether to try again, having waited as the server wishes. */
-static enum err_code try_again(struct session *s, const struct http_client_answer *a, struct tries *t, bool *ret_again, struct err *e)
-{
-	uint32_t wait_s = retry_after_parse(a->retry_after, clock_wall_ms() / 1000);
-
-	*ret_again = false;
-	/* The error's own answer carries the nonce to use (RFC 8555 §6.5). */
-	if (problem_code(s->scratch, a->body) == ERR_BAD_NONCE && ++t->nonce <= BAD_NONCE_TRIES) {
-		*ret_again = true;
-		return ERR_OK;
-	}
-	if ((a->status != 503 && a->status != 429) || !wait_s || ++t->busy > BUSY_TRIES || (int64_t)wait_s * 1000 > left_ms(s))
-		return ERR_OK;
-	TRY(wait_for(s, WAIT_ASKED, wait_s * 1000, "the server is busy", e));
-	*ret_again = true;
-	return ERR_OK;
 }
 
 enum err_code session_post(
@@ -387,8 +447,8 @@ enum err_code session_post(
 		}
 		TRY(try_again(s, &answer, &t, &again, e));
 	}
-	s->error->retry_after_s = retry_after_parse(answer.retry_after, clock_wall_ms() / 1000);
+	s->error->retry_after_s = asked_wait_s(&answer);
 	if (answer.status < 400)
 		FAIL(e, MALFORMED, "the server answers with HTTP status %d", answer.status);
-	return problem_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
+	return problem_document_read(s->error, s->scratch, answer.body, answer.status, PROBLEM_OF_REQUEST, s->doing, e);
 }

@@ -4,7 +4,7 @@
 
 #include "client/failure.h"
 #include "client/keys.h"
-#include "http/client.h"
+#include "client/session_io.h"
 
 #define SESSION_URL_MAX   2048
 #define SESSION_NONCE_MAX 512
@@ -15,14 +15,14 @@ struct directory {
 	const char *new_nonce, *new_account, *new_order;
 	const char *revoke_cert, *key_change, *renewal_info; /* NULL: the server has none */
 	const char *terms;                                   /* NULL: none */
-	bool external_account;
+	bool external_account, has_profiles;
 	const char *caa[SESSION_CAA_MAX]; /* what CAA records name */
 	size_t n_caa;
 };
 
 struct session {
 	struct chancery_error *error;
-	struct http_client *http;
+	struct session_io io;
 	struct arena *arena;   /* lives as long as the session */
 	struct arena *scratch; /* of one request and its answer: reset by the next */
 	const struct chancery_key *account;
@@ -39,6 +39,15 @@ struct session {
 void session_doing(struct session *s, const char *fmt, ...) PRINTF(2, 3);
 /* Tells the caller; CRYPTO with a note when it asks to stop. */
 enum err_code session_tell(struct session *s, struct err *e, enum chancery_step step, const char *fmt, ...) MUST_USE PRINTF(4, 5);
+
+/* Calls out to the caller: *ret is what f returns. TIMEOUT: the outcome, which it would tell later, did not come before the deadline. */
+enum err_code session_call(
+    struct session *s, enum session_call_kind kind, int (*f)(void *arg), void *arg, int *ret, struct err *e) MUST_USE;
+/* Signs for the caller's keys (keys_sign()). what: whose key it is ("the account key"), for the hint. */
+enum err_code session_sign(struct session *s, const struct chancery_key *k, enum sig_form form, struct bytes message, const char *what,
+    uint8_t *sig, size_t *ret_len, struct err *e) MUST_USE;
+/* A callback failed: CRYPTO with a note. hint may be NULL. */
+enum err_code session_stopped(struct session *s, const char *why, const char *hint, struct err *e) MUST_USE;
 
 /* A URL from the server, into the session's arena: https, printable ASCII, at most SESSION_URL_MAX. MALFORMED otherwise;
  * `what` names it. */

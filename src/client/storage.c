@@ -104,6 +104,8 @@ enum err_code storage_open(const char *folder, const char *name, struct storage 
 	if (mkdirat(s->dir, GENERATIONS, 0755) != 0 && errno != EEXIST)
 		FAIL(e, CONFIG, "%.200s/" GENERATIONS ": %s", s->path, strerror(errno));
 	TRY(open_dir(s->dir, GENERATIONS, s->path, &s->generations, e));
+	file_clear_drafts(s->dir, ".");
+	file_clear_drafts(s->generations, ".");
 	TRY(try_writing(s, e));
 	*ret = TAKE(s);
 	return ERR_OK;

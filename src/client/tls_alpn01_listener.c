@@ -17,7 +17,6 @@
 #include <string.h>
 
 #define ANSWERS_MAX 100
-#define SERVER_NAME 128 /* of an address: its reverse name has at most 72 characters (RFC 8738 §6) */
 #define PROTOCOL \
 	"\x0a"   \
 	"acme-tls/1" /* RFC 8737 §6.2, with its length */
@@ -25,7 +24,7 @@
 #define LIFETIME_S (7 * 86400)
 
 struct answer {
-	char *token, server_name[DNS_NAME_MAX + 1];
+	char *token, server_name[TLS_ALPN01_NAME_SIZE];
 	SSL_CTX *ctx; /* with the certificate */
 };
 
@@ -96,15 +95,23 @@ static X509 *make_certificate(EVP_PKEY *key, const struct identifier *id, const 
 /* --- the answers --- */
 
 /* "1.2.0.192.in-addr.arpa", or of 32 nibbles (RFC 8738 §6). */
-static void reverse_name(const struct identifier *id, char out[SERVER_NAME])
+static void reverse_name(const struct identifier *id, char out[TLS_ALPN01_NAME_SIZE])
 {
 	uint8_t ip[16];
 	size_t n = identifier_ip_bytes(id, ip), at = 0;
 
 	for (size_t i = n; i-- > 0;)
-		at += (size_t)(n == 4 ? snprintf(out + at, SERVER_NAME - at, "%u.", ip[i])
-				      : snprintf(out + at, SERVER_NAME - at, "%x.%x.", ip[i] & 15u, ip[i] >> 4));
-	(void)snprintf(out + at, SERVER_NAME - at, n == 4 ? "in-addr.arpa" : "ip6.arpa");
+		at += (size_t)(n == 4 ? snprintf(out + at, TLS_ALPN01_NAME_SIZE - at, "%u.", ip[i])
+				      : snprintf(out + at, TLS_ALPN01_NAME_SIZE - at, "%x.%x.", ip[i] & 15u, ip[i] >> 4));
+	(void)snprintf(out + at, TLS_ALPN01_NAME_SIZE - at, n == 4 ? "in-addr.arpa" : "ip6.arpa");
+}
+
+void tls_alpn01_server_name(const struct identifier *id, char out[TLS_ALPN01_NAME_SIZE])
+{
+	if (id->type == IDENTIFIER_IP)
+		reverse_name(id, out);
+	else
+		(void)snprintf(out, TLS_ALPN01_NAME_SIZE, "%.*s", BYTES_FMT(id->value));
 }
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *len, const unsigned char *in, unsigned in_len, void *arg)
@@ -156,10 +163,7 @@ static bool fill(struct tls_alpn01_listener *l, const struct chancery_challenge 
 	if (identifier_parse(arena, BYTES_LIT("dns"), bytes_str(challenge->name), &id, NULL) != ERR_OK &&
 	    identifier_parse(arena, BYTES_LIT("ip"), bytes_str(challenge->name), &id, NULL) != ERR_OK)
 		return false;
-	if (id.type == IDENTIFIER_IP)
-		reverse_name(&id, a->server_name);
-	else
-		(void)snprintf(a->server_name, sizeof a->server_name, "%s", challenge->name);
+	tls_alpn01_server_name(&id, a->server_name);
 	X509 *x = make_certificate(l->key, &id, digest);
 	a->token = strdup(challenge->token);
 	a->ctx = make_ctx();

@@ -3,11 +3,15 @@
 #ifndef CHANCERY_CLIENT_TLS_ALPN01_LISTENER_H
 #define CHANCERY_CLIENT_TLS_ALPN01_LISTENER_H
 
-#include "base/err.h"
+#include "acme/identifier.h"
 
 #include <chancery/chancery.h>
 
 struct tls_alpn01_listener;
+
+#define TLS_ALPN01_NAME_SIZE (DNS_NAME_MAX + 1)
+/* What a validator says as server_name: of an address, its reverse name (RFC 8738 §6). */
+void tls_alpn01_server_name(const struct identifier *id, char out[TLS_ALPN01_NAME_SIZE]);
 
 /* As http01_listener_new(). */
 enum err_code tls_alpn01_listener_new(const char *address, uint16_t port, struct tls_alpn01_listener **ret, struct err *e) MUST_USE;

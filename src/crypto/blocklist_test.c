@@ -103,7 +103,7 @@ static void keys_of_debian_are_found(void **state)
 static void every_form_finds_its_key(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		struct key *k CLEANUP(key_free_p) = NULL, *other CLEANUP(key_free_p) = NULL;
 		struct bytes first, second;
 		uint8_t digest[SHA256_SIZE];
@@ -147,7 +147,7 @@ static void values_have_no_leading_zeros(void **state)
 	char text[65];
 
 	(void)state;
-	assert_int_equal(key_from_ed25519(BYTES_ARRAY(x), &k, NULL), ERR_OK);
+	assert_int_equal(key_from_raw(KEY_ED25519, BYTES_ARRAY(x), &k, NULL), ERR_OK);
 	sha256_one((struct bytes){ x + 2, 30 }, digest);
 	hex_encode(BYTES_ARRAY(digest), text);
 	text[30] = '\0';

@@ -1,41 +1,93 @@
 #include "crypto/key_impl.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
 
-static const char *const type_names[KEY__MAX] = {
-#define X(code, name, bits) [KEY_##code] = (name),
+const struct key_row key_rows[KEY__MAX] = {
+#define X(code, name, kind, use, bits, signature, libcrypto, der) \
+	[KEY_##code] = { (name), (libcrypto), (der), KEY_KIND_##kind, (use), (bits), (signature) },
 #include "crypto/key.def"
 #undef X
 };
 
-static const unsigned type_bits[KEY__MAX] = {
-#define X(code, name, bits) [KEY_##code] = (bits),
-#include "crypto/key.def"
-#undef X
-};
-
-static const char *const alg_names[SIG__MAX] = {
-#define X(code, jose, key_type, der) [SIG_##code] = (jose),
-#include "crypto/sig.def"
-#undef X
-};
-
-static const enum key_type alg_types[SIG__MAX] = {
-#define X(code, jose, key_type, der) [SIG_##code] = KEY_##key_type,
+static const struct {
+	const char *jose;
+	enum key_type key;
+	size_t digest;
+} algs[SIG__MAX] = {
+#define X(code, jose, key_type, digest, der) [SIG_##code] = { (jose), KEY_##key_type, (digest) },
 #include "crypto/sig.def"
 #undef X
 };
 
 const char *key_type_name(enum key_type t)
 {
-	return type_names[t];
+	return key_rows[t].name;
+}
+
+enum key_kind key_type_kind(enum key_type t)
+{
+	return key_rows[t].kind;
+}
+
+bool key_type_here(enum key_type t)
+{
+	return (crypto_methods()->key_types >> t & 1) != 0;
+}
+
+enum err_code key_type_check(enum key_type t, enum err_code code, struct err *e)
+{
+	if (key_type_here(t))
+		return ERR_OK;
+	return err_set(e, code, __FILE__, __LINE__, "%s keys need ML-DSA, and this OpenSSL (%s) has no ML-DSA: 3.5 or newer does",
+	    key_type_name(t), OpenSSL_version(OPENSSL_VERSION_STRING));
+}
+
+uint32_t key_types_for(unsigned use)
+{
+	uint32_t types = 0;
+
+	for (unsigned t = 0; t < KEY__MAX; t++)
+		if (key_rows[t].use & use)
+			types |= UINT32_C(1) << t;
+	return types;
+}
+
+void key_types_text(uint32_t types, char out[KEY_TYPES_TEXT_SIZE])
+{
+	struct buf text = { .ptr = (uint8_t *)out, .cap = KEY_TYPES_TEXT_SIZE - 1, .max = KEY_TYPES_TEXT_SIZE - 1 };
+	uint32_t left = types & KEY_TYPES_ALL;
+
+	for (unsigned t = 0; left; t++) {
+		if (!(left >> t & 1))
+			continue;
+		left &= ~(UINT32_C(1) << t);
+		if (text.len > 0)
+			buf_add_str(&text, left ? ", " : " and ");
+		buf_add_str(&text, key_rows[t].name);
+	}
+	out[text.len] = '\0';
+}
+
+enum err_code key_type_for_certificates(struct bytes name, enum key_type *ret, struct err *e)
+{
+	char allowed[KEY_TYPES_TEXT_SIZE];
+	enum key_type t = KEY__MAX;
+
+	if (!key_type_from_name(name, &t) || !(key_rows[t].use & KEY_FOR_CERTIFICATES)) {
+		key_types_text(key_types_for(KEY_FOR_CERTIFICATES), allowed);
+		FAIL(e, CONFIG, "%s are allowed", allowed);
+	}
+	TRY(key_type_check(t, ERR_CONFIG, e));
+	*ret = t;
+	return ERR_OK;
 }
 
 bool key_type_from_name(struct bytes name, enum key_type *ret)
 {
 	for (unsigned t = 0; t < KEY__MAX; t++) {
-		if (bytes_eq_str(name, type_names[t])) {
+		if (bytes_eq_str(name, key_rows[t].name)) {
 			*ret = (enum key_type)t;
 			return true;
 		}
@@ -45,13 +97,31 @@ bool key_type_from_name(struct bytes name, enum key_type *ret)
 
 const char *sig_alg_jose(enum sig_alg a)
 {
-	return alg_names[a];
+	return algs[a].jose;
+}
+
+size_t sig_alg_size(enum sig_alg a)
+{
+	return key_rows[algs[a].key].signature;
+}
+
+size_t sig_alg_digest_size(enum sig_alg a)
+{
+	return algs[a].digest;
+}
+
+enum sig_alg key_type_sig_alg(enum key_type t)
+{
+	for (unsigned a = 0; a < SIG__MAX; a++)
+		if (algs[a].key == t)
+			return (enum sig_alg)a;
+	crypto_die("a key type without an algorithm in sig.def");
 }
 
 bool sig_alg_from_jose(struct bytes name, enum sig_alg *ret)
 {
 	for (unsigned a = 0; a < SIG__MAX; a++) {
-		if (bytes_eq_str(name, alg_names[a])) {
+		if (algs[a].jose && bytes_eq_str(name, algs[a].jose)) {
 			*ret = (enum sig_alg)a;
 			return true;
 		}
@@ -79,7 +149,7 @@ bool sig_alg_from_der(struct bytes algorithm_identifier, enum sig_alg *ret)
 
 size_t key_width(enum key_type t)
 {
-	return type_bits[t] / 8;
+	return key_rows[t].bits / 8;
 }
 
 enum key_type key_type(const struct key *k)
@@ -94,10 +164,7 @@ unsigned key_bits(const struct key *k)
 
 enum sig_alg key_sig_alg(const struct key *k)
 {
-	for (unsigned a = 0; a < SIG__MAX; a++)
-		if (alg_types[a] == k->type)
-			return (enum sig_alg)a;
-	crypto_die("a key type without an algorithm in sig.def");
+	return key_type_sig_alg(k->type);
 }
 
 bool key_is_private(const struct key *k)
@@ -124,7 +191,7 @@ static bool set_rsa_digest(EVP_PKEY_CTX *c)
 
 static enum err_code prepare(struct key *k, struct err *e)
 {
-	if (k->type == KEY_ED25519)
+	if (key_type_kind(k->type) == KEY_KIND_RAW)
 		return ERR_OK;
 	k->verify = EVP_PKEY_CTX_new_from_pkey(NULL, k->pkey, NULL);
 	if (!k->verify || EVP_PKEY_verify_init(k->verify) != 1 || (k->type == KEY_RSA && !set_rsa_digest(k->verify)))
@@ -147,7 +214,7 @@ enum err_code key_wrap(
 		FAIL(e, NOMEM, "no memory for a key");
 	atomic_init(&k->refs, 1);
 	k->type = t;
-	k->bits = t == KEY_RSA ? (unsigned)first.len * 8 : type_bits[t];
+	k->bits = t == KEY_RSA ? (unsigned)first.len * 8 : key_rows[t].bits;
 	k->is_private = is_private;
 	k->spki_len = size;
 	spki_write(t, first, second, k->spki, &k->first, &k->second);

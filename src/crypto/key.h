@@ -6,26 +6,32 @@
 #include "base/err.h"
 
 enum key_type {
-#define X(code, name, bits) KEY_##code,
+#define X(code, name, kind, use, bits, signature, libcrypto, der) KEY_##code,
 #include "crypto/key.def"
 #undef X
 	KEY__MAX
 };
 
 enum sig_alg {
-#define X(code, jose, key_type, der) SIG_##code,
+#define X(code, jose, key_type, digest, der) SIG_##code,
 #include "crypto/sig.def"
 #undef X
 	SIG__MAX
 };
+
+/* What keys of a type are made of, and sign: a point and RSA's two numbers sign digests; keys that are their own bytes (Ed25519, ML-DSA) sign
+ * messages, and make no difference between the forms of a signature. */
+enum key_kind { KEY_KIND_EC, KEY_KIND_RSA, KEY_KIND_RAW };
+/* What a type is allowed for: account keys need a form in JOSE; the Baseline Requirements §6.1.1.3 know no certificates of Ed25519. */
+enum { KEY_FOR_ACCOUNTS = 1, KEY_FOR_CERTIFICATES = 2, KEY_FOR_ALL = 3 };
 
 /* How an ECDSA signature is written: r||s of fixed width (RFC 7518 §3.4) or an Ecdsa-Sig-Value SEQUENCE (RFC 3279 §2.2.3). */
 enum sig_form { SIG_FORM_JOSE, SIG_FORM_X509 };
 
 #define KEY_RSA_BITS_MIN  2048
 #define KEY_RSA_BITS_MAX  4096
-#define KEY_SIG_SIZE_MAX  512 /* of any signature in either form */
-#define KEY_SPKI_SIZE_MAX 600
+#define KEY_SIG_SIZE_MAX  4627 /* of any signature in either form: ML-DSA-87's (FIPS 204, table 2) */
+#define KEY_SPKI_SIZE_MAX 2614 /* ML-DSA-87's 2592 bytes in DER */
 
 struct key;
 
@@ -36,7 +42,26 @@ struct key *key_ref(struct key *k);
 
 const char *key_type_name(enum key_type t);
 bool key_type_from_name(struct bytes name, enum key_type *ret);
+enum key_kind key_type_kind(enum key_type t);
+/* Whether the libcrypto that is loaded has it: ML-DSA came with OpenSSL 3.5. */
+bool key_type_here(enum key_type t);
+/* The same for whoever asked for the type: `code` with the reason when it is not here. */
+enum err_code key_type_check(enum key_type t, enum err_code code, struct err *e) MUST_USE;
+/* A type of certificates' keys as operators and applicants write it: CONFIG with those that are allowed, or with what is missing for it. */
+enum err_code key_type_for_certificates(struct bytes name, enum key_type *ret, struct err *e) MUST_USE;
+/* "ecdsa-p256, ecdsa-p384 and rsa": those whose bits are set. */
+#define KEY_TYPES_TEXT_SIZE 128
+#define KEY_TYPES_ALL       ((UINT32_C(1) << KEY__MAX) - 1)
+uint32_t key_types_for(unsigned use);
+void key_types_text(uint32_t types, char out[KEY_TYPES_TEXT_SIZE]);
+/* NULL for those that sign no JWS. */
 const char *sig_alg_jose(enum sig_alg a);
+/* Bytes of a signature in JOSE's form; 0: as many as the key's modulus has. */
+size_t sig_alg_size(enum sig_alg a);
+/* Bytes of the digest that is signed; 0: it signs messages. */
+size_t sig_alg_digest_size(enum sig_alg a);
+/* The algorithm that keys of this type sign with here. */
+enum sig_alg key_type_sig_alg(enum key_type t);
 bool sig_alg_from_jose(struct bytes name, enum sig_alg *ret);
 /* The exact DER AlgorithmIdentifier of the algorithm, static storage. */
 struct bytes sig_alg_der(enum sig_alg a);
@@ -53,16 +78,16 @@ enum err_code key_generate(enum key_type t, unsigned rsa_bits, struct key **ret,
 
 /* Public keys from raw parts. Sizes are looked at before any arithmetic. BAD_PUBLIC_KEY with the reason: off-curve point or
  * infinity, RSA modulus outside KEY_RSA_BITS_MIN..MAX or not a multiple of 8 bits, even modulus, exponent not 65537..2^64-1 or even,
- * Ed25519 point of small order or not canonical. x, y: exactly the field's width. n, e: big-endian without leading zeros. */
+ * Ed25519 point of small order or not canonical, a type that is not here. x, y: exactly the type's width. n, e: big-endian without leading zeros. */
 enum err_code key_from_ec(enum key_type t, struct bytes x, struct bytes y, struct key **ret, struct err *e) MUST_USE;
 enum err_code key_from_rsa(struct bytes n, struct bytes exponent, struct key **ret, struct err *e) MUST_USE;
-enum err_code key_from_ed25519(struct bytes x, struct key **ret, struct err *e) MUST_USE;
-/* From a SubjectPublicKeyInfo with exactly the AlgorithmIdentifiers of the Baseline Requirements §7.1.3.1 (read by our own
- * bounded code, not by d2i). BAD_PUBLIC_KEY otherwise. */
+enum err_code key_from_raw(enum key_type t, struct bytes x, struct key **ret, struct err *e) MUST_USE;
+/* From a SubjectPublicKeyInfo with exactly the AlgorithmIdentifiers of key.def (read by our own bounded code, not by d2i). BAD_PUBLIC_KEY
+ * otherwise, and for a type that is not here. */
 enum err_code key_from_spki(struct bytes der, struct key **ret, struct err *e) MUST_USE;
 /* The DER SubjectPublicKeyInfo, held by the key as long as it lives. */
 struct bytes key_spki(const struct key *k);
-/* The raw public parts, held by the key: EC gives x and y, RSA modulus and exponent, Ed25519 x and an absent second. */
+/* The raw public parts, held by the key: EC gives x and y, RSA modulus and exponent, the others x and an absent second. */
 void key_parts(const struct key *k, struct bytes *ret_first, struct bytes *ret_second);
 
 /* PKCS#8 PEM, unencrypted ("PRIVATE KEY"; "EC PRIVATE KEY" and "RSA PRIVATE KEY" are read too). The buffer must be a
@@ -78,7 +103,7 @@ enum err_code key_private_to_pem_with(const struct key *k, struct bytes passphra
 
 /* A key whose private half is somewhere else, in a token for example. What signs there gets the digest that the key's own algorithm is of (SHA-256, or
  * SHA-384 with P-384) and gives r||s of fixed width, or RSASSA-PKCS1-v1_5's number (RFC 8017 §8.2). key_sign() gives no signature to anybody that does
- * not verify. ctx must outlive the key. Not for Ed25519: BUG. */
+ * not verify. ctx must outlive the key. Not for keys that sign messages: BUG. */
 typedef enum err_code key_elsewhere_sign(
     void *ctx, const struct key *k, struct bytes digest, uint8_t sig[], size_t *ret_len, struct err *e);
 enum err_code key_elsewhere(struct bytes spki, key_elsewhere_sign *sign, void *ctx, struct key **ret, struct err *e) MUST_USE;

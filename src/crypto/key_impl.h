@@ -14,8 +14,8 @@ struct key {
 	unsigned bits;
 	EVP_PKEY *pkey;
 	/* Ready for EVP_PKEY_verify() and EVP_PKEY_sign() on a digest, copied for each use: a copy asks no method store and its
-	 * lock (threads!), and costs 0.3 µs where a new one costs 1.4. NULL for Ed25519, which hashes by itself; `sign` is
-	 * NULL for a public key. */
+	 * lock (threads!), and costs 0.3 µs where a new one costs 1.4. NULL for keys that sign messages; `sign` is NULL for a
+	 * public key. */
 	EVP_PKEY_CTX *verify, *sign;
 	bool is_private;
 	key_elsewhere_sign *elsewhere; /* NULL: the private half, if there is one, is in pkey */
@@ -25,10 +25,19 @@ struct key {
 	uint8_t spki[];
 };
 
-/* Largest of any key's raw parts. */
-#define KEY_PART_MAX (KEY_RSA_BITS_MAX / 8)
+/* Largest of any key's raw parts: ML-DSA-87's. */
+#define KEY_PART_MAX 2592
 
-/* Bytes of one coordinate of an EC key's point; 32 for Ed25519. Not for RSA. */
+/* key.def's rows. */
+struct key_row {
+	const char *name, *libcrypto, *der_hex;
+	enum key_kind kind;
+	unsigned use, bits;
+	size_t signature;
+};
+extern const struct key_row key_rows[KEY__MAX];
+
+/* Bytes of one coordinate of an EC key's point, or of a raw key. Not for RSA. */
 size_t key_width(enum key_type t);
 
 /* Takes *pkey over, also when it fails. The parts are those of key_parts(), checked by the caller. */

@@ -4,6 +4,7 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/objects.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -15,26 +16,29 @@ struct parts {
 	size_t first_len, second_len; /* second_len 0: absent */
 };
 
-static bool type_of(const EVP_PKEY *pkey, enum key_type *ret)
+static bool is_curve(const EVP_PKEY *pkey, const char *curve)
 {
 	char group[32] = "";
 	int explicit_params = 0;
 
-	if (EVP_PKEY_is_a(pkey, "RSA")) {
-		*ret = KEY_RSA;
-		return true;
-	}
-	if (EVP_PKEY_is_a(pkey, "ED25519")) {
-		*ret = KEY_ED25519;
-		return true;
-	}
 	if (!EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) != 1)
 		return false;
 	/* Parameters written out one by one, even a known curve's, were once a way to bring a generator of one's own. */
 	if (EVP_PKEY_get_int_param(pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit_params) != 1 || explicit_params != 0)
 		return false;
-	*ret = strcmp(group, "prime256v1") == 0 ? KEY_EC_P256 : KEY_EC_P384;
-	return strcmp(group, "prime256v1") == 0 || strcmp(group, "secp384r1") == 0;
+	return OBJ_sn2nid(group) == EC_curve_nist2nid(curve); /* "prime256v1" is NIST's P-256 */
+}
+
+static bool type_of(const EVP_PKEY *pkey, enum key_type *ret)
+{
+	for (unsigned t = 0; t < KEY__MAX; t++) {
+		const char *name = key_rows[t].libcrypto;
+		if (key_rows[t].kind == KEY_KIND_EC ? is_curve(pkey, name) : EVP_PKEY_is_a(pkey, name)) {
+			*ret = (enum key_type)t;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* width 0: as many bytes as the number has. */
@@ -54,7 +58,7 @@ static bool get_number(const EVP_PKEY *pkey, const char *name, size_t width, uin
 static bool get_parts(const EVP_PKEY *pkey, enum key_type t, struct parts *p)
 {
 	p->second_len = 0;
-	if (t == KEY_ED25519) {
+	if (key_type_kind(t) == KEY_KIND_RAW) {
 		p->first_len = sizeof p->first;
 		return EVP_PKEY_get_raw_public_key(pkey, p->first, &p->first_len) == 1;
 	}
@@ -97,7 +101,7 @@ enum err_code key_adopt(EVP_PKEY **pkey, struct key **ret, struct err *e)
 	struct parts p;
 
 	if (!type_of(*pkey, &t))
-		FAIL(e, BAD_PUBLIC_KEY, "the private key is none of ECDSA P-256, P-384, RSA and Ed25519");
+		FAIL(e, BAD_PUBLIC_KEY, "the private key is none of ECDSA P-256, P-384, RSA, Ed25519 and ML-DSA");
 	if (t == KEY_RSA && (EVP_PKEY_get_bits(*pkey) < KEY_RSA_BITS_MIN || EVP_PKEY_get_bits(*pkey) > KEY_RSA_BITS_MAX))
 		FAIL(e, BAD_PUBLIC_KEY, "an RSA modulus must have %d to %d bits", KEY_RSA_BITS_MIN, KEY_RSA_BITS_MAX);
 	if (!get_parts(*pkey, t, &p))
@@ -113,23 +117,19 @@ enum err_code key_generate(enum key_type t, unsigned rsa_bits, struct key **ret,
 	EVP_PKEY *pkey CLEANUP(EVP_PKEY_free_p) = NULL;
 	struct parts p;
 
-	switch (t) {
-	case KEY_EC_P256:
-		pkey = EVP_EC_gen("P-256");
+	TRY(key_type_check(t, ERR_CONFIG, e));
+	switch (key_type_kind(t)) {
+	case KEY_KIND_EC:
+		pkey = EVP_EC_gen(key_rows[t].libcrypto);
 		break;
-	case KEY_EC_P384:
-		pkey = EVP_EC_gen("P-384");
-		break;
-	case KEY_RSA:
+	case KEY_KIND_RSA:
 		if (rsa_bits < KEY_RSA_BITS_MIN || rsa_bits > KEY_RSA_BITS_MAX || rsa_bits % 8 != 0)
 			FAIL(e, CONFIG, "an RSA key must have %d to %d bits, a multiple of 8", KEY_RSA_BITS_MIN, KEY_RSA_BITS_MAX);
 		pkey = EVP_RSA_gen(rsa_bits);
 		break;
-	case KEY_ED25519:
-		pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	case KEY_KIND_RAW:
+		pkey = EVP_PKEY_Q_keygen(NULL, NULL, key_rows[t].libcrypto);
 		break;
-	case KEY__MAX:
-		FAIL(e, BUG, "an unknown key type");
 	}
 	if (!pkey || !get_parts(pkey, t, &p))
 		return CRYPTO_ERR(e, "a key cannot be generated");

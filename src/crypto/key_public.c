@@ -20,7 +20,7 @@ enum err_code key_from_ec(enum key_type t, struct bytes x, struct bytes y, struc
 	uint8_t point[1 + 2 * 48] = { 0x04 };
 	EVP_PKEY *pkey CLEANUP(EVP_PKEY_free_p) = NULL;
 
-	if (t != KEY_EC_P256 && t != KEY_EC_P384)
+	if (key_type_kind(t) != KEY_KIND_EC)
 		FAIL(e, BUG, "key_from_ec: not an EC type");
 	size_t width = key_width(t);
 	if (x.len != width || y.len != width)
@@ -113,8 +113,6 @@ static enum err_code check_ed25519(struct bytes x, struct err *e)
 {
 	uint8_t y[32];
 
-	if (x.len != sizeof y)
-		FAIL(e, BAD_PUBLIC_KEY, "an Ed25519 key takes 32 bytes");
 	memcpy(y, x.ptr, sizeof y);
 	y[31] &= 0x7f;
 	if (ed25519_out_of_range(y))
@@ -125,28 +123,31 @@ static enum err_code check_ed25519(struct bytes x, struct err *e)
 	return ERR_OK;
 }
 
-enum err_code key_from_ed25519(struct bytes x, struct key **ret, struct err *e)
+enum err_code key_from_raw(enum key_type t, struct bytes x, struct key **ret, struct err *e)
 {
-	TRY(check_ed25519(x, e));
-	EVP_PKEY *pkey CLEANUP(EVP_PKEY_free_p) = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, x.ptr, x.len);
+	if (key_type_kind(t) != KEY_KIND_RAW)
+		FAIL(e, BUG, "key_from_raw: not a raw type");
+	if (x.len != key_width(t))
+		FAIL(e, BAD_PUBLIC_KEY, "an %s key takes %zu bytes", key_type_name(t), key_width(t));
+	if (t == KEY_ED25519)
+		TRY(check_ed25519(x, e));
+	TRY(key_type_check(t, ERR_BAD_PUBLIC_KEY, e));
+	EVP_PKEY *pkey CLEANUP(EVP_PKEY_free_p) = EVP_PKEY_new_raw_public_key_ex(NULL, key_rows[t].libcrypto, NULL, x.ptr, x.len);
 
 	if (!pkey)
-		return CRYPTO_ERR(e, "an Ed25519 key");
-	return key_wrap(KEY_ED25519, &pkey, x, BYTES_NONE, false, ret, e);
+		return CRYPTO_ERR(e, "a public key");
+	return key_wrap(t, &pkey, x, BYTES_NONE, false, ret, e);
 }
 
 enum err_code key_from_parts(enum key_type t, struct bytes first, struct bytes second, struct key **ret, struct err *e)
 {
-	switch (t) {
-	case KEY_EC_P256:
-	case KEY_EC_P384:
+	switch (key_type_kind(t)) {
+	case KEY_KIND_EC:
 		return key_from_ec(t, first, second, ret, e);
-	case KEY_RSA:
+	case KEY_KIND_RSA:
 		return key_from_rsa(first, second, ret, e);
-	case KEY_ED25519:
-		return key_from_ed25519(first, ret, e);
-	case KEY__MAX:
-		break;
+	case KEY_KIND_RAW:
+		return key_from_raw(t, first, ret, e);
 	}
 	FAIL(e, BUG, "an unknown key type");
 }

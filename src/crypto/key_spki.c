@@ -5,22 +5,12 @@
 
 #include <string.h>
 
-/* The whole AlgorithmIdentifier, byte for byte as Baseline Requirements §7.1.3.1 (RFC 8410 §3 for Ed25519). */
+/* The whole AlgorithmIdentifier, byte for byte as the standards have it. */
 static struct bytes algorithm_of(enum key_type t)
 {
-	switch (t) {
-	case KEY_EC_P256:
-		return BYTES_LIT("\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07");
-	case KEY_EC_P384:
-		return BYTES_LIT("\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22");
-	case KEY_RSA:
-		return BYTES_LIT("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00");
-	case KEY_ED25519:
-		return BYTES_LIT("\x30\x05\x06\x03\x2b\x65\x70");
-	case KEY__MAX:
-		break;
-	}
-	crypto_die("an unknown key type");
+	const struct crypto_methods *m = crypto_methods();
+
+	return (struct bytes){ m->key_der[t], m->key_der_len[t] };
 }
 
 static size_t rsa_content_size(struct bytes n, struct bytes exponent)
@@ -35,7 +25,7 @@ static size_t key_bits_size(enum key_type t, struct bytes first, struct bytes se
 		size_t content = rsa_content_size(first, second);
 		return tlv_head_size(content) + content;
 	}
-	return t == KEY_ED25519 ? first.len : 1 + first.len + second.len;
+	return key_type_kind(t) == KEY_KIND_RAW ? first.len : 1 + first.len + second.len;
 }
 
 static size_t body_size(enum key_type t, struct bytes first, struct bytes second)
@@ -75,7 +65,7 @@ void spki_write(enum key_type t, struct bytes first, struct bytes second, uint8_
 		*ret_second = (struct bytes){ end - second.len, second.len };
 		return;
 	}
-	if (t != KEY_ED25519)
+	if (key_type_kind(t) == KEY_KIND_EC)
 		*out++ = 0x04; /* uncompressed */
 	*ret_first = (struct bytes){ out, first.len };
 	out = put(out, first);
@@ -125,20 +115,17 @@ enum err_code key_from_spki(struct bytes der, struct key **ret, struct err *e)
 		FAIL(e, BAD_PUBLIC_KEY, "the public key is no SubjectPublicKeyInfo in DER");
 	if (!find_algorithm(&body, &t))
 		FAIL(e, BAD_PUBLIC_KEY,
-		    "the public key's algorithm is none of ECDSA P-256, P-384, RSA and Ed25519 in its standard encoding");
+		    "the public key's algorithm is none of ECDSA P-256, P-384, RSA, Ed25519 and ML-DSA in its standard encoding");
 	if (!tlv_take(&body, TLV_BIT_STRING, &bits) || body.len > 0 || bits.len == 0 || bits.ptr[0] != 0)
 		FAIL(e, BAD_PUBLIC_KEY, "the public key's bits are not a BIT STRING of whole bytes");
 	bits = bytes_slice(bits, 1, bits.len);
-	switch (t) {
-	case KEY_EC_P256:
-	case KEY_EC_P384:
+	switch (key_type_kind(t)) {
+	case KEY_KIND_EC:
 		return ec_point(t, bits, ret, e);
-	case KEY_RSA:
+	case KEY_KIND_RSA:
 		return rsa_public_key(bits, ret, e);
-	case KEY_ED25519:
-		return key_from_ed25519(bits, ret, e);
-	case KEY__MAX:
-		break;
+	case KEY_KIND_RAW:
+		return key_from_raw(t, bits, ret, e);
 	}
 	FAIL(e, BUG, "an unknown key type");
 }

@@ -69,7 +69,7 @@ static enum err_code read_spki(void *ctx)
 static void public_keys(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		struct key *k CLEANUP(key_free_p) = NULL;
 		assert_int_equal(key_generate((enum key_type)t, 2048, &k, NULL), ERR_OK);
 		try_all(read_spki, k);

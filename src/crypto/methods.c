@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "base/event.h"
 #include "crypto/digest.h"
+#include "crypto/key_impl.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -79,20 +80,43 @@ static EVP_PKEY *fetch_ec_params(const char *group)
 	return params;
 }
 
+static size_t decode(const char *hex, uint8_t *out, size_t room)
+{
+	size_t n = strlen(hex) / 2;
+
+	if (n > room || hex_decode(bytes_str(hex), out, n, NULL) != ERR_OK)
+		crypto_die("an AlgorithmIdentifier in key.def or sig.def");
+	return n;
+}
+
 static void decode_algorithms(void)
 {
 	static const char *const hex[] = {
-#define X(code, jose, key_type, der) [SIG_##code] = (der),
+#define X(code, jose, key_type, digest, der) [SIG_##code] = (der),
 #include "crypto/sig.def"
 #undef X
 	};
 
-	for (size_t i = 0; i < SIG__MAX; i++) {
-		size_t n = strlen(hex[i]) / 2;
-		if (n > sizeof methods.alg_der[i] || hex_decode(bytes_str(hex[i]), methods.alg_der[i], n, NULL) != ERR_OK)
-			crypto_die("sig.def");
-		methods.alg_der_len[i] = n;
-	}
+	for (size_t i = 0; i < SIG__MAX; i++)
+		methods.alg_der_len[i] = decode(hex[i], methods.alg_der[i], sizeof methods.alg_der[i]);
+	for (size_t t = 0; t < KEY__MAX; t++)
+		methods.key_der_len[t] = decode(key_rows[t].der_hex, methods.key_der[t], sizeof methods.key_der[t]);
+}
+
+/* A curve that is missing is a broken libcrypto; a raw type that is missing, an older one. */
+static bool fetch_key_type(enum key_type t)
+{
+	const struct key_row *row = &key_rows[t];
+
+	if (row->kind == KEY_KIND_EC)
+		methods.ec_params[t] = fetch_ec_params(row->libcrypto);
+	if (row->kind != KEY_KIND_RAW)
+		return true;
+	EVP_KEYMGMT *have = EVP_KEYMGMT_fetch(NULL, row->libcrypto, NULL);
+	if (!have)
+		ERR_clear_error();
+	EVP_KEYMGMT_free(have);
+	return have != NULL;
 }
 
 static void fetch_all(void)
@@ -109,8 +133,9 @@ static void fetch_all(void)
 	methods.aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	if (!methods.aes_gcm)
 		crypto_die("AES-256-GCM");
-	methods.ec_params[KEY_EC_P256] = fetch_ec_params("P-256");
-	methods.ec_params[KEY_EC_P384] = fetch_ec_params("P-384");
+	for (unsigned t = 0; t < KEY__MAX; t++)
+		if (fetch_key_type((enum key_type)t))
+			methods.key_types |= UINT32_C(1) << t;
 	decode_algorithms();
 }
 

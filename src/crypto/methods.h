@@ -13,8 +13,11 @@ struct crypto_methods {
 	EVP_CIPHER *aes_block;         /* AES-128-ECB */
 	EVP_CIPHER *aes_gcm;           /* AES-256-GCM */
 	EVP_PKEY *ec_params[KEY__MAX]; /* an EC curve's parameters without a key; NULL for the other types */
+	uint32_t key_types;            /* bit: those that this libcrypto has */
 	uint8_t alg_der[SIG__MAX][16]; /* sig.def's hex, decoded */
 	size_t alg_der_len[SIG__MAX];
+	uint8_t key_der[KEY__MAX][24]; /* key.def's */
+	size_t key_der_len[KEY__MAX];
 };
 
 /* Fetches on the first call, from whichever thread; after crypto_init() it only reads. */

@@ -9,7 +9,7 @@
 
 static size_t digest_for(enum sig_alg alg, struct bytes message, uint8_t out[DIGEST_MAX])
 {
-	if (alg != SIG_ES384) {
+	if (sig_alg_digest_size(alg) == SHA256_SIZE) {
 		sha256_one(message, out);
 		return SHA256_SIZE;
 	}
@@ -17,15 +17,16 @@ static size_t digest_for(enum sig_alg alg, struct bytes message, uint8_t out[DIG
 	return SHA384_SIZE;
 }
 
-/* EdDSA hashes the message twice by itself (RFC 8032 §5.1.6), so there is no digest to give. */
-static enum err_code sign_ed25519(const struct key *k, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
+/* EdDSA hashes the message twice by itself (RFC 8032 §5.1.6), and ML-DSA, the pure one with an empty context (RFC 9881 §3), together with the
+ * public key: there is no digest to give. */
+static enum err_code sign_message(const struct key *k, struct bytes message, uint8_t *sig, size_t *ret_len, struct err *e)
 {
 	EVP_MD_CTX *c CLEANUP(EVP_MD_CTX_free_p) = EVP_MD_CTX_new();
 	size_t len = KEY_SIG_SIZE_MAX;
 
 	if (!c || EVP_DigestSignInit_ex(c, NULL, NULL, NULL, NULL, k->pkey, NULL) != 1 ||
 	    EVP_DigestSign(c, sig, &len, message.ptr, message.len) != 1)
-		return CRYPTO_ERR(e, "Ed25519 signature");
+		return CRYPTO_ERR(e, "signature");
 	*ret_len = len;
 	return ERR_OK;
 }
@@ -66,9 +67,9 @@ enum err_code key_elsewhere(struct bytes spki, key_elsewhere_sign *sign, void *c
 	struct key *k;
 
 	TRY(key_from_spki(spki, &k, e));
-	if (k->type == KEY_ED25519) {
+	if (key_type_kind(k->type) == KEY_KIND_RAW) {
 		key_free(k);
-		FAIL(e, BUG, "Ed25519 keys sign messages, not digests");
+		FAIL(e, BUG, "keys of this type sign messages, not digests");
 	}
 	k->elsewhere = sign;
 	k->elsewhere_ctx = ctx;
@@ -86,8 +87,8 @@ enum err_code key_sign(const struct key *k, enum sig_form form, struct bytes mes
 		FAIL(e, BUG, "a public key cannot sign");
 	if (k->elsewhere)
 		return sign_elsewhere(k, form, message, sig, ret_len, e);
-	if (k->type == KEY_ED25519)
-		return sign_ed25519(k, message, sig, ret_len, e);
+	if (key_type_kind(k->type) == KEY_KIND_RAW)
+		return sign_message(k, message, sig, ret_len, e);
 	if (k->type == KEY_RSA || form == SIG_FORM_X509)
 		return sign_digest(k, message, sig, ret_len, e);
 	TRY(sign_digest(k, message, der, &len, e));
@@ -107,14 +108,15 @@ static enum err_code verdict(int verified, struct err *e)
 	FAIL(e, UNAUTHORIZED, "the signature is not by this key");
 }
 
-static enum err_code verify_ed25519(const struct key *k, struct bytes message, struct bytes sig, struct err *e)
+static enum err_code verify_message(const struct key *k, struct bytes message, struct bytes sig, struct err *e)
 {
 	EVP_MD_CTX *c CLEANUP(EVP_MD_CTX_free_p) = EVP_MD_CTX_new();
+	size_t size = key_rows[k->type].signature;
 
-	if (sig.len != 64)
-		FAIL(e, MALFORMED, "an Ed25519 signature takes 64 bytes, not %zu", sig.len);
+	if (sig.len != size)
+		FAIL(e, MALFORMED, "a signature by an %s key takes %zu bytes, not %zu", key_type_name(k->type), size, sig.len);
 	if (!c || EVP_DigestVerifyInit_ex(c, NULL, NULL, NULL, NULL, k->pkey, NULL) != 1)
-		return CRYPTO_ERR(e, "Ed25519 verification");
+		return CRYPTO_ERR(e, "verification");
 	return verdict(EVP_DigestVerify(c, sig.ptr, sig.len, message.ptr, message.len), e);
 }
 
@@ -149,18 +151,15 @@ static enum err_code verify_ecdsa(
 static enum err_code verify_as(
     const struct key *k, enum sig_alg alg, enum sig_form form, struct bytes message, struct bytes sig, struct err *e)
 {
-	switch (k->type) {
-	case KEY_EC_P256:
-	case KEY_EC_P384:
+	switch (key_type_kind(k->type)) {
+	case KEY_KIND_EC:
 		return verify_ecdsa(k, alg, form, message, sig, e);
-	case KEY_RSA:
+	case KEY_KIND_RSA:
 		if (sig.len != k->bits / 8)
 			FAIL(e, MALFORMED, "a signature by this RSA key takes %u bytes, not %zu", k->bits / 8, sig.len);
 		return verify_digest(k, alg, message, sig, e);
-	case KEY_ED25519:
-		return verify_ed25519(k, message, sig, e);
-	case KEY__MAX:
-		break;
+	case KEY_KIND_RAW:
+		return verify_message(k, message, sig, e);
 	}
 	FAIL(e, BUG, "an unknown key type");
 }
@@ -172,7 +171,7 @@ enum err_code key_verify(const struct key *k, enum sig_form form, struct bytes m
 
 enum err_code key_verify_x509(const struct key *k, enum sig_alg alg, struct bytes message, struct bytes sig, struct err *e)
 {
-	bool ec = k->type == KEY_EC_P256 || k->type == KEY_EC_P384;
+	bool ec = key_type_kind(k->type) == KEY_KIND_EC;
 
 	if (alg != key_sig_alg(k) && !(ec && (alg == SIG_ES256 || alg == SIG_ES384)))
 		FAIL(e, BAD_SIGNATURE_ALGORITHM, "%s keys do not sign so", key_type_name(k->type));

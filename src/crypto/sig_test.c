@@ -21,7 +21,7 @@ static int make_keys(void **state)
 {
 	(void)state;
 	crypto_init();
-	for (unsigned t = 0; t < KEY__MAX; t++)
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++)
 		if (key_generate((enum key_type)t, 2048, &keys[t], NULL) != ERR_OK ||
 		    key_from_spki(key_spki(keys[t]), &publics[t], NULL) != ERR_OK)
 			return -1;
@@ -31,7 +31,7 @@ static int make_keys(void **state)
 static int free_keys(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		key_free(keys[t]);
 		key_free(publics[t]);
 	}
@@ -46,7 +46,7 @@ static bool is_ec(unsigned t)
 static void signatures_verify_in_both_forms(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		for (unsigned form = SIG_FORM_JOSE; form <= SIG_FORM_X509; form++) {
 			uint8_t sig[KEY_SIG_SIZE_MAX];
 			size_t len = 0;
@@ -63,7 +63,7 @@ static void signatures_verify_in_both_forms(void **state)
 static void an_empty_message_can_be_signed(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		uint8_t sig[KEY_SIG_SIZE_MAX];
 		size_t len = 0;
 		assert_int_equal(key_sign(keys[t], SIG_FORM_JOSE, BYTES_NONE, sig, &len, NULL), ERR_OK);
@@ -74,11 +74,11 @@ static void an_empty_message_can_be_signed(void **state)
 static void every_flipped_bit_is_seen(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		uint8_t sig[KEY_SIG_SIZE_MAX];
 		size_t len = 0;
 		/* P-384 without its own assembly takes a millisecond for each */
-		size_t step = t == KEY_EC_P384 ? 13 : t == KEY_RSA ? 7 : 1;
+		size_t step = t >= KEY_ML_DSA_44 ? 61 : t == KEY_EC_P384 ? 13 : t == KEY_RSA ? 7 : 1;
 		assert_int_equal(key_sign(keys[t], SIG_FORM_JOSE, MESSAGE, sig, &len, NULL), ERR_OK);
 		for (size_t bit = 0; bit < len * 8; bit += step) {
 			sig[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -92,7 +92,7 @@ static void every_flipped_bit_is_seen(void **state)
 static void another_keys_signature_is_refused(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		struct key *other CLEANUP(key_free_p) = NULL;
 		uint8_t sig[KEY_SIG_SIZE_MAX];
 		size_t len = 0;
@@ -105,7 +105,7 @@ static void another_keys_signature_is_refused(void **state)
 static void public_keys_do_not_sign(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		uint8_t sig[KEY_SIG_SIZE_MAX];
 		size_t len = 12345;
 		assert_int_equal(key_sign(publics[t], SIG_FORM_JOSE, MESSAGE, sig, &len, NULL), ERR_BUG);
@@ -117,7 +117,7 @@ static void public_keys_do_not_sign(void **state)
 static void one_form_is_not_taken_for_the_other(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		uint8_t jose[KEY_SIG_SIZE_MAX], der[KEY_SIG_SIZE_MAX];
 		size_t jose_len = 0, der_len = 0;
 		assert_int_equal(key_sign(keys[t], SIG_FORM_JOSE, MESSAGE, jose, &jose_len, NULL), ERR_OK);
@@ -133,7 +133,7 @@ static void wrong_widths_are_malformed(void **state)
 	uint8_t sig[KEY_SIG_SIZE_MAX + 1] = { 0 };
 
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		size_t len = 0;
 		assert_int_equal(key_sign(keys[t], SIG_FORM_JOSE, MESSAGE, sig, &len, NULL), ERR_OK);
 		assert_int_equal(key_verify(publics[t], SIG_FORM_JOSE, MESSAGE, (struct bytes){ sig, len - 1 }, NULL), ERR_MALFORMED);
@@ -163,7 +163,7 @@ static void openssl_verifies_what_we_sign(void **state)
 	static const char *const digests[KEY__MAX] = { [KEY_EC_P256] = "SHA256", [KEY_EC_P384] = "SHA384", [KEY_RSA] = "SHA256" };
 
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		struct bytes spki = key_spki(keys[t]), m = MESSAGE;
 		const unsigned char *p = spki.ptr;
 		EVP_PKEY *pkey = d2i_PUBKEY(NULL, &p, (long)spki.len);
@@ -264,11 +264,11 @@ static void a_key_elsewhere_gives_what_verifies_and_nothing_else(void **state)
 	struct buf pem = buf_new(8192);
 
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		struct holder h = { .type = t };
 		struct key *k = NULL;
 		enum err_code rc = key_elsewhere(key_spki(keys[t]), hold, &h, &k, NULL);
-		assert_int_equal(rc, t == KEY_ED25519 ? ERR_BUG : ERR_OK);
+		assert_int_equal(rc, t >= KEY_ED25519 ? ERR_BUG : ERR_OK);
 		for (unsigned form = SIG_FORM_JOSE; k && form <= SIG_FORM_X509; form++)
 			for (h.how = HOLDER_SIGNS; h.how <= HOLDER_FAILS; h.how++) {
 				size_t len = 0;
@@ -290,7 +290,7 @@ static void *work(void *arg)
 	uint8_t sig[KEY_SIG_SIZE_MAX];
 
 	for (int i = 0; i < 40; i++) {
-		unsigned t = (unsigned)i % KEY__MAX;
+		unsigned t = (unsigned)i % (KEY_ED25519 + 1);
 		size_t len = 0;
 		struct key *mine CLEANUP(key_free_p) = key_ref(keys[t]);
 		if (key_sign(mine, SIG_FORM_JOSE, MESSAGE, sig, &len, NULL) != ERR_OK ||

@@ -9,8 +9,6 @@
 #define TLV_BIT_STRING 0x03
 #define TLV_SEQUENCE   0x30
 
-#define TLV_HEAD_MAX 4
-
 /* Bytes of tag and length before `len` bytes of content (len <= 65535). */
 size_t tlv_head_size(size_t len);
 /* Writes them; gives the place behind. */

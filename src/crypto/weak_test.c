@@ -48,7 +48,7 @@ static void ordinary_keys_pass(void **state)
 	static const unsigned bits[] = { 2048, 3072 };
 
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
 			struct key *k CLEANUP(key_free_p) = NULL;
 			assert_int_equal(key_generate((enum key_type)t, bits[i], &k, NULL), ERR_OK);

@@ -8,6 +8,7 @@
 
 #define HEADER_LEN 12
 #define FLAG_TC    0x0200
+#define CLASS_IN   1
 #define NAME_WIRE  255
 #define NAME_TEXT  (NAME_WIRE * 4 + 1)
 #define CNAMES_MAX 16
@@ -20,7 +21,7 @@ struct reader {
 
 struct record {
 	char owner[NAME_TEXT];
-	unsigned type;
+	unsigned type, class;
 	uint32_t ttl_s;
 	struct bytes rdata;
 	size_t rdata_at;
@@ -98,7 +99,7 @@ static void read_record(struct reader *r, struct record *out)
 {
 	read_name(r, out->owner);
 	out->type = take(r, 2);
-	(void)take(r, 2);
+	out->class = take(r, 2);
 	out->ttl_s = take(r, 4);
 	size_t len = take(r, 2);
 	out->rdata_at = r->at;
@@ -134,7 +135,8 @@ static enum err_code scan(
 	f->alias = false;
 	for (unsigned i = 0; i < count && !answers.failed; i++) {
 		read_record(&answers, &record);
-		if (answers.failed || strcmp(record.owner, name) != 0 || (record.type != type && record.type != DNS_TYPE_CNAME))
+		if (answers.failed || strcmp(record.owner, name) != 0 || record.class != CLASS_IN ||
+		    (record.type != type && record.type != DNS_TYPE_CNAME))
 			continue;
 		f->ttl_s = f->ttl_s == 0 || record.ttl_s < f->ttl_s ? record.ttl_s : f->ttl_s;
 		if (record.type == type) {

@@ -56,6 +56,17 @@ static void reads_records_and_the_least_ttl(void **state)
 	assert_int_equal(f->answer.canonical.len, 0);
 }
 
+static void records_of_another_class_are_none(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(
+	    read_as(f, BYTES_LIT(QUESTION "\0\2\0\0\0\0" NAME "\0\1\0\1" OWNER "\0\1\0\3\0\0\0\1\0\4abcd" OWNER A("wxyz")), 1), ERR_OK);
+	assert_int_equal(f->answer.n_records, 1);
+	assert_true(bytes_eq_str(f->answer.records[0], "wxyz"));
+	assert_int_equal(f->answer.ttl_s, 300);
+}
+
 static void follows_cnames_in_any_order(void **state)
 {
 	struct fixture *f = *state;
@@ -146,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(reads_records_and_the_least_ttl, setup, teardown),
+		cmocka_unit_test_setup_teardown(records_of_another_class_are_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(follows_cnames_in_any_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(passes_over_what_belongs_to_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(tells_nxdomain_and_other_codes, setup, teardown),

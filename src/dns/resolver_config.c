@@ -1,12 +1,11 @@
 #include "dns/resolver_config.h"
 
-#include <arpa/inet.h>
+#include "os/address.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define DNS_PORT "53"
 
 /* The root zone's key signing keys of 2017 and 2024 (https://data.iana.org/root-anchors/). */
 static const char *const builtin_anchors[] = {
@@ -78,39 +77,6 @@ static enum err_code set_option(struct ub_ctx *ctx, const char *option, const ch
 	return ERR_OK;
 }
 
-/* "192.0.2.1", "192.0.2.1:5353", "2001:db8::1" or "[2001:db8::1]:5353" to libunbound's "address@port". */
-static bool forward_text(struct bytes in, char *out, size_t size)
-{
-	char host[64], port[8] = DNS_PORT;
-	uint8_t raw[16];
-	struct bytes head = in, tail = BYTES_NONE, before;
-
-	if (in.len >= sizeof host)
-		return false;
-	if (in.len > 0 && in.ptr[0] == '[') {
-		if (!bytes_split(bytes_slice(in, 1, in.len), ']', &head, &tail) || (tail.len > 0 && tail.ptr[0] != ':'))
-			return false;
-		tail = tail.len > 0 ? bytes_slice(tail, 1, tail.len) : BYTES_NONE;
-	} else if (bytes_split(in, ':', &before, &tail) && !memchr(tail.ptr, ':', tail.len)) {
-		head = before;
-	} else {
-		tail = BYTES_NONE;
-	}
-	if (tail.ptr) {
-		char *end = NULL;
-		if (tail.len == 0 || tail.len > 5 || tail.ptr[0] < '1' || tail.ptr[0] > '9')
-			return false;
-		(void)snprintf(port, sizeof port, "%.*s", BYTES_FMT(tail));
-		if (strtoul(port, &end, 10) > 65535 || *end)
-			return false;
-	}
-	(void)snprintf(host, sizeof host, "%.*s", BYTES_FMT(head));
-	if (inet_pton(AF_INET, host, raw) != 1 && inet_pton(AF_INET6, host, raw) != 1)
-		return false;
-	(void)snprintf(out, size, "%s@%s", host, port);
-	return true;
-}
-
 static enum err_code set_options(struct ub_ctx *ctx, const struct option *v, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
@@ -120,11 +86,12 @@ static enum err_code set_options(struct ub_ctx *ctx, const struct option *v, siz
 
 static enum err_code set_forwarders(struct ub_ctx *ctx, const struct resolver_config *c, struct err *e)
 {
-	char text[80];
+	struct address to;
+	char text[ADDRESS_HOST_MAX + 8]; /* as libunbound writes it */
 
 	for (size_t i = 0; i < c->n_forward; i++) {
-		if (!forward_text(c->forward[i], text, sizeof text))
-			FAIL(e, CONFIG, "the resolver \"%.*s\" is no address or address:port", BYTES_FMT(c->forward[i]));
+		TRY(address_parse(c->forward[i], ADDRESS_DNS_PORT, &to, e));
+		(void)snprintf(text, sizeof text, "%s@%u", to.host, (unsigned)to.port);
 		int rc = ub_ctx_set_fwd(ctx, text);
 		if (rc != 0)
 			FAIL(e, CONFIG, "libunbound does not take the resolver %s: %s", text, ub_strerror(rc));

@@ -27,7 +27,7 @@ struct address_table {
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-void address_from_sockaddr(const struct sockaddr *sa, uint8_t out[16])
+void address_mapped(const struct sockaddr *sa, uint8_t out[16])
 {
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;

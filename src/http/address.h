@@ -8,7 +8,7 @@ struct sockaddr;
 struct address_table;
 
 /* IPv6, IPv4 in its mapped form (RFC 4291 §2.5.5.2); zeroes for other families (a local socket). */
-void address_from_sockaddr(const struct sockaddr *sa, uint8_t out[16]);
+void address_mapped(const struct sockaddr *sa, uint8_t out[16]);
 
 /* At most addresses_max different ones at a time. NULL without memory. */
 struct address_table *address_table_new(unsigned addresses_max) MUST_USE;

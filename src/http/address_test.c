@@ -39,14 +39,14 @@ static void reads_sockaddrs(void **state)
 	uint8_t got[16], wanted[16];
 
 	(void)state;
-	address_from_sockaddr((const struct sockaddr *)&v4, got);
+	address_mapped((const struct sockaddr *)&v4, got);
 	parse("::ffff:192.0.2.1", wanted);
 	assert_memory_equal(got, wanted, 16);
 	parse("2001:db8::5", wanted);
 	memcpy(&v6.sin6_addr, wanted, 16);
-	address_from_sockaddr((const struct sockaddr *)&v6, got);
+	address_mapped((const struct sockaddr *)&v6, got);
 	assert_memory_equal(got, wanted, 16);
-	address_from_sockaddr(&local, got);
+	address_mapped(&local, got);
 	memset(wanted, 0, 16);
 	assert_memory_equal(got, wanted, 16);
 }

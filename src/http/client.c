@@ -1,6 +1,5 @@
-#include "http/client.h"
+#include "http/client_impl.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,20 +10,6 @@
 #include <time.h>
 
 #define CONNECT_TIMEOUT_MS 20000L
-
-struct http_client {
-	CURL *curl;
-	char *ca_file, *ca_pem, *user_agent;
-	char reason[CURL_ERROR_SIZE];
-};
-
-/* What a request in flight gathers. */
-struct gathered {
-	struct arena *arena;
-	struct buf body;
-	struct http_client_answer *answer;
-	bool too_large, nomem;
-};
 
 static void init_once(void)
 {
@@ -78,16 +63,16 @@ void http_client_free(struct http_client *c)
 
 static size_t take_body(char *p, size_t size, size_t n, void *ctx)
 {
-	struct gathered *g = ctx;
+	struct http_exchange *x = ctx;
 	size_t len = size * n;
 
-	if (len > g->body.max - g->body.len) {
-		g->too_large = true;
+	if (len > x->body.max - x->body.len) {
+		x->too_large = true;
 		return 0;
 	}
-	buf_add(&g->body, (struct bytes){ (const uint8_t *)p, len });
-	g->nomem = !buf_ok(&g->body);
-	return g->nomem ? 0 : len;
+	buf_add(&x->body, (struct bytes){ (const uint8_t *)p, len });
+	x->nomem = !buf_ok(&x->body);
+	return x->nomem ? 0 : len;
 }
 
 static struct bytes trimmed(struct bytes v)
@@ -100,52 +85,60 @@ static struct bytes trimmed(struct bytes v)
 }
 
 /* What is too long, or one too many, is left out. */
-static void keep_field(struct gathered *g, struct bytes name, struct bytes value)
+static void keep_field(struct http_exchange *x, struct bytes name, struct bytes value)
 {
-	struct http_client_answer *x = g->answer;
+	struct http_client_answer *to = &x->answer;
 
-	if (!x->fields)
-		x->fields = arena_array(g->arena, HTTP_CLIENT_FIELDS_MAX, sizeof *x->fields);
-	char *lower = arena_str(g->arena, name);
-	g->nomem = g->nomem || !x->fields || !lower;
-	if (g->nomem || x->n_fields == HTTP_CLIENT_FIELDS_MAX || value.len > HTTP_CLIENT_HEADER_MAX)
+	if (!to->fields)
+		to->fields = arena_array(x->arena, HTTP_CLIENT_FIELDS_MAX, sizeof *to->fields);
+	char *lower = arena_str(x->arena, name);
+	x->nomem = x->nomem || !to->fields || !lower;
+	if (x->nomem || to->n_fields == HTTP_CLIENT_FIELDS_MAX || value.len > HTTP_CLIENT_HEADER_MAX)
 		return;
 	for (char *c = lower; *c; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c - 'A' + 'a');
-	value = arena_copy(g->arena, value);
-	g->nomem = !value.ptr;
-	x->fields[x->n_fields++] = (struct http_client_field){ bytes_str(lower), value };
+	value = arena_copy(x->arena, value);
+	x->nomem = !value.ptr;
+	to->fields[to->n_fields++] = (struct http_client_field){ bytes_str(lower), value };
+}
+
+struct bytes *http_client_answer_member(struct http_client_answer *a, struct bytes name)
+{
+	const struct {
+		const char *name;
+		struct bytes *member;
+	} kept[] = {
+		{ "content-type", &a->content_type },
+		{ "location", &a->location },
+		{ "replay-nonce", &a->replay_nonce },
+		{ "retry-after", &a->retry_after },
+	};
+
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		if (name.len == strlen(kept[i].name) && strncasecmp((const char *)name.ptr, kept[i].name, name.len) == 0)
+			return kept[i].member;
+	return NULL;
 }
 
 static size_t take_header(char *p, size_t size, size_t n, void *ctx)
 {
-	struct gathered *g = ctx;
+	struct http_exchange *x = ctx;
 	struct bytes line = { (const uint8_t *)p, size * n }, name, value;
-	const struct {
-		const char *name;
-		struct bytes *to;
-	} kept[] = {
-		{ "content-type", &g->answer->content_type },
-		{ "location", &g->answer->location },
-		{ "replay-nonce", &g->answer->replay_nonce },
-		{ "retry-after", &g->answer->retry_after },
-	};
 
 	/* A status line begins another answer: what came before was an interim one (100 Continue) or a proxy's. */
 	if (bytes_starts_with(line, BYTES_LIT("HTTP/")))
-		*g->answer = (struct http_client_answer){ 0 };
+		x->answer = (struct http_client_answer){ 0 };
 	if (!bytes_split(line, ':', &name, &value))
 		return line.len;
 	value = trimmed(value);
-	keep_field(g, name, value);
-	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-		if (name.len == strlen(kept[i].name) && strncasecmp((const char *)name.ptr, kept[i].name, name.len) == 0 &&
-		    value.len <= HTTP_CLIENT_HEADER_MAX) {
-			*kept[i].to = arena_copy(g->arena, value);
-			g->nomem = g->nomem || !kept[i].to->ptr;
-		}
-	return g->nomem ? 0 : line.len;
+	keep_field(x, name, value);
+	struct bytes *member = http_client_answer_member(&x->answer, name);
+	if (member && value.len <= HTTP_CLIENT_HEADER_MAX) {
+		*member = arena_copy(x->arena, value);
+		x->nomem = x->nomem || !member->ptr;
+	}
+	return x->nomem ? 0 : line.len;
 }
 
 /* --- the request --- */
@@ -171,8 +164,7 @@ static bool set_method(CURL *h, const struct http_client_request *r)
 	return false;
 }
 
-static enum err_code set_request(
-    struct http_client *c, const struct http_client_request *r, struct gathered *g, struct curl_slist *headers, struct err *e)
+static enum err_code set_request(struct http_client *c, const struct http_client_request *r, struct http_exchange *x, struct err *e)
 {
 	CURL *h = c->curl;
 	bool ok = curl_easy_setopt(h, CURLOPT_URL, r->url) == CURLE_OK;
@@ -186,12 +178,12 @@ static enum err_code set_request(
 	ok = ok && curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS) == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_USERAGENT, c->user_agent) == CURLE_OK;
-	ok = ok && curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
+	ok = ok && curl_easy_setopt(h, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->reason) == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK;
-	ok = ok && curl_easy_setopt(h, CURLOPT_WRITEDATA, g) == CURLE_OK;
+	ok = ok && curl_easy_setopt(h, CURLOPT_WRITEDATA, x) == CURLE_OK;
 	ok = ok && curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK;
-	ok = ok && curl_easy_setopt(h, CURLOPT_HEADERDATA, g) == CURLE_OK;
+	ok = ok && curl_easy_setopt(h, CURLOPT_HEADERDATA, x) == CURLE_OK;
 	if (c->ca_file)
 		ok = ok && curl_easy_setopt(h, CURLOPT_CAINFO, c->ca_file) == CURLE_OK &&
 		     curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK;
@@ -215,14 +207,21 @@ static const char *reason_of(const struct http_client *c, CURLcode rc)
 	return c->reason[0] ? c->reason : curl_easy_strerror(rc);
 }
 
-/* libcurl's code in our terms. The text is its own: it names host, port and the verifier's reason. */
-static enum err_code failure(struct http_client *c, const struct gathered *g, CURLcode rc, struct err *e)
+/* A server that went away during the handshake, whose certificate has no fault then: curl tells it by words alone. */
+static bool was_cut(const char *why)
 {
+	return strstr(why, "reset by peer") || strstr(why, "SSL_ERROR_SYSCALL") || strstr(why, "unexpected eof");
+}
+
+/* libcurl's code in our terms. The text is its own: it names host, port and the verifier's reason. */
+static enum err_code failure(const struct http_exchange *x, CURLcode rc, struct err *e)
+{
+	const struct http_client *c = x->client;
 	const char *why = reason_of(c, rc);
 
-	if (g->too_large)
+	if (x->too_large)
 		FAIL(e, TOO_LARGE, "the answer is larger than %u bytes", HTTP_CLIENT_BODY_MAX);
-	if (g->nomem || rc == CURLE_OUT_OF_MEMORY)
+	if (x->nomem || rc == CURLE_OUT_OF_MEMORY)
 		FAIL(e, NOMEM, "no memory for the answer");
 	if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT)
 		FAIL(e, CONFIG, "this is no https URL");
@@ -233,28 +232,42 @@ static enum err_code failure(struct http_client *c, const struct gathered *g, CU
 				: "of the system");
 	if (rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_RESOLVE_PROXY)
 		FAIL(e, DNS, "%.200s", why);
-	if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CONNECT_ERROR || rc == CURLE_SSL_ISSUER_ERROR)
+	if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_ISSUER_ERROR || (rc == CURLE_SSL_CONNECT_ERROR && !was_cut(why)))
 		FAIL(e, TLS, "%.250s", why);
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		FAIL(e, TIMEOUT, "%.200s", why);
 	FAIL(e, CONNECTION, "%.250s", why);
 }
 
-/* OpenSSL writes to sockets without MSG_NOSIGNAL, and libcurl would ignore SIGPIPE for the whole process meanwhile. So it is
- * blocked in this thread alone, and one that came is taken away. */
-static CURLcode perform(CURL *curl)
+void sigpipe_block(struct sigpipe *s)
 {
-	static const struct timespec now = { 0, 0 };
-	sigset_t pipe, before, pending;
+	sigset_t pipe, pending;
 
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
-	bool was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-	(void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
-	CURLcode rc = curl_easy_perform(curl);
-	while (!was_pending && sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
+	s->was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+	(void)pthread_sigmask(SIG_BLOCK, &pipe, &s->before);
+}
+
+void sigpipe_restore(const struct sigpipe *s)
+{
+	static const struct timespec now = { 0, 0 };
+	sigset_t pipe;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	while (!s->was_pending && sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
 		continue;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &s->before, NULL);
+}
+
+static CURLcode perform(CURL *curl)
+{
+	struct sigpipe sigpipe;
+
+	sigpipe_block(&sigpipe);
+	CURLcode rc = curl_easy_perform(curl);
+	sigpipe_restore(&sigpipe);
 	return rc;
 }
 
@@ -289,32 +302,43 @@ static bool add_headers(struct curl_slist **list, const struct http_client_reque
 	return ok;
 }
 
-static void free_headers(struct curl_slist **list)
+enum err_code http_exchange_open(
+    struct http_client *c, struct arena *a, const struct http_client_request *r, struct http_exchange *x, struct err *e)
 {
-	curl_slist_free_all(*list);
+	*x = (struct http_exchange){ .client = c, .arena = a, .body = buf_new(HTTP_CLIENT_BODY_MAX) };
+	if (!add_headers(&x->headers, r))
+		FAIL(e, NOMEM, "no memory for a request");
+	curl_easy_reset(c->curl); /* keeps the connection */
+	c->reason[0] = 0;
+	return set_request(c, r, x, e);
+}
+
+enum err_code http_exchange_take(struct http_exchange *x, CURLcode rc, struct http_client_answer *ret, struct err *e)
+{
+	long status = 0;
+
+	x->answer.body = arena_copy(x->arena, rc == CURLE_OK ? buf_bytes(&x->body) : BYTES_LIT(""));
+	x->nomem = x->nomem || !x->answer.body.ptr;
+	if (rc != CURLE_OK || x->nomem)
+		return failure(x, rc, e);
+	(void)curl_easy_getinfo(x->client->curl, CURLINFO_RESPONSE_CODE, &status);
+	x->answer.status = (int)status;
+	*ret = x->answer;
+	return ERR_OK;
+}
+
+void http_exchange_close(struct http_exchange *x)
+{
+	curl_slist_free_all(x->headers);
+	buf_free(&x->body);
+	*x = (struct http_exchange){ 0 };
 }
 
 enum err_code http_client_do(
     struct http_client *c, struct arena *a, const struct http_client_request *r, struct http_client_answer *ret, struct err *e)
 {
-	struct http_client_answer answer = { 0 };
-	struct gathered g = { .arena = a, .body = buf_new(HTTP_CLIENT_BODY_MAX), .answer = &answer };
-	CLEANUP(free_headers) struct curl_slist *headers = NULL;
-	long status = 0;
+	CLEANUP(http_exchange_close) struct http_exchange x;
 
-	if (!add_headers(&headers, r))
-		FAIL(e, NOMEM, "no memory for a request");
-	curl_easy_reset(c->curl); /* keeps the connection */
-	c->reason[0] = 0;
-	TRY(set_request(c, r, &g, headers, e));
-	CURLcode rc = perform(c->curl);
-	answer.body = arena_copy(a, rc == CURLE_OK ? buf_bytes(&g.body) : BYTES_LIT(""));
-	g.nomem = g.nomem || !answer.body.ptr;
-	buf_free(&g.body);
-	if (rc != CURLE_OK || g.nomem)
-		return failure(c, &g, rc, e);
-	(void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-	answer.status = (int)status;
-	*ret = answer;
-	return ERR_OK;
+	TRY(http_exchange_open(c, a, r, &x, e));
+	return http_exchange_take(&x, perform(c->curl), ret, e);
 }

@@ -44,6 +44,9 @@ struct http_client_answer {
 	size_t n_fields;
 };
 
+/* The answer's member for a header of this name, whose case does not count; NULL: it is among the fields alone. */
+struct bytes *http_client_answer_member(struct http_client_answer *a, struct bytes name);
+
 struct http_client;
 
 /* ca_file: PEM of those who may vouch for servers, NULL for the system's. user_agent is copied. */

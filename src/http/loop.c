@@ -13,6 +13,9 @@
 #define TICK_MS         200 /* how exactly deadlines are kept */
 #define LINGER_MS       2000
 #define ACCEPT_PAUSE_MS 100
+#define PATIENCE_MS     1000 /* when all places are taken: with whom nothing goes on so long */
+
+static _Thread_local const struct loop *running; /* whose thread this is; NULL: nobody's */
 
 static struct timeval timeval_ms(long ms)
 {
@@ -150,14 +153,48 @@ static void accept_pause(struct loop *l)
 	event_add(&l->accept_again, &pause);
 }
 
-static bool admit(struct http_server *s, const uint8_t address[16])
+static int64_t waited_ms(const struct loop *l, const struct conn *c, int64_t now_ms)
 {
-	if (atomic_fetch_add(&s->open_now, 1) < s->limits.connections_max) {
-		if (address_table_take(s->addresses, address, s->limits.connections_per_address))
-			return true;
+	return now_ms - (c->deadline_ms - phase_ms(&l->server->limits, c->phase));
+}
+
+/* When all places are taken, whoever has kept us waiting longest gives his up, first of all who has not even ended his handshake. So connections
+ * that only take places keep nobody out for long; whoever does what he came for is quicker. NULL: all of them are at work. */
+static struct conn *least_wanted(const struct loop *l)
+{
+	static const enum phase waiting[] = { PHASE_HANDSHAKE, PHASE_HEAD, PHASE_BODY, PHASE_IDLE };
+	int64_t now = clock_monotonic_ms();
+
+	for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++) {
+		struct conn *c = TAILQ_FIRST(&l->conns[waiting[i]]);
+		if (c && waited_ms(l, c, now) >= PATIENCE_MS)
+			return c;
 	}
+	return TAILQ_FIRST(&l->conns[PHASE_HANDSHAKE]);
+}
+
+static bool make_room(struct loop *l)
+{
+	struct conn *c = least_wanted(l);
+
+	atomic_fetch_add_explicit(&l->server->refused_connections, 1, memory_order_relaxed);
+	if (c)
+		conn_drop(c, c->phase != PHASE_IDLE);
+	return c != NULL;
+}
+
+static bool admit(struct loop *l, const uint8_t address[16])
+{
+	struct http_server *s = l->server;
+
+	if (!address_table_take(s->addresses, address, s->limits.connections_per_address)) {
+		atomic_fetch_add_explicit(&s->refused_connections, 1, memory_order_relaxed);
+		return false;
+	}
+	if (atomic_fetch_add(&s->open_now, 1) < s->limits.connections_max || make_room(l))
+		return true;
 	atomic_fetch_sub(&s->open_now, 1);
-	atomic_fetch_add_explicit(&s->refused_connections, 1, memory_order_relaxed);
+	address_table_give(s->addresses, address);
 	return false;
 }
 
@@ -178,8 +215,8 @@ static void on_acceptable(evutil_socket_t listening, short what, void *arg)
 			accept_pause(l);
 		return; /* the other loop was first, or the client has gone already */
 	}
-	address_from_sockaddr((const struct sockaddr *)&from_address, address);
-	if (!admit(l->server, address)) {
+	address_mapped((const struct sockaddr *)&from_address, address);
+	if (!admit(l, address)) {
 		close(fd);
 		return;
 	}
@@ -207,8 +244,8 @@ void loop_give_back(struct loop *l, struct request *r)
 	do
 		r->next = first;
 	while (!atomic_compare_exchange_weak_explicit(&l->answered, &first, r, memory_order_release, memory_order_relaxed));
-	/* Whoever finds the stack empty wakes the loop; it will see what the others push meanwhile. */
-	if (!first)
+	/* Whoever finds the stack empty wakes the loop, which looks by itself at the end of each callback; it will see what the others push meanwhile. */
+	if (!first && l != running)
 		loop_wake(l);
 }
 
@@ -238,10 +275,25 @@ static void end_idle(struct loop *l)
 		conn_end(c);
 }
 
+/* Once through: a client that sends requests without end must not keep the loop from the others. */
+static void answered_on(struct loop *l)
+{
+	struct request *next, *r = take_answered(l);
+
+	for (; r; r = next) {
+		next = r->next;
+		conn_answered(r);
+	}
+}
+
 void loop_tidy(struct loop *l)
 {
 	int stopping = atomic_load_explicit(&l->server->stopping, memory_order_acquire);
 
+	if (atomic_load_explicit(&l->answered, memory_order_relaxed))
+		answered_on(l);
+	if (atomic_load_explicit(&l->answered, memory_order_relaxed))
+		loop_wake(l);
 	conn_bury(l);
 	if (stopping == STOPPING_NOW || (stopping == STOPPING_GRACE && l->n_conns == 0))
 		event_base_loopbreak(l->base);
@@ -250,14 +302,10 @@ void loop_tidy(struct loop *l)
 static void on_woken(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
-	struct request *next, *r = take_answered(l);
 
 	(void)fd;
 	(void)what;
-	for (; r; r = next) {
-		next = r->next;
-		conn_answered(r);
-	}
+	answered_on(l);
 	if (atomic_load_explicit(&l->server->stopping, memory_order_acquire))
 		end_idle(l);
 	loop_tidy(l);
@@ -307,7 +355,9 @@ void *loop_main(void *arg)
 	struct http_server *s = l->server;
 	struct conn *c;
 
+	running = l;
 	event_base_dispatch(l->base);
+	running = NULL;
 	for (unsigned phase = 0; phase < PHASE_GONE; phase++)
 		while ((c = TAILQ_FIRST(&l->conns[phase])))
 			conn_drop(c, true);
@@ -324,11 +374,7 @@ void loop_clear(struct loop *l)
 	struct request *r, *next;
 	struct conn *c;
 
-	/* What was answered when the thread had ended already. */
-	for (r = take_answered(l); r; r = next) {
-		next = r->next;
-		conn_answered(r);
-	}
+	answered_on(l); /* what was answered when the thread had ended already */
 	for (unsigned phase = 0; phase < PHASE_DEAD; phase++)
 		while ((c = TAILQ_FIRST(&l->conns[phase])))
 			conn_drop(c, true);

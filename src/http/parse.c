@@ -58,40 +58,48 @@ static unsigned hex_value(uint8_t c)
 	return 16;
 }
 
+static const struct bytes CR = { (const uint8_t *)"\r", 1 };
+
 static bool is_same_nocase(struct bytes b, const char *lower)
 {
 	return b.len == strlen(lower) && strncasecmp((const char *)b.ptr, lower, b.len) == 0;
 }
 
+static bool is_white(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
 static struct bytes trim(struct bytes b)
 {
-	while (b.len > 0 && (*b.ptr == ' ' || *b.ptr == '\t'))
-		b = bytes_slice(b, 1, b.len);
-	while (b.len > 0 && (b.ptr[b.len - 1] == ' ' || b.ptr[b.len - 1] == '\t'))
-		b.len--;
-	return b;
+	size_t from = 0, to = b.len;
+
+	while (from < to && is_white(b.ptr[from]))
+		from++;
+	while (to > from && is_white(b.ptr[to - 1]))
+		to--;
+	return bytes_slice(b, from, to);
 }
 
 /* --- where the head ends --- */
 
 enum http_progress http_scan(struct http_scan *s, struct bytes in, size_t *ret_len, struct http_fault *ret_fault)
 {
-	const uint8_t *lf;
+	struct bytes line, rest;
 
 	/* Neither a TLS hello on a plain port nor an empty line before the request line (which RFC 9112 §2.2 lets one skip). */
 	if (in.len > 0 && !is_tchar(*in.ptr)) {
 		refuse(ret_fault, 400, "the request does not begin with a method");
 		return HTTP_BAD;
 	}
-	while (s->at < in.len && (lf = memchr(in.ptr + s->at, '\n', in.len - s->at))) {
-		size_t end = (size_t)(lf - in.ptr);
-		if (end == s->line || in.ptr[end - 1] != '\r') {
+	while (bytes_split(bytes_slice(in, s->at, in.len), '\n', &line, &rest)) {
+		line = bytes_slice(in, s->line, in.len - rest.len - 1);
+		if (!bytes_ends_with(line, CR)) {
 			refuse(ret_fault, 400, "a line of the header section does not end in CRLF");
 			return HTTP_BAD;
 		}
-		bool empty = end == s->line + 1;
-		s->at = s->line = end + 1;
-		if (empty) {
+		s->at = s->line = in.len - rest.len;
+		if (line.len == CR.len) {
 			*ret_len = s->at;
 			return HTTP_DONE;
 		}
@@ -177,11 +185,9 @@ static bool cut_authority(struct bytes *target, struct bytes *ret_authority, str
 		size_t n = strlen(schemes[i]);
 		if (!is_same_nocase(bytes_slice(*target, 0, n), schemes[i]))
 			continue;
-		struct bytes rest = bytes_slice(*target, n, target->len);
-		const uint8_t *slash = memchr(rest.ptr, '/', rest.len);
-		if (!slash)
+		struct bytes rest = bytes_slice(*target, n, target->len), path;
+		if (!bytes_split(rest, '/', ret_authority, &path))
 			break;
-		*ret_authority = (struct bytes){ rest.ptr, (size_t)(slash - rest.ptr) };
 		*target = bytes_slice(rest, ret_authority->len, rest.len);
 		return true;
 	}
@@ -192,7 +198,7 @@ static bool parse_target(struct bytes target, struct http_head *h, struct bytes 
 {
 	if (target.len == 0)
 		return refuse(f, 400, "the request line is not method, target and version with single spaces");
-	if (*target.ptr != '/' && !cut_authority(&target, ret_authority, f))
+	if (!bytes_starts_with(target, BYTES_LIT("/")) && !cut_authority(&target, ret_authority, f))
 		return false;
 	struct bytes path = target, query = BYTES_NONE;
 	bytes_split(target, '?', &path, &query);
@@ -297,12 +303,13 @@ static bool parse_length(struct bytes v, struct http_head *h, struct http_fault 
 	return true;
 }
 
-static bool check_port(struct bytes port)
+/* From `at` to the end. */
+static bool check_port(struct bytes v, size_t at)
 {
-	for (size_t i = 0; i < port.len; i++)
-		if (!is_digit(port.ptr[i]))
+	for (size_t i = at; i < v.len; i++)
+		if (!is_digit(v.ptr[i]))
 			return false;
-	return port.len >= 1 && port.len <= 5;
+	return v.len >= at + 1 && v.len <= at + 5;
 }
 
 /* RFC 9110 §7.2, for the hosts that a CA can have: a DNS name or an IP address, and perhaps a port. */
@@ -315,9 +322,9 @@ static bool check_host(struct bytes v)
 		i++;
 	if (i == begin || i - begin > 253)
 		return false;
-	if (literal && (i == v.len || v.ptr[i++] != ']'))
+	if (literal && (i >= v.len || v.ptr[i++] != ']'))
 		return false;
-	return i == v.len || (v.ptr[i] == ':' && check_port(bytes_slice(v, i + 1, v.len)));
+	return i >= v.len || (v.ptr[i] == ':' && check_port(v, i + 1));
 }
 
 static bool parse_connection(struct bytes v, struct http_head *h, struct http_fault *f)
@@ -439,18 +446,15 @@ static bool check_head(const struct http_head *h, struct bytes authority, struct
 bool http_head_parse(struct bytes head, struct http_head *ret, struct http_fault *ret_fault)
 {
 	struct http_head h = { .method = HTTP_OTHER };
-	struct bytes authority = BYTES_NONE;
-	unsigned seen = 0, lines = 0;
+	struct bytes authority = BYTES_NONE, line, rest = head;
+	unsigned seen = 0;
 
-	for (size_t at = 0; at < head.len; lines++) {
+	for (unsigned lines = 0; rest.len > 0; lines++) {
 		/* http_scan() has seen that each line ends in CRLF; a CR elsewhere is in no token and no value. */
-		const uint8_t *lf = memchr(head.ptr + at, '\n', head.len - at);
-		size_t end = lf ? (size_t)(lf - head.ptr) : head.len;
-		if (!lf || end == at || head.ptr[end - 1] != '\r')
+		if (!bytes_split(rest, '\n', &line, &rest) || !bytes_ends_with(line, CR))
 			return refuse(ret_fault, 400, "a line of the header section does not end in CRLF");
-		struct bytes line = bytes_slice(head, at, end - 1);
-		at = end + 1;
-		if (line.len == 0 && at == head.len && lines > 0)
+		line = bytes_slice(line, 0, line.len - CR.len);
+		if (line.len == 0 && rest.len == 0 && lines > 0)
 			break;
 		if (lines > HTTP_HEAD_FIELDS_MAX)
 			return refuse(ret_fault, 431, "too many fields");
@@ -509,26 +513,29 @@ static bool chunk_byte(struct http_chunked *d, uint8_t c, struct http_fault *f)
 
 enum http_progress http_chunked_take(struct http_chunked *d, struct bytes *in, struct buf *out, struct http_fault *ret_fault)
 {
-	while (in->len > 0) {
+	enum http_progress progress = HTTP_MORE;
+	size_t at = 0;
+
+	while (at < in->len && progress == HTTP_MORE) {
 		if (d->state == CHUNK_DATA) {
-			struct bytes data = bytes_slice(*in, 0, d->left < in->len ? (size_t)d->left : in->len);
+			struct bytes data = bytes_slice(*in, at, d->left < in->len - at ? at + (size_t)d->left : in->len);
 			buf_add(out, data);
 			if (!buf_ok(out)) {
 				refuse(ret_fault, 413, "the body is too large");
-				return HTTP_BAD;
+				progress = HTTP_BAD;
 			}
-			*in = bytes_slice(*in, data.len, in->len);
+			at += data.len;
 			d->left -= data.len;
 			if (d->left == 0)
 				d->state = CHUNK_DATA_CR;
 			continue;
 		}
 		bool last = d->state == CHUNK_LAST_LF;
-		if (!chunk_byte(d, *in->ptr, ret_fault))
-			return HTTP_BAD;
-		*in = bytes_slice(*in, 1, in->len);
-		if (last)
-			return HTTP_DONE;
+		if (!chunk_byte(d, in->ptr[at++], ret_fault))
+			progress = HTTP_BAD;
+		else if (last)
+			progress = HTTP_DONE;
 	}
-	return HTTP_MORE;
+	*in = bytes_slice(*in, at, in->len);
+	return progress;
 }

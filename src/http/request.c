@@ -71,14 +71,25 @@ static uint64_t request_number(struct http_server *s)
 /* On a worker. */
 static void request_run(void *ctx)
 {
-	static const struct http_response too_late = { .status = 503 };
+	struct http_response too_late = { .status = 503 };
 	struct request *r = ctx;
 	struct http_server *s = r->server;
 
-	if (atomic_load(&s->stopping) == STOPPING_NOW)
+	if (atomic_load(&s->stopping) == STOPPING_NOW) {
+		s->problem(s->ctx, too_late.status, "the server is ending", r->pub.arena, &too_late);
 		http_answer(&r->pub, &too_late);
-	else
-		s->handler(&r->pub); /* what it returns is for its reader: either way the answer comes through http_answer() */
+	} else
+		s->handler(&r->pub); /* answered or parked, the answer comes through http_answer() */
+}
+
+/* False: it is for a worker. */
+static bool request_run_here(struct request *r)
+{
+	r->pub.on_loop = true;
+	if (r->server->handler(&r->pub) != HTTP_NOT_HERE)
+		return true;
+	r->pub.on_loop = false;
+	return false;
 }
 
 bool request_dispatch(struct request *r)
@@ -105,7 +116,7 @@ bool request_dispatch(struct request *r)
 	memcpy(r->pub.address, r->conn->address, sizeof r->pub.address);
 	r->pub.id = request_number(s);
 	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-	if (workers_put(s->workers, request_run, r))
+	if ((s->limits.on_loop && request_run_here(r)) || workers_put(s->workers, request_run, r))
 		return true;
 	http_server_unref(s);
 	return false;
@@ -113,7 +124,7 @@ bool request_dispatch(struct request *r)
 
 void http_answer(struct http_request *pub, const struct http_response *res)
 {
-	static const struct http_response broken = { .status = 500 };
+	struct http_response broken = { .status = 500 };
 	struct request *r = (struct request *)pub;
 	struct http_server *s = r->server;
 	struct err e;
@@ -123,7 +134,9 @@ void http_answer(struct http_request *pub, const struct http_response *res)
 	r->out = buf_new(HTTP_RESPONSE_HEAD_MAX + res->body.len);
 	if (response_write(&r->out, res, framing, &e) != ERR_OK) {
 		event_error(EVENT_ERROR, "http.response", &e);
-		buf_reset(&r->out);
+		buf_free(&r->out);
+		s->problem(s->ctx, broken.status, "the answer could not be made", pub->arena, &broken);
+		r->out = buf_new(HTTP_RESPONSE_HEAD_MAX + broken.body.len);
 		/* Should this fail as well, out stays failed and the loop closes the connection. */
 		if (response_write(&r->out, &broken, framing, &e) != ERR_OK)
 			r->out.failed = true;

@@ -26,12 +26,13 @@ struct http_request {
 	uint8_t address[16]; /* the client's; IPv4 in its mapped form */
 	uint64_t id;         /* unique in this server's life, and most likely beyond: for logs (base/event.h) */
 	void *server_ctx;    /* what the owner gave to http_server_new */
+	bool on_loop;        /* the handler runs on the loop, see http_handler */
 };
 
 #define HTTP_FIELDS_MAX 16
 struct http_field {
 	const char *name;
-	struct bytes value; /* printable ASCII; others are refused as a BUG and sent as a bare 500; ptr NULL: left out */
+	struct bytes value; /* printable ASCII; others are refused as a BUG and sent as a 500; ptr NULL: left out */
 };
 struct http_response {
 	int status;
@@ -41,9 +42,11 @@ struct http_response {
 	size_t n_fields;
 };
 
-enum http_handled { HTTP_ANSWERED, HTTP_PARKED };
+enum http_handled { HTTP_ANSWERED, HTTP_PARKED, HTTP_NOT_HERE };
 /* Runs on a worker. To answer: http_answer(r, …) and return HTTP_ANSWERED. To park: keep r, return HTTP_PARKED and see to it that
- * http_answer is called exactly once, from any thread, perhaps already before the handler returns. */
+ * http_answer is called exactly once, from any thread, perhaps already before the handler returns.
+ * With http_limits.on_loop it is called first on the thread that has read the request (r->on_loop), which saves handing it over and back. What
+ * has to wait for a disk or another thread returns HTTP_NOT_HERE there, with nothing done, and is called again on a worker. */
 typedef enum http_handled http_handler(struct http_request *r);
 
 /* Sends the response and ends the request: r and everything in its arena are gone after this. Content-Length, Date and
@@ -64,12 +67,13 @@ struct http_limits {
 	unsigned header_bytes;                             /* request line and fields: 16384 */
 	unsigned body_bytes;                               /* 65536 */
 	unsigned requests_per_connection;                  /* then Connection: close */
+	bool on_loop;                                      /* handlers are tried on the loop first */
 	bool encoded_slashes; /* %2F in a path is taken and left to the handler (OCSP by GET, RFC 6960 appendix A.1); else 400 */
 };
 extern const struct http_limits http_limits_default;
 
 /* For errors that the server itself must answer (a bad request, a full queue, 404 is the handler's): makes an
- * application/problem+json body. status and detail are given; may add fields. Called on a loop thread. */
+ * application/problem+json body. status and detail are given; may add fields. Called on any thread. */
 typedef void http_problem_fn(void *ctx, int status, const char *detail, struct arena *a, struct http_response *ret);
 
 struct http_server;

@@ -129,7 +129,7 @@ SSL_CTX *http_server_tls(struct http_server *s);
 struct request *request_take(struct conn *c) MUST_USE;
 void request_give(struct request *r);
 void request_free(struct request *r);
-/* Lends it to the workers. False when their queue is full: then it is still the loop's. */
+/* Lends it to its handler, here or on a worker. False when the workers' queue is full: then it is still the loop's. */
 bool request_dispatch(struct request *r) MUST_USE;
 
 /* connection.c, all on the loop's thread. Takes over fd. */
@@ -155,7 +155,7 @@ void loop_give_back(struct loop *l, struct request *r);
 void loop_enter(struct loop *l, struct conn *c, enum phase to);
 /* Takes in a new connection, in the phase that it says. */
 void loop_adopt(struct loop *l, struct conn *c);
-/* Last in every callback: frees the dead and ends the loop where the server stops. */
+/* Last in every callback: takes what was answered on this thread, frees the dead and ends the loop where the server stops. */
 void loop_tidy(struct loop *l);
 /* Frees everything; its thread must have ended. */
 void loop_clear(struct loop *l);

@@ -173,24 +173,106 @@ static void bounds_connections_of_an_address(void **state)
 		client_close(&kept[i], false);
 }
 
+/* Those that are at work keep their places. */
 static void bounds_all_connections(void **state)
 {
 	struct http_limits l = testing_limits();
 	struct client kept[4], c;
+	struct answer a;
 
 	(void)state;
 	l.connections_max = 4;
 	tested_start(&t, &l);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
 		client_plain(&kept[i], t.plain);
-	WAIT_UNTIL(counts().open_now == 4);
+		client_send(&kept[i], GET("/park"));
+	}
+	park_wait(4);
 	client_plain(&c, t.plain);
 	assert_true(client_sees_end(&c));
 	client_close(&c, false);
+	assert_int_equal(counts().refused_connections, 1);
 	for (int i = 0; i < 4; i++)
+		park_answer("kept");
+	for (int i = 0; i < 4; i++) {
+		client_receive(&kept[i], &a, false);
+		assert_string_equal(a.body, "kept");
 		client_close(&kept[i], i % 2);
+	}
 	WAIT_UNTIL(counts().open_now == 0);
 	serves_others();
+}
+
+/* Ended in order or reset. */
+static bool is_given_up(const struct client *c)
+{
+	char byte;
+
+	return recv(c->fd, &byte, 1, 0) <= 0;
+}
+
+/* Handshakes that do not go on take no place from whoever comes next, however young they are. */
+static void half_open_handshakes_make_room(void **state)
+{
+	struct http_limits l = testing_limits();
+	struct client half[4], c[4];
+	struct answer a;
+
+	(void)state;
+	l.loops = 1;
+	l.connections_max = 4;
+	tested_start(&t, &l);
+	for (int i = 0; i < 4; i++) {
+		client_plain(&half[i], t.tls);
+		client_send(&half[i], "\x16\x03\x01\x02");
+	}
+	WAIT_UNTIL(counts().open_now == 4);
+	for (int i = 0; i < 4; i++) {
+		assert_true(client_tls(&c[i], t.tls, NULL, 0, 0));
+		client_ask(&c[i], GET("/about"), &a);
+		assert_int_equal(a.status, 200);
+		assert_true(is_given_up(&half[i])); /* the oldest */
+		assert_int_equal(counts().open_now, 4);
+	}
+	assert_int_equal(counts().refused_connections, 4);
+	for (int i = 0; i < 4; i++) {
+		client_close(&half[i], false);
+		client_close(&c[i], false);
+	}
+}
+
+/* After a second those go who do not get on with a request, before those who may be about to send one. */
+static void slow_requests_make_room(void **state)
+{
+	struct http_limits l = testing_limits();
+	struct client head, body, idle, c[3];
+	struct answer a;
+
+	(void)state;
+	l.loops = 1;
+	l.connections_max = 3;
+	tested_start(&t, &l);
+	client_plain(&idle, t.plain);
+	client_plain(&body, t.plain);
+	client_send(&body, POST("/echo", "Content-Length: 9\r\n\r\nx"));
+	client_plain(&head, t.plain);
+	client_send(&head, "GET / HTTP/1.1\r\nX: ");
+	WAIT_UNTIL(counts().open_now == 3);
+	testing_sleep_ms(1500);
+	struct client *const gone[] = { &head, &body, &idle };
+	for (int i = 0; i < 3; i++) {
+		client_plain(&c[i], t.plain);
+		client_send(&c[i], GET("/park"));
+		park_wait((unsigned)i + 1);
+		assert_true(is_given_up(gone[i]));
+		client_close(gone[i], false);
+	}
+	for (int i = 0; i < 3; i++)
+		park_answer("kept");
+	for (int i = 0; i < 3; i++) {
+		client_receive(&c[i], &a, false);
+		client_close(&c[i], false);
+	}
 }
 
 static void nothing(void *ctx)
@@ -487,6 +569,8 @@ int main(void)
 		cmocka_unit_test_teardown(ends_idle_connections, stop),
 		cmocka_unit_test_teardown(bounds_connections_of_an_address, stop),
 		cmocka_unit_test_teardown(bounds_all_connections, stop),
+		cmocka_unit_test_teardown(half_open_handshakes_make_room, stop),
+		cmocka_unit_test_teardown(slow_requests_make_room, stop),
 		cmocka_unit_test_teardown(answers_when_the_queue_is_full, stop),
 		cmocka_unit_test_teardown(runs_jobs, stop),
 		cmocka_unit_test_teardown(outlives_a_lack_of_descriptors, stop),

@@ -10,6 +10,7 @@
 #define POST(path, rest) "POST " path " HTTP/1.1\r\nHost: ca.example\r\n" rest
 
 static struct tested t;
+static bool on_loop;
 
 static int start(void **state)
 {
@@ -17,6 +18,7 @@ static int start(void **state)
 
 	(void)state;
 	l.requests_per_connection = 5;
+	l.on_loop = on_loop;
 	tested_start(&t, &l);
 	return 0;
 }
@@ -47,6 +49,20 @@ static void keeps_a_connection(void **state)
 	client_ask(&c, POST("/echo", "\r\n"), &a);
 	assert_int_equal(a.status, 200);
 	assert_int_equal(a.body_len, 0);
+	client_close(&c, false);
+}
+
+static void handles_where_it_may(void **state)
+{
+	struct client c;
+	struct answer a;
+
+	(void)state;
+	client_plain(&c, t.plain);
+	client_ask(&c, GET("/where"), &a);
+	assert_string_equal(a.body, on_loop ? "on the loop" : "on a worker");
+	client_ask(&c, GET("/where-slow"), &a);
+	assert_string_equal(a.body, "on a worker");
 	client_close(&c, false);
 }
 
@@ -338,6 +354,8 @@ static void sends_no_injected_field(void **state)
 	client_plain(&c, t.plain);
 	client_ask(&c, GET("/bad"), &a);
 	assert_int_equal(a.status, 500);
+	assert_string_equal(answer_field(&a, "Content-Type"), "application/problem+json");
+	assert_non_null(strstr(a.body, "\"status\":500"));
 	assert_null(answer_field(&a, "X"));
 	assert_int_equal(testing_errors(), 1);
 	client_ask(&c, GET("/echo"), &a);
@@ -349,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_a_connection),
+		cmocka_unit_test(handles_where_it_may),
 		cmocka_unit_test(ends_a_connection_after_so_many_requests),
 		cmocka_unit_test(ends_a_connection_when_asked),
 		cmocka_unit_test(refuses_bad_requests),
@@ -365,5 +384,7 @@ int main(void)
 		cmocka_unit_test(sends_no_injected_field),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	int failed = cmocka_run_group_tests_name("handlers on workers", tests, start, stop);
+	on_loop = true;
+	return failed + cmocka_run_group_tests_name("handlers tried on the loop first", tests, start, stop);
 }

@@ -92,12 +92,18 @@ static void about(struct http_request *r)
 
 static enum http_handled handler(struct http_request *r)
 {
+	bool slow = bytes_eq_str(r->path, "/block") || bytes_eq_str(r->path, "/where-slow");
+
+	if (r->on_loop && slow)
+		return HTTP_NOT_HERE;
 	if (bytes_eq_str(r->path, "/park"))
 		return park(r);
 	if (bytes_eq_str(r->path, "/block"))
 		block();
 	if (bytes_eq_str(r->path, "/about")) {
 		about(r);
+	} else if (bytes_starts_with(r->path, BYTES_LIT("/where"))) {
+		answer_text(r, "text/plain", r->on_loop ? BYTES_LIT("on the loop") : BYTES_LIT("on a worker"));
 	} else if (bytes_eq_str(r->path, "/big")) {
 		char *big = malloc(BIG_SIZE);
 		memset(big, 'b', BIG_SIZE);

@@ -29,7 +29,8 @@ void testing_identity(const char *name, char **ret_chain, char **ret_key);
 void testing_set_tls(struct tested *t, const char *name);
 
 /* The handler knows these paths: /echo gives the body back, /about says what the request is made of, /park keeps it for
- * park_answer(), /block holds its worker until block_release(), /big gives BIG_SIZE bytes, /bad answers what must not be sent. */
+ * park_answer(), /block holds its worker until block_release(), /where says where it runs (/where-slow: on
+ * a worker always), /big gives BIG_SIZE bytes, /bad answers what must not be sent. */
 #define BIG_SIZE 4000000
 /* Waits until this many are parked. */
 void park_wait(unsigned n);

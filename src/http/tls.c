@@ -6,19 +6,27 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Names are data: a hybrid group is one word here as soon as the OpenSSL at hand has it. */
-#define TLS_GROUPS "X25519:P-256:P-384"
-/* AES-128 with SHA-256 first: the cheapest where the processor helps, and no weaker than the curve. */
-static const char tls13_suites[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
-/* TLS 1.2: forward secrecy and AEAD only. */
-static const char tls12_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
-				    "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+enum tls_list { TLS_GROUPS, TLS_SIGNATURES, TLS_SUITES13, TLS_CIPHERS12, TLS_LIST__MAX };
 
-#define CHAIN_CERTS_MAX 16
+static const struct offer {
+	enum tls_list list;
+	const char *name;
+	bool needed;
+} offers[] = {
+#define X(list, name, needed) { TLS_##list, (name), (needed) },
+#include "http/tls.def"
+#undef X
+};
+
+#define NAME_TEXT_MAX    64
+#define LIST_TEXT_MAX    512
+#define READ_AHEAD_UNTIL 0x30200000ul
+#define CHAIN_CERTS_MAX  16
 
 DEFINE_CLEANUP(SSL_CTX *, SSL_CTX_free);
 DEFINE_CLEANUP(BIO *, BIO_free_all);
@@ -98,6 +106,49 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* text: OpenSSL's macros want one that they could write to. */
+static bool set_list(SSL_CTX *ctx, enum tls_list list, char *text)
+{
+	switch (list) {
+	case TLS_GROUPS:
+		return SSL_CTX_set1_groups_list(ctx, text) == 1;
+	case TLS_SIGNATURES:
+		return SSL_CTX_set1_sigalgs_list(ctx, text) == 1;
+	case TLS_SUITES13:
+		return SSL_CTX_set_ciphersuites(ctx, text) == 1;
+	case TLS_CIPHERS12:
+		return SSL_CTX_set_cipher_list(ctx, text) == 1;
+	case TLS_LIST__MAX:
+		break;
+	}
+	return false;
+}
+
+/* Each name is tried alone, as 3.0 refuses a whole list for one name that it does not know. */
+static enum err_code offer_list(SSL_CTX *ctx, enum tls_list list, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf text = buf_new(LIST_TEXT_MAX);
+	char name[NAME_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof offers / sizeof *offers; i++) {
+		if (offers[i].list != list)
+			continue;
+		(void)snprintf(name, sizeof name, "%s", offers[i].name);
+		if (!set_list(ctx, list, name)) {
+			if (offers[i].needed)
+				FAIL(e, CRYPTO, "OpenSSL has no %s for TLS: %s", offers[i].name, openssl_reason());
+			ERR_clear_error();
+			continue;
+		}
+		buf_add_str(&text, text.len > 0 ? ":" : "");
+		buf_add_str(&text, name);
+	}
+	buf_add_u8(&text, 0);
+	if (!buf_ok(&text) || !set_list(ctx, list, (char *)text.ptr))
+		FAIL(e, CRYPTO, "OpenSSL refuses our TLS settings: %s", openssl_reason());
+	return ERR_OK;
+}
+
 enum err_code tls_context_new(struct bytes chain_pem, struct bytes key_pem, SSL_CTX **ret, struct err *e)
 {
 	CLEANUP(SSL_CTX_free_p) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
@@ -112,12 +163,14 @@ enum err_code tls_context_new(struct bytes chain_pem, struct bytes key_pem, SSL_
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* Without it, one call works as long as records of the handshake's kind (key updates) keep coming. */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_read_ahead(ctx, 1);
+	/* Since 3.2, what was read ahead of a change of keys is shown by nothing that can be asked: the rest of the request would wait for more. */
+	SSL_CTX_set_read_ahead(ctx, OpenSSL_version_num() < READ_AHEAD_UNTIL);
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || SSL_CTX_set_max_proto_version(ctx, 0) != 1 ||
-	    SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_ciphersuites(ctx, tls13_suites) != 1 ||
-	    SSL_CTX_set_cipher_list(ctx, tls12_ciphers) != 1 || SSL_CTX_set1_groups_list(ctx, TLS_GROUPS) != 1)
+	    SSL_CTX_set_num_tickets(ctx, 0) != 1)
 		FAIL(e, CRYPTO, "OpenSSL refuses our TLS settings: %s", openssl_reason());
+	for (unsigned list = 0; list < TLS_LIST__MAX; list++)
+		TRY(offer_list(ctx, (enum tls_list)list, e));
 	TRY(use_chain(ctx, chain_pem, e));
 	TRY(use_key(ctx, key_pem, e));
 	*ret = TAKE(ctx);

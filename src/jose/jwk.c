@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* What names each key type. RFC 7518 §6.2, §6.3; RFC 8037 §2. */
+/* What names each key type that is for accounts. RFC 7518 §6.2, §6.3; RFC 8037 §2. */
 static const struct shape {
 	const char *kty, *crv;
 } shapes[KEY__MAX] = {
@@ -41,7 +41,7 @@ static const struct json_field fields[] = {
 static enum err_code find_type(const struct members *m, enum key_type *ret, struct err *e)
 {
 	for (unsigned t = 0; t < KEY__MAX; t++) {
-		if (!bytes_eq_str(m->kty, shapes[t].kty))
+		if (!shapes[t].kty || !bytes_eq_str(m->kty, shapes[t].kty))
 			continue;
 		if (!shapes[t].crv || (m->crv.ptr && bytes_eq_str(m->crv, shapes[t].crv))) {
 			*ret = (enum key_type)t;
@@ -65,21 +65,18 @@ static enum err_code make(struct arena *a, enum key_type t, const struct members
 {
 	struct bytes first = BYTES_NONE, second = BYTES_NONE;
 
-	switch (t) {
-	case KEY_EC_P256:
-	case KEY_EC_P384:
+	switch (key_type_kind(t)) {
+	case KEY_KIND_EC:
 		TRY(decode(a, m->x, "x", &first, e));
 		TRY(decode(a, m->y, "y", &second, e));
 		return key_from_ec(t, first, second, ret, e);
-	case KEY_RSA:
+	case KEY_KIND_RSA:
 		TRY(decode(a, m->n, "n", &first, e));
 		TRY(decode(a, m->e, "e", &second, e));
 		return key_from_rsa(first, second, ret, e);
-	case KEY_ED25519:
+	case KEY_KIND_RAW:
 		TRY(decode(a, m->x, "x", &first, e));
-		return key_from_ed25519(first, ret, e);
-	case KEY__MAX:
-		break;
+		return key_from_raw(t, first, ret, e);
 	}
 	FAIL(e, BUG, "an unknown key type");
 }
@@ -99,7 +96,7 @@ enum err_code jwk_parse(struct arena *a, struct bytes json, struct key **ret, st
 	return make(a, t, &m, ret, e);
 }
 
-/* RFC 7638 §3.2: the required members in lexicographic order. Gives the length. */
+/* RFC 7638 §3.2: the required members in lexicographic order. Gives the length, 0 for a key that has no JWK. */
 static size_t canonical(const struct key *k, char out[JWK_SIZE_MAX])
 {
 	char first[BASE64URL_LEN(KEY_RSA_BITS_MAX / 8) + 1], second[sizeof first] = "";
@@ -107,23 +104,22 @@ static size_t canonical(const struct key *k, char out[JWK_SIZE_MAX])
 	struct bytes first_raw, second_raw;
 	int len = 0;
 
+	if (!s->kty)
+		return 0;
 	key_parts(k, &first_raw, &second_raw);
 	base64url_encode(first_raw, first);
 	if (second_raw.ptr)
 		base64url_encode(second_raw, second);
-	switch (key_type(k)) {
-	case KEY_EC_P256:
-	case KEY_EC_P384:
+	switch (key_type_kind(key_type(k))) {
+	case KEY_KIND_EC:
 		len =
 		    snprintf(out, JWK_SIZE_MAX, "{\"crv\":\"%s\",\"kty\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}", s->crv, s->kty, first, second);
 		break;
-	case KEY_RSA:
+	case KEY_KIND_RSA:
 		len = snprintf(out, JWK_SIZE_MAX, "{\"e\":\"%s\",\"kty\":\"%s\",\"n\":\"%s\"}", second, s->kty, first);
 		break;
-	case KEY_ED25519:
+	case KEY_KIND_RAW:
 		len = snprintf(out, JWK_SIZE_MAX, "{\"crv\":\"%s\",\"kty\":\"%s\",\"x\":\"%s\"}", s->crv, s->kty, first);
-		break;
-	case KEY__MAX:
 		break;
 	}
 	return (size_t)len;

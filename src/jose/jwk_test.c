@@ -82,7 +82,7 @@ static void written_form_is_canonical(void **state)
 static void keys_go_both_ways(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t <= KEY_ED25519; t++) {
 		struct key *k CLEANUP(key_free_p) = NULL, *back CLEANUP(key_free_p) = NULL;
 		struct buf out CLEANUP(buf_free_p) = buf_new(JWK_SIZE_MAX);
 		assert_int_equal(key_generate((enum key_type)t, 4096 - 1024, &k, NULL), ERR_OK);

@@ -6,6 +6,9 @@
 #include "base/json.h"
 #include "jose/jws_texts.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define NONCE_SIZE_MAX 256
 #define ALG_SIZE_MAX   64
 
@@ -23,12 +26,6 @@ static const struct json_field header_fields[] = {
 	JSON_FIELD(struct header, crit, "crit", JSON_ANY, false, 0),
 	JSON_FIELD(struct header, b64, "b64", JSON_ANY, false, 0),
 };
-
-static const char known_algorithms[] =
-#define X(code, jose, key_type, der) " " jose
-#include "crypto/sig.def"
-#undef X
-    ;
 
 #define COUNT(v) (sizeof(v) / sizeof((v)[0]))
 
@@ -51,12 +48,25 @@ static enum err_code check_nonce(struct bytes value, enum jws_nonce nonce, struc
 	FAIL(e, BUG, "an unknown nonce rule");
 }
 
+static enum err_code refuse_algorithm(struct err *e)
+{
+	char known[64] = "";
+
+	for (unsigned a = 0; a < SIG__MAX; a++) {
+		const char *name = sig_alg_jose((enum sig_alg)a);
+		size_t at = strlen(known);
+		if (name)
+			(void)snprintf(known + at, sizeof known - at, " %s", name);
+	}
+	FAIL(e, BAD_SIGNATURE_ALGORITHM, "the signature's algorithm is none of%s", known);
+}
+
 static enum err_code check_header(const struct header *h, enum jws_nonce nonce, enum sig_alg *ret_alg, struct err *e)
 {
 	if (h->crit.ptr || h->b64.ptr) /* RFC 7797's payload would not be what we decode */
 		FAIL(e, MALFORMED, "the protected header must have neither \"crit\" nor \"b64\"");
 	if (!sig_alg_from_jose(h->alg, ret_alg))
-		FAIL(e, BAD_SIGNATURE_ALGORITHM, "the signature's algorithm is none of%s", known_algorithms);
+		return refuse_algorithm(e);
 	TRY(check_nonce(h->nonce, nonce, e));
 	if (h->url.len == 0)
 		FAIL(e, MALFORMED, "the protected header's url is empty");
@@ -82,23 +92,8 @@ static enum err_code read_header(struct arena *a, struct bytes text, struct head
 /* The sizes that a signature by the algorithm can have at all; the key's own is for key_verify(). */
 static enum err_code check_signature_size(enum sig_alg alg, size_t len, struct err *e)
 {
-	size_t least = 0, most = 0;
+	size_t size = sig_alg_size(alg), least = size ? size : RSA_SIGNATURE_LEAST, most = size ? size : JWS_SIGNATURE_MAX;
 
-	switch (alg) {
-	case SIG_ES256:
-	case SIG_EDDSA:
-		least = most = 64;
-		break;
-	case SIG_ES384:
-		least = most = 96;
-		break;
-	case SIG_RS256:
-		least = RSA_SIGNATURE_LEAST;
-		most = JWS_SIGNATURE_MAX;
-		break;
-	case SIG__MAX:
-		break;
-	}
 	if (len < least || len > most)
 		FAIL(e, MALFORMED, "an %s signature takes %zu to %zu bytes", sig_alg_jose(alg), least, most);
 	return ERR_OK;

@@ -52,6 +52,8 @@ enum err_code jws_write(const struct jws_header *h, struct bytes payload, jws_si
 	uint8_t sig[KEY_SIG_SIZE_MAX];
 	size_t sig_len = 0, point = 0;
 
+	if (!sig_alg_jose(h->alg))
+		FAIL(e, CONFIG, "a key of this type signs no requests: accounts have ECDSA, RSA or Ed25519 keys");
 	TRY(put_message(h, payload, &message, &point, e));
 	TRY(sign(ctx, buf_bytes(&message), sig, &sig_len, e));
 	if (sig_len > sizeof sig)

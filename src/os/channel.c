@@ -96,10 +96,10 @@ static void table_remove(struct open_table *t, struct open_request *gone)
 	size_t hole = (size_t)(gone - t->v);
 
 	for (size_t i = (hole + 1) & t->mask; t->v[i].state != REQUEST_NONE; i = (i + 1) & t->mask) {
-		size_t home = table_home(t, t->v[i].id);
+		const struct open_request one = t->v[i];
 		/* one whose home lies behind the hole (cyclically) stays */
-		if (((i - home) & t->mask) >= ((i - hole) & t->mask)) {
-			t->v[hole] = t->v[i];
+		if (((i - table_home(t, one.id)) & t->mask) >= ((i - hole) & t->mask)) {
+			t->v[hole] = one;
 			hole = i;
 		}
 	}
@@ -514,12 +514,13 @@ static enum err_code receive_packet(struct channel *c, struct msghdr *h, size_t 
 		else if (n >= 0 || errno != EINTR)
 			break;
 	} while (true);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	/* Where the kernel has no memory now, the packet stays where it is. */
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOMEM || errno == ENOBUFS))
 		return ERR_AGAIN;
 	if (n < 0 && errno != ECONNRESET && errno != ENOTCONN)
 		FAIL(e, IO, "a message could not be received: %s", strerror(errno));
 	errno = 0;
-	if (n < 0 || (n == 0 && at_end(c->fd)))
+	if (n < 0 || (n == 0 && h->msg_controllen == 0 && at_end(c->fd))) /* an empty packet may have brought descriptors */
 		FAIL(e, CLOSED, "the other process is gone");
 	*ret_n = (size_t)n;
 	return ERR_OK;
@@ -534,7 +535,7 @@ static enum err_code receive_one(struct channel *c, struct message *ret, bool *r
 	} control;
 	struct iovec iov = { c->in, c->in_max };
 	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room };
-	size_t n_fds, n;
+	size_t n_fds, n = 0;
 
 	TRY(receive_packet(c, &h, &n, e));
 	CLEANUP(close_p) int fd = take_fd(&h, &n_fds);

@@ -1,8 +1,10 @@
 #include "os/file.h"
 
+#include "base/clock.h"
 #include "base/codec.h"
 #include "base/seam.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -117,19 +119,56 @@ static enum err_code open_parent(int dir, const char *path, int *ret, struct err
 	return ERR_OK;
 }
 
+#define DRAFT_RANDOM   8
+#define DRAFT_END      ".tmp"
+#define DRAFT_IN_USE_S 3600
+
 /* A name of its own for each draft: two writers of one file must not write into each other's. */
 static enum err_code draft_name(const char *path, char out[PATH_LEN], struct err *e)
 {
-	uint8_t random[8];
+	uint8_t random[DRAFT_RANDOM];
 	char suffix[HEX_LEN(sizeof random) + 1];
 
 	random_bytes(random, sizeof random);
 	hex_encode(BYTES_ARRAY(random), suffix);
-	int n = snprintf(out, PATH_LEN, "%s.%s.tmp", path, suffix);
+	int n = snprintf(out, PATH_LEN, "%s.%s" DRAFT_END, path, suffix);
 	errno = ENAMETOOLONG;
 	if (n < 0 || n >= PATH_LEN)
 		FAIL(e, IO, "a path of %zu characters", strlen(path));
 	return ERR_OK;
+}
+
+static bool is_draft(const char *name)
+{
+	const size_t tail = 1 + HEX_LEN(DRAFT_RANDOM) + strlen(DRAFT_END), len = strlen(name);
+	const char *at = len > tail ? name + len - tail : "";
+
+	return at[0] == '.' && strspn(at + 1, "0123456789abcdef") == HEX_LEN(DRAFT_RANDOM) &&
+	       strcmp(at + 1 + HEX_LEN(DRAFT_RANDOM), DRAFT_END) == 0;
+}
+
+static bool is_left_over(int dir, const char *name, int64_t now_s)
+{
+	struct stat s;
+
+	return is_draft(name) && fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(s.st_mode) &&
+	       s.st_mtim.tv_sec < now_s - DRAFT_IN_USE_S;
+}
+
+void file_clear_drafts(int dir, const char *folder)
+{
+	int64_t now_s = clock_wall_ms() / 1000;
+	int fd = openat(dir, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!d)
+		close_p(&fd);
+	for (struct dirent *entry = d ? readdir(d) : NULL; entry; entry = readdir(d))
+		if (is_left_over(dirfd(d), entry->d_name, now_s))
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		(void)closedir(d);
+	errno = 0;
 }
 
 static enum err_code fill(int dir, const char *path, mode_t mode, struct bytes content, struct err *e)

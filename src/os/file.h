@@ -17,6 +17,8 @@ enum err_code file_write(int dir, const char *path, mode_t mode, struct bytes co
 enum err_code file_create(int dir, const char *path, mode_t mode, struct bytes content, struct err *e) MUST_USE;
 /* write(2) until all is written. */
 enum err_code file_write_all(int fd, struct bytes content, struct err *e) MUST_USE;
+/* Takes away what writers left in the folder that were killed: their temporary files, once these are an hour old; a writer needs a moment. dir: as openat(2) has it. */
+void file_clear_drafts(int dir, const char *folder);
 enum err_code file_sync_dir(int dir, struct err *e) MUST_USE;
 /* Every folder of the path that is missing: those above with 0755, the last with mode. CONFIG: which one cannot be made, and why. */
 enum err_code file_make_folder(const char *path, mode_t mode, struct err *e) MUST_USE;

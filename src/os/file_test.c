@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* --- a seam that writes down what is done, and fails the N-th of it --- */
@@ -368,6 +369,46 @@ static void test_read_errors(void **state)
 	assert_int_equal(read_at_most("f", 10, 10, NULL), ERR_OK);
 }
 
+static bool is_there(const char *name)
+{
+	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Of what a killed writer leaves; `old`: for longer than any writer needs. */
+static void leave(const char *name, bool old)
+{
+	struct timespec t[2];
+
+	assert_int_equal(file_write(dir, name, 0600, BYTES_LIT("x"), NULL), ERR_OK);
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &t[1]), 0);
+	t[1].tv_sec -= old ? 3700 : 60;
+	t[0] = t[1];
+	assert_int_equal(utimensat(dir, name, t, 0), 0);
+}
+
+static void test_what_killed_writers_left_is_cleared(void **state)
+{
+	static const char *const others[] = { "f.tmp", ".0123456789abcdef.tmp", "f.0123456789abcde.tmp", "f.0123456789abcdef.tmp2",
+		"f.0123456789ABCDEF.tmp", "f0123456789abcdef.tmp", "f" };
+
+	(void)state;
+	leave("f.0123456789abcdef.tmp", true);
+	leave("state.json.aaaaaaaaaaaaaaaa.tmp", true);
+	leave("f.00000000000000ff.tmp", false);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		leave(others[i], true);
+	assert_int_equal(mkdirat(dir, "d.0123456789abcdef.tmp", 0700), 0);
+	file_clear_drafts(dir, ".");
+	assert_false(is_there("f.0123456789abcdef.tmp"));
+	assert_false(is_there("state.json.aaaaaaaaaaaaaaaa.tmp"));
+	assert_true(is_there("f.00000000000000ff.tmp")); /* somebody may be at it */
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_true(is_there(others[i]));
+	assert_true(is_there("d.0123456789abcdef.tmp"));
+	assert_int_equal(unlinkat(dir, "d.0123456789abcdef.tmp", AT_REMOVEDIR), 0);
+	file_clear_drafts(dir, "none");
+}
+
 #define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, make_folder, clear_folder)
 
 int main(void)
@@ -385,6 +426,7 @@ int main(void)
 		IN_FOLDER(test_paths_that_cannot_be),
 		IN_FOLDER(test_read_sizes),
 		IN_FOLDER(test_read_errors),
+		IN_FOLDER(test_what_killed_writers_left_is_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,10 +178,10 @@ static void chains_hold_everywhere(void **state)
 {
 	(void)state;
 	test_now_s = (int64_t)time(NULL); /* certtool verifies at no other time */
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t <= KEY_ED25519; t++) {
 		struct chain c;
-		chain_make((enum key_type)((t + 1) % KEY__MAX), (enum key_type)t, &c);
-		for (unsigned l = 0; l < KEY__MAX; l++) {
+		chain_make((enum key_type)((t + 1) % (KEY_ED25519 + 1)), (enum key_type)t, &c);
+		for (unsigned l = 0; l <= KEY_ED25519; l++) {
 			struct buf leaf CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
 			make_leaf(&c, (enum key_type)l, &leaf);
 			openssl_agrees(buf_bytes(&leaf), &c, (enum key_type)l);

@@ -137,12 +137,15 @@ static enum err_code check_subject(struct der *tbs, struct lint *l, struct err *
 	return ERR_OK;
 }
 
-/* The AlgorithmIdentifier of each key type (Baseline Requirements §7.1.3.1, RFC 8410 §3), from the standards, not from crypto's code. */
+/* The AlgorithmIdentifier of each key type (Baseline Requirements §7.1.3.1, RFC 8410 §3, RFC 9881 §4), from the standards, not from crypto's code. */
 static const struct bytes key_algorithms[KEY__MAX] = {
 	[KEY_EC_P256] = { (const uint8_t *)"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 21 },
 	[KEY_EC_P384] = { (const uint8_t *)"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22", 18 },
 	[KEY_RSA] = { (const uint8_t *)"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00", 15 },
 	[KEY_ED25519] = { (const uint8_t *)"\x30\x05\x06\x03\x2b\x65\x70", 7 },
+	[KEY_ML_DSA_44] = { (const uint8_t *)"\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x11", 13 },
+	[KEY_ML_DSA_65] = { (const uint8_t *)"\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x12", 13 },
+	[KEY_ML_DSA_87] = { (const uint8_t *)"\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x13", 13 },
 };
 
 /* What the profile says of types and sizes; the modulus is looked at in the very bytes. */

@@ -74,7 +74,7 @@ static enum err_code lint(struct bytes tbs, const struct leaf_request *r, struct
 static void good_bytes_pass(void **state)
 {
 	(void)state;
-	for (unsigned t = 0; t < KEY__MAX; t++) {
+	for (unsigned t = 0; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX), again CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
 		struct leaf_request r;
 		struct tbs parts;
@@ -254,7 +254,7 @@ static void repeated_extensions_are_refused(void **state)
 static void every_bit_counts(void **state)
 {
 	(void)state;
-	for (unsigned t = KEY_EC_P256; t < KEY__MAX; t++) {
+	for (unsigned t = KEY_EC_P256; t < KEY__MAX && key_type_here((enum key_type)t); t++) {
 		struct buf b CLEANUP(buf_free_p) = buf_new(CERT_SIZE_MAX);
 		struct leaf_request r;
 		write_good((enum key_type)t, &r, &b);

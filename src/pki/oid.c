@@ -21,6 +21,11 @@ const char *oid_hex(enum oid o)
 	return (unsigned)o < OID__MAX ? table[o].hex : NULL;
 }
 
+const char *oid_name(enum oid o)
+{
+	return (unsigned)o < OID__MAX ? table[o].name : NULL;
+}
+
 enum oid oid_from(struct bytes content)
 {
 	char hex[HEX_LEN(CONTENT_MAX) + 1];

@@ -16,6 +16,8 @@ enum oid {
 enum oid oid_from(struct bytes content);
 /* Its content octets in lower-case hex, as der_put_oid() takes them; NULL for OID_UNKNOWN. */
 const char *oid_hex(enum oid o);
+/* As its standard calls it; NULL for OID_UNKNOWN. */
+const char *oid_name(enum oid o);
 
 /* For people: "basicConstraints (2.5.29.19)", or the dotted form alone. Always NUL-terminated; cut off where it would be longer. */
 #define OID_TEXT_SIZE 96

@@ -53,13 +53,3 @@ bool blocked_has(struct blocked *b, const struct key *k)
 	pthread_rwlock_unlock(&b->lock);
 	return found;
 }
-
-size_t blocked_count(struct blocked *b)
-{
-	if (!b)
-		return 0;
-	pthread_rwlock_rdlock(&b->lock);
-	size_t n = b->list ? blocklist_count(b->list) : 0;
-	pthread_rwlock_unlock(&b->lock);
-	return n;
-}

@@ -17,6 +17,5 @@ DEFINE_CLEANUP(struct blocked *, blocked_free);
 enum err_code blocked_read(struct blocked *b, const int *fds, size_t n, struct err *e) MUST_USE;
 /* Whether the key may not be used. b may be NULL: nothing is blocked. */
 bool blocked_has(struct blocked *b, const struct key *k);
-size_t blocked_count(struct blocked *b);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define START_MS       10000
@@ -117,6 +118,16 @@ enum err_code child_start(enum process self, struct child *ret, struct err *e)
 	TRY(blocked_new(&ret->blocked, e));
 	TRY(server_channel_new(PROCESS_CHANNEL_FD, self, PROCESS_PARENT, &ret->parent, e));
 	return child_receive_start(ret, e);
+}
+
+void child_raise_files(uint64_t wanted)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= wanted)
+		return;
+	r.rlim_cur = r.rlim_max < wanted ? r.rlim_max : (rlim_t)wanted;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
 #if SANITIZED_ADDRESS

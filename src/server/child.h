@@ -29,6 +29,8 @@ struct child {
 /* At the start of main(): event sink on stderr, signals (SIGPIPE ignored; SIGTERM and SIGINT ignored too: the parent says stop),
  * channel, waits for SETTINGS and FOLDER (10 s). A failure is told to the parent and by the exit code. */
 enum err_code child_start(enum process self, struct child *ret, struct err *e) MUST_USE;
+/* Open files up to this many, as far as the hard limit goes: the usual soft limit of 1024 is made for select(2). Before the jail. */
+void child_raise_files(uint64_t wanted);
 /* Enters the jail that processes.def gives this process. Single-threaded until then. */
 enum err_code child_jail(struct child *c, struct err *e) MUST_USE;
 /* Answers the SETTINGS request: ready, with the jail's layers in words. */

@@ -350,9 +350,9 @@ enum err_code sign_read(struct bytes body, struct sign *ret, struct err *e)
 	v.type = wire_u8(&w);
 	v.digest = wire_bytes(&w, SHA384_SIZE);
 	TRY(wire_end(&w, "SIGN", e));
-	if (v.type != KEY_RSA && v.type != KEY_EC_P256 && v.type != KEY_EC_P384)
+	if (v.type >= KEY__MAX || sig_alg_digest_size(key_type_sig_alg((enum key_type)v.type)) == 0)
 		FAIL(e, MALFORMED, "SIGN for a key of the type %u", v.type);
-	if (v.digest.len != (v.type == KEY_EC_P384 ? SHA384_SIZE : SHA256_SIZE))
+	if (v.digest.len != sig_alg_digest_size(key_type_sig_alg((enum key_type)v.type)))
 		FAIL(e, MALFORMED, "SIGN with a digest of %zu bytes", v.digest.len);
 	*ret = v;
 	return ERR_OK;
@@ -397,7 +397,7 @@ enum err_code revoked_new_read(struct bytes body, struct revoked_new *v, size_t 
 		FAIL(e, MALFORMED, "REVOKED_NEW names %zu certificates, at most %d are allowed", n, REVOKED_NEW_MAX);
 	for (size_t i = 0; i < n; i++) {
 		struct bytes serial = wire_fixed(&w, sizeof v[i].serial);
-		if (w.failed)
+		if (serial.len != sizeof v[i].serial)
 			break;
 		memcpy(v[i].serial, serial.ptr, sizeof v[i].serial);
 		v[i].time_s = (int64_t)wire_u64(&w);
@@ -571,9 +571,15 @@ bool crl_path_read(struct bytes path, uint8_t ret_issuer[ISSUER_KEY_SIZE], uint8
 {
 	struct bytes prefix = BYTES_LIT(CRL_PATH), suffix = BYTES_LIT(CRL_SUFFIX);
 	size_t key_end = prefix.len + HEX_LEN(ISSUER_KEY_SIZE);
+	char written[HEX_LEN(ISSUER_KEY_SIZE) + 1];
 
-	if (path.len < key_end + suffix.len || !bytes_starts_with(path, prefix) || !bytes_ends_with(path, suffix) ||
-	    hex_decode(bytes_slice(path, prefix.len, key_end), ret_issuer, ISSUER_KEY_SIZE, NULL) != ERR_OK)
+	if (path.len < key_end + suffix.len || !bytes_starts_with(path, prefix) || !bytes_ends_with(path, suffix))
+		return false;
+	struct bytes key = bytes_slice(path, prefix.len, key_end);
+	if (hex_decode(key, ret_issuer, ISSUER_KEY_SIZE, NULL) != ERR_OK)
+		return false;
+	hex_encode((struct bytes){ ret_issuer, ISSUER_KEY_SIZE }, written);
+	if (!bytes_eq_str(key, written)) /* a list has one path: upper case is another */
 		return false;
 	struct bytes shard = bytes_slice(path, key_end, path.len - suffix.len);
 	*ret_shard = 0;

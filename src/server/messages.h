@@ -104,7 +104,7 @@ struct revoked {
 void revoked_write(const struct revoked *r, struct buf *out);
 enum err_code revoked_read(struct bytes body, struct revoked *ret, struct err *e) MUST_USE;
 
-/* REVOKED_NEW: what operators have revoked, so that the store knows: the newest again behind HELLO_OK. u16 count, and of each fixed[16] serial,
+/* REVOKED_NEW: what was revoked, so that the store knows also what no answer told it: the newest again behind HELLO_OK. u16 count, and of each fixed[16] serial,
  * u64 time (s), u8 reason. */
 #define REVOKED_NEW_MAX 2048 /* in one message */
 struct revoked_new {
@@ -138,8 +138,8 @@ enum err_code limits_reset_read(struct bytes body, struct limits_reset *ret, str
 /* HELLO_OK: the CA's instance, and each issuer's name, chain (wire: DER certificates, its own first, without the root) and root (DER). */
 #define ISSUERS_MAX     8
 #define ISSUER_NAME_MAX 40
-#define CHAIN_SIZE_MAX  8192
-#define ROOT_SIZE_MAX   4096
+#define CHAIN_SIZE_MAX  16384 /* of ML-DSA-87 an issuer and one above it */
+#define ROOT_SIZE_MAX   8192
 struct hello_issuer {
 	struct bytes name, chain, root;
 };

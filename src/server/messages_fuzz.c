@@ -5,7 +5,64 @@
 #include "server/receipt.h"
 #include "server/settings.h"
 
+#include <stdlib.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* A path names the list that it is made of. */
+static void check_path(struct arena *a, struct bytes in)
+{
+	uint8_t issuer[ISSUER_KEY_SIZE], shard;
+
+	if (crl_path_read(in, issuer, &shard))
+		require(bytes_ends_with(crl_url(a, BYTES_LIT("http://ca.test"), issuer, shard), in));
+}
+
+/* What can be blocked has one form, and is blocked when it was added, until it is removed; the list says the same when it was written and read. */
+static void check_blocks(struct arena *a, struct bytes in)
+{
+	struct blocks *b = blocks_new(), *other = blocks_new();
+	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
+	struct bytes value, again;
+	size_t at = 0;
+
+	for (unsigned k = BLOCK_KEY; b && other && k < BLOCK__MAX; k++) {
+		const enum block_kind kind = (enum block_kind)k;
+		if (block_check(a, kind, in, &value, NULL) != ERR_OK)
+			continue;
+		require(block_check(a, kind, value, &again, NULL) == ERR_OK && bytes_eq(value, again));
+		const struct block one = { .kind = kind, .value = value, .reason = BYTES_LIT(""), .uid = 1 };
+		require(blocks_add(b, &one, NULL) == ERR_OK && blocks_add(b, &one, NULL) == ERR_OK && blocks_has(b, kind, value));
+	}
+	if (b && other && blocks_count(b) > 0) {
+		blocks_write(b, &at, &out);
+		require(blocks_read(other, buf_bytes(&out), NULL) == ERR_OK && blocks_count(other) == blocks_count(b));
+		const struct block first = blocks_at(b, 0);
+		require(blocks_has(other, first.kind, first.value) && blocks_remove(b, first.kind, first.value));
+	}
+	blocks_free(b);
+	blocks_free(other);
+}
+
+/* Settings that were read are written as they were, but for booleans, which have one form. */
+static void check_settings(struct arena *a, struct bytes in, unsigned reader)
+{
+	CLEANUP(buf_free_p) struct buf once = buf_new(CHANNEL_BODY_MAX), again = buf_new(CHANNEL_BODY_MAX);
+	struct settings s;
+
+	if (in.len > CHANNEL_BODY_MAX || settings_read(a, in, reader, &s, NULL) != ERR_OK)
+		return;
+	settings_write(&s, reader, &once);
+	require(buf_bytes(&once).len == in.len && settings_read(a, buf_bytes(&once), reader, &s, NULL) == ERR_OK);
+	settings_write(&s, reader, &again);
+	require(bytes_eq(buf_bytes(&once), buf_bytes(&again)));
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -17,7 +74,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct issue issue;
 	struct issued issued;
 	struct receipt receipt;
-	struct settings settings;
 	struct bytes detail;
 	static struct crl_new lists[CRL_NEW_MAX];
 	static struct revoked_new revoked_new[REVOKED_NEW_MAX];
@@ -44,7 +100,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MAY_FAIL(crl_new_read(in, lists, &n, NULL));
 	MAY_FAIL(crl_get_read(in, &(struct crl_get){ 0 }, NULL));
 	MAY_FAIL(crl_part_read(in, &(struct crl_part){ 0 }, NULL));
-	MAY_FAIL(settings_read(a, in, SETTINGS_READER_F, &settings, NULL));
+	MAY_FAIL(hello_ok_read(in, &(struct hello_ok){ .n_issuers = 0 }, NULL));
+	MAY_FAIL(token_check(BYTES_ARRAY(key), 1795593600000, in, NULL));
+	check_path(a, in);
+	check_blocks(a, in);
+	for (unsigned reader = SETTINGS_READER_F; reader <= SETTINGS_READER_K; reader *= 2)
+		check_settings(a, in, reader);
 	arena_free(a);
 	return 0;
 }

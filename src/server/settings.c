@@ -1,6 +1,9 @@
 #include "server/settings.h"
 
 #include "base/wire.h"
+#include "server/messages.h"
+
+#include <string.h>
 
 #define F SETTINGS_READER_F
 #define V SETTINGS_READER_V
@@ -244,4 +247,11 @@ enum err_code settings_name_policy(struct arena *a, const struct settings *s, st
 		.n_deny_ips = s->policy_deny_ips.n };
 
 	return name_policy_read(a, &texts, ret, e);
+}
+
+bool settings_is_issuer_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n > 0 && n <= ISSUER_NAME_MAX && name[n] == '\0';
 }

@@ -76,6 +76,10 @@ void settings_write(const struct settings *s, unsigned reader, struct buf *out);
 /* What settings_write() wrote; all memory in the arena; options of other readers stay zero. */
 enum err_code settings_read(struct arena *a, struct bytes in, unsigned reader, struct settings *ret, struct err *e) MUST_USE;
 
+/* An issuer's name is its folder's too. */
+#define ISSUER_NAME_RULE "an issuer's name has 1 to %d lower-case letters, digits and hyphens" /* ISSUER_NAME_MAX */
+bool settings_is_issuer_name(const char *name);
+
 /* The section policy's rules for names and addresses; all memory in the arena. CONFIG names the rule at fault. */
 enum err_code settings_name_policy(struct arena *a, const struct settings *s, struct name_policy *ret, struct err *e) MUST_USE;
 

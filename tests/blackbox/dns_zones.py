@@ -31,7 +31,7 @@ def free_port():
     raise RuntimeError("no free port")
 
 
-Found = collections.namedtuple("Found", "rcode answers truncated")
+Found = collections.namedtuple("Found", "rcode answers truncated packet")
 
 
 def dotted(name):
@@ -52,7 +52,7 @@ def query(port, name, kind, timeout=1.0, host="127.0.0.1"):
         except OSError:
             return None
     _, flags, _, answers, _, _ = struct.unpack("!HHHHHH", answer[:12])
-    return Found(flags & 15, answers, bool(flags & 0x0200))
+    return Found(flags & 15, answers, bool(flags & 0x0200), answer)
 
 
 class Program:
@@ -313,3 +313,24 @@ class Server(Program):
                 return
             time.sleep(0.02)
         raise AssertionError(f"{self.process.args[0]} has not taken the new {zone}:\n" + self.log_text())
+
+
+class Recursor(Program):
+    """named as a resolver that remembers little. below: {zone: the address of who has it and what is below it}."""
+
+    anchors = ()
+
+    def __init__(self, below, **where):
+        super().__init__(**where)
+        conf = self.folder / "named.conf"
+        conf.write_text(
+            f'options {{ directory "{self.folder}"; listen-on port {self.port} {{ {self.host}; }}; listen-on-v6 {{ none; }}; recursion yes; allow-recursion {{ any; }};\n'
+            f'  pid-file "{self.folder}/named.pid"; session-keyfile "{self.folder}/session.key"; managed-keys-directory "{self.folder}";\n'
+            "  max-cache-ttl 1; max-ncache-ttl 0; dnssec-validation no; }; controls { };\n"
+            + "".join(f'zone "{zone}" {{ type static-stub; server-addresses {{ {address}; }}; }};\n' for zone, address in below.items()))
+        self.begin("/usr/sbin/named", "-g", "-n", "1", "-c", conf)
+        try:
+            self.await_zone(list(below)[0])
+        except BaseException:
+            self.close()
+            raise

@@ -19,14 +19,20 @@ CLIENT_PROGRAM = BUILD / "bin" / "chancery"
 SANITIZED = re.search(r"(?m)^CHANCERY_SANITIZE:\w+=.", (BUILD / "CMakeCache.txt").read_text()) is not None
 
 
+PORTS_GIVEN = set()
+
+
 def free_port():
-    """A port that nobody has, below the range that outgoing connections are given."""
+    """A port that nobody has, below the range that outgoing connections are given; each once, as what listens on it may only start later."""
     for _ in range(200):
         port = 20000 + int.from_bytes(os.urandom(2), "big") % 10000
+        if port in PORTS_GIVEN:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
+                PORTS_GIVEN.add(port)
                 return port
             except OSError:
                 continue

@@ -9,10 +9,11 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / "docs" / "schema"
 
 def check(name, text):
     """Raises unless the text is JSON as docs/schema/NAME.json has it; returns what it says."""
-    schema = json.loads((FOLDER / f"{name}.json").read_text())
+    file = FOLDER / f"{name}.json"
+    schema = json.loads(file.read_text())
     validator = jsonschema.Draft202012Validator if hasattr(jsonschema, "Draft202012Validator") else jsonschema.Draft7Validator
     validator.check_schema(schema)
     value = json.loads(text)
-    errors = [f"{'/'.join(map(str, e.path))}: {e.message}" for e in validator(schema).iter_errors(value)]
+    errors = [f"{'/'.join(map(str, e.path))}: {e.message}" for e in validator(schema, resolver=jsonschema.RefResolver(file.as_uri(), schema)).iter_errors(value)]
     assert not errors, errors
     return value

@@ -1,12 +1,15 @@
 """CAs by name, chancery.conf, and one CA after the other: whose fault a failure is decides; what is remembered; switching and drills."""
+import email.utils
 import json
 import os
+import shutil
+import subprocess
 import time
 
 import pytest
 
 import schemas
-from harness import free_port, running_ca
+from harness import CLIENT_PROGRAM, free_port, running_ca
 from test_client import DONE, FAILED, NOTHING_TO_DO, FakeCa, Pebble, blocks, chancery, check_files, failed
 
 PROBLEM = "urn:ietf:params:acme:error:"
@@ -39,8 +42,11 @@ class Client:
     def issuer(self, name):
         return blocks(self.folder / name / "live" / "fullchain.pem")[0].issuer.rfc4514_string()
 
-    def memory(self, name):
-        return json.loads((self.folder / "_cas" / f"{name}.json").read_text())
+    def memory(self, name, about="ca", of=None):
+        """What is remembered of a CA, of the account there, or of a certificate there; {}: nothing."""
+        path = {"ca": self.folder / "_cas" / f"{name}.json", "account": next((self.folder / "_cas").glob(f"{name}@*.json"), None),
+                "names": self.folder / str(of) / f"state@{name}.json"}[about]
+        return json.loads(path.read_text()) if path and path.exists() else {}
 
     def state(self, name):
         return json.loads((self.folder / name / "state.json").read_text())
@@ -100,25 +106,53 @@ def test_adding_and_removing(client, tmp_path):
 def test_an_account_that_stands_by(client):
     assert not next(c for c in json.loads(client("ca", "list", "--json").stdout)["cas"] if c["name"] == "good")["stands_by"]
     assert "an account stands by" in client("ca", "test", "good").stdout
-    said = json.loads(client("ca", "test", "good", "--json").stdout)
+    said = schemas.check("client/ca-test", client("ca", "test", "good", "--json").stdout)
+    assert said["clock_good"] and abs(said["clock_ahead_s"]) < 60 and "clock is right by that of the CA" in client("ca", "test", "good").stdout
     assert said["account"].startswith("https://") and os.stat(said["key"]).st_mode & 0o777 == 0o600
     assert next(c for c in json.loads(client("ca", "list", "--json").stdout)["cas"] if c["name"] == "good")["stands_by"]
     client.add("away", f"https://localhost:{free_port()}/dir", client.ca.root)
     failed(client("ca", "test", "away", expect=FAILED), "Where it lies: between here and the server")
 
 
+def test_a_clock_that_is_wrong(client, fakes):
+    fake = fakes({})
+    directory = {"newNonce": fake.base + "/nonce", "newAccount": fake.base + "/acct", "newOrder": fake.base + "/order"}
+    fake.override["/dir"] = (200, {"Date": email.utils.formatdate(time.time() + 3 * 3600 + 30, usegmt=True)}, directory)
+    client.add("late", fake.directory, fake.ca_file)
+    told = client("ca", "test", "late").stdout
+    assert "clock is wrong by that of the CA: 3 hours behind" in told and "timedatectl set-ntp true" in told
+    said = schemas.check("client/ca-test", client("ca", "test", "late", "--json").stdout)
+    assert not said["clock_good"] and -10860 < said["clock_ahead_s"] < -10800
+
+
 # --- one after the other ---
 
-@pytest.mark.parametrize("what,override", [
-    ("errors", {"/dir": (500, {}, {"type": PROBLEM + "serverInternal", "detail": "on fire"})}),
-    ("no directory", {"/dir": (200, {}, b"<html>")}),
-    ("limits", {"/order": (429, {"Retry-After": "7200"}, {"type": PROBLEM + "rateLimited", "detail": "too many"})}),
-    ("refuses", {"/order": (400, {}, {"type": PROBLEM + "rejectedIdentifier", "detail": "not here"})}),
-    ("no account", {"/acct": (403, {}, {"type": PROBLEM + "externalAccountRequired", "detail": "who are you"})}),
-    ("caa", {"/order": (403, {}, {"type": PROBLEM + "caa", "detail": "a record forbids it"})}),
+def validated(kind):
+    """An authorization that came to nothing."""
+    return {"status": "invalid", "identifier": {"type": "dns", "value": "next.example"}, "challenges": [
+        {"type": "http-01", "url": "https://localhost/c", "status": "invalid", "token": "dG9rZW4", "error": {"type": PROBLEM + kind, "detail": "the wrong answer"}}]}
+
+
+@pytest.mark.parametrize("about,override", [
+    ("ca", {"/dir": (500, {}, {"type": PROBLEM + "serverInternal", "detail": "on fire"})}),
+    ("ca", {"/dir": (200, {}, b"<html>")}),
+    ("ca", {"/order": (503, {"Retry-After": "7200"}, {"type": PROBLEM + "rateLimited", "detail": "service busy"})}),
+    ("account", {"/order": (429, {"Retry-After": "7200"}, {"type": PROBLEM + "rateLimited", "detail": "too many"})}),
+    ("account", {"/acct": (403, {}, {"type": PROBLEM + "externalAccountRequired", "detail": "who are you"})}),
+    ("names", {"/order": (400, {}, {"type": PROBLEM + "rejectedIdentifier", "detail": "not here"})}),
+    ("names", {"/order": (403, {}, {"type": PROBLEM + "caa", "detail": "a record forbids it"})}),
+    ("names", {"/order": (403, {}, {"type": PROBLEM + "compound", "detail": "several", "subproblems": [
+        {"type": PROBLEM + "caa", "detail": "no", "identifier": {"type": "dns", "value": "next.example"}},
+        {"type": PROBLEM + "rejectedIdentifier", "detail": "no", "identifier": {"type": "dns", "value": "next.example"}}]})}),
+    ("account", {"/order": (403, {}, {"type": PROBLEM + "compound", "detail": "several", "subproblems": [
+        {"type": PROBLEM + "caa", "detail": "no", "identifier": {"type": "dns", "value": "next.example"}},
+        {"type": PROBLEM + "rateLimited", "detail": "no", "identifier": {"type": "dns", "value": "next.example"}}]})}),
+    ("names", {"/authz": (200, {}, {"status": "pending", "identifier": {"type": "dns", "value": "next.example"}, "challenges": []})}),
+    # step-ca's word for whatever its look at the name has shown; ours for an address that it does not go to, and another CA may
+    ("names", {"/authz": (200, {}, validated("rejectedIdentifier"))}),
 ])
-def test_the_next_is_asked(client, fakes, what, override):
-    """What is the CA's fault: the next in line gives the certificate, and what the first did is remembered."""
+def test_the_next_is_asked(client, fakes, about, override):
+    """Another CA may do better: the next in line gives the certificate. What the first did is remembered of whom it is about, and of nobody else."""
     fake = fakes(override)
     client.add("first", fake.directory, fake.ca_file)
     result = client.issue("next.example", "--ca", "first", "--ca", "good")
@@ -126,16 +160,109 @@ def test_the_next_is_asked(client, fakes, what, override):
     assert "the next CA in line: good" in result.stdout
     meta = json.loads((client.folder / "next.example" / "live" / "meta.json").read_text())
     assert meta["ca"] == "good" and client.state("next.example")["ca"] == "good"
-    memory = client.memory("first")
-    assert memory["failures"] == 1 and memory["not_before"] > time.time() and client.memory("good").get("failures", 0) == 0
-    if what == "limits":
-        assert memory["not_before"] >= time.time() + 7100
-        # an account there has told: it is not asked again before, also by a person, and in another run
-        seen = len(fake.seen)
-        result = client.issue("again.example", "--ca", "first", "--ca", "good")
-        assert "first is not asked: not before" in result.stdout and len(fake.seen) == seen
-        client.issue("forced.example", "--ca", "first", "--ca", "good", "--force")
-        assert len(fake.seen) > seen
+    for scope in ("ca", "account", "names"):
+        memory = client.memory("first", scope, "next.example")
+        assert (memory.get("failures"), memory.get("not_before", 0) > time.time()) == ((1, True) if scope == about else (None, False)), scope
+    assert client.memory("good").get("failures", 0) == 0
+    # another certificate, by a run that keeps to back-off: the first is asked for it only where all of this was about the names
+    seen = len(fake.seen)
+    client.config.write_text(f'certificate "more.example" {{\n\tca = {{"first", "good"}}\n\thttp-port = "{client.ca.http_port}"\n\thttp-address = "127.0.0.1"\n}}\n')
+    client("renew", "more.example", "--config", client.config)
+    assert (len(fake.seen) > seen) == (about == "names")
+
+
+def test_a_limit_is_the_accounts(client, fakes, tmp_path):
+    """It is not asked again before, also by a person and in another run; another account there is; --force asks all the same."""
+    fake = fakes({"/order": (429, {"Retry-After": "7200"}, {"type": PROBLEM + "rateLimited", "detail": "too many"})})
+    client.add("first", fake.directory, fake.ca_file)
+    client.issue("limit.example", "--ca", "first", "--ca", "good")
+    assert client.memory("first", "account")["not_before"] >= time.time() + 7100
+    seen = len(fake.seen)
+    result = client.issue("again.example", "--ca", "first", "--ca", "good")
+    assert "first is not asked: not before" in result.stdout and "by this account" in result.stdout and len(fake.seen) == seen
+    failed(client.issue("alone.example", "--ca", "first", expect=FAILED), "no CA can be asked now", "too many", "--force asks all the same")
+    assert client.state("alone.example").get("failures", 0) == 0, "nothing was tried"
+    assert "not asked before" in client("ca", "list").stdout
+    client.issue("other.example", "--ca", "first", "--account-key", tmp_path / "other.pem", expect=FAILED)
+    assert len(fake.seen) > seen
+    seen = len(fake.seen)
+    client.issue("forced.example", "--ca", "first", "--ca", "good", "--force")
+    assert len(fake.seen) > seen
+
+
+def test_a_certificate_waits_where_no_ca_may_be_asked(client, fakes):
+    """A renewal that has not failed itself: it waits for the CA, which status shows, and is not counted as a failure."""
+    fake = fakes({"/order": (429, {"Retry-After": "7200"}, {"type": PROBLEM + "rateLimited", "detail": "too many"})})
+    client.add("first", fake.directory, fake.ca_file)
+    client.issue("one.example", "--ca", "first", expect=FAILED)
+    config = client.config
+    config.write_text('certificate "two.example" {\n\tca = {"first"}\n}\n')
+    seen = len(fake.seen)
+    said = schemas.check("client/renew", client("renew", "--json", "--config", config, expect=NOTHING_TO_DO).stdout)["certificates"]
+    assert said[0]["result"] == "waiting" and "too many" in said[0]["message"] and said[0]["until"]
+    row, = schemas.check("client/status", client("status", "--json", "--config", config).stdout)["certificates"]
+    assert row["state"] == "missing" and row["failures"] == 0 and "too many" in row["waits"] and row["waits_until"] == said[0]["until"]
+    out = client("status", "--config", config).stdout
+    assert "waits: no CA can be asked now" in out and "`chancery renew two.example --force` tries now" in out
+    assert "Waits" in client("renew", "--config", config, expect=NOTHING_TO_DO).stdout and len(fake.seen) == seen
+    client("renew", "--force", "--config", config, expect=FAILED)
+    assert len(fake.seen) > seen and client.state("two.example")["failures"] == 1
+
+
+def test_a_name_waits_at_one_ca(client, fakes):
+    """status shows at which CA, until when and how to try now."""
+    fake = fakes({"/order": (403, {}, {"type": PROBLEM + "caa", "detail": "a record forbids it"})})
+    client.add("first", fake.directory, fake.ca_file)
+    client.issue("name.example", "--ca", "first", expect=FAILED)
+    config = client.config
+    config.write_text('certificate "name.example" {\n\tca = {"first"}\n}\n')
+    row, = schemas.check("client/status", client("status", "--json", "--config", config, expect=FAILED).stdout)["certificates"]
+    assert row["state"] == "failing" and row["error"]["about"] == "names" and row["at"][0]["ca"] == "first" and row["at"][0]["failures"] == 1
+    out = client("status", "--config", config, expect=FAILED).stdout
+    assert "it is configured, and was never got" in out and "first is not asked for it before" in out and "`chancery renew name.example --force` tries now" in out
+    seen = len(fake.seen)
+    client("renew", "--config", config, expect=NOTHING_TO_DO)
+    assert len(fake.seen) == seen
+    client("renew", "--force", "--config", config, expect=FAILED)
+    assert len(fake.seen) > seen and client.memory("first", "names", "name.example")["failures"] == 2
+
+
+def test_memory_survives_what_happens_to_it(client, fakes):
+    """A kill, a clock that was set back, a file that is broken."""
+    away, slow = fakes({"/dir": (500, {}, {})}), fakes()
+    slow.override["/authz"] = (200, {"Retry-After": "60"}, slow.authz(slow.challenge(), name="memory.example"))
+    client.add("away", away.directory, away.ca_file)
+    client.add("slow", slow.directory, slow.ca_file)
+    words = [CLIENT_PROGRAM, "issue", "memory.example", "--ca", "away", "--ca", "slow", "--folder", client.folder, *map(str, client.options)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 30
+        while "/chall" not in slow.seen and time.monotonic() < end:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert client.memory("away")["failures"] == 1
+    config = client.config
+    config.write_text(f'certificate "clock.example" {{\n\tca = {{"away", "good"}}\n\thttp-port = "{client.ca.http_port}"\n\thttp-address = "127.0.0.1"\n}}\n')
+    seen = len(away.seen)
+    renew = lambda expect=DONE: client("renew", "--config", config, expect=expect)  # noqa: E731
+    path = client.folder / "_cas" / "away.json"
+    for change in ({"not_before": int(time.time()) + 500 * 86400, "set_back": int(time.time()) + 499 * 86400}, {"not_before": 2**53}, None):
+        path.write_text(json.dumps({**client.memory("away"), **change}) if change else "{ broken")
+        result = renew()
+        assert len(away.seen) > seen, "it is asked: nothing holds it"
+        if change is None or change["not_before"] == 2**53:
+            assert "away.json is broken" in result.stdout and (client.folder / "_cas" / "away.json.broken").exists()
+        seen = len(away.seen)
+        shutil.rmtree(client.folder / "clock.example")
+    # that of the certificate itself: told by status, which leaves it, and by the run, which does not
+    renew()
+    (client.folder / "clock.example" / "state.json").write_text("[")
+    assert "what was remembered is forgotten" in client("status", "--config", config).stdout
+    schemas.check("client/status", client("status", "--json", "--config", config).stdout)
+    assert "state.json is broken" in renew(NOTHING_TO_DO).stdout
+    assert "forgotten" not in client("status", "--config", config).stdout
 
 
 def test_a_ca_that_is_away(client):
@@ -162,7 +289,7 @@ def test_what_is_ours_stays_ours(client, fakes, words, why):
     client.add("second", second.directory, second.ca_file)
     words = [w.replace("{other}", str(free_port())) for w in words]
     failed(client("issue", "ours.example", "--ca", "good", "--ca", "second", "--timeout", 60, *words, expect=FAILED), why)
-    assert second.seen == [] and not (client.folder / "_cas" / "good.json").exists()
+    assert second.seen == [] and not (client.folder / "_cas").exists()
     assert client.state("ours.example")["failures"] == 1
 
 
@@ -171,7 +298,7 @@ def test_who_cannot_is_not_asked(client, fakes):
     client.add("plain", fake.directory, fake.ca_file, "--wildcard", "false", "--ip", "false")
     client.add("bound", fake.directory, fake.ca_file, "--eab", "required", "--eab-help", "write to them")
     result = client("issue", "*.who.example", "--ca", "plain", "--ca", "bound", "--challenge", "dns-01", "--hook", "/bin/true", expect=FAILED)
-    failed(result, "no CA can be asked now", "plain: it gives no certificates for wildcards", "bound: it needs external account binding: write to them",
+    failed(result, "no CA can be asked: plain: it gives no certificates for wildcards", "bound: it needs external account binding: write to them",
            "chancery ca add bound --eab-kid")
     failed(client.issue("127.0.0.1", "--ca", "plain", expect=FAILED), "it gives no certificates for addresses")
     assert fake.seen == []

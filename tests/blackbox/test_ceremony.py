@@ -1,4 +1,5 @@
 """Hierarchies: a root away from the CA, intermediates by CSR, import of another CA, roll-over, several issuers; encrypted keys."""
+import datetime
 import http.client
 import json
 import os
@@ -236,6 +237,58 @@ def test_import_of_another_ca(ca, tmp_path, kind):
     ca.start()
     leaf, issuer = issue(client(ca), "foreign.example", profile="foreign")
     verify(tmp_path, leaf, [issuer], tmp_path / "r.pem")
+    ca.stop()
+
+
+def authority(name, above=None, filler=0):
+    """A CA's certificate of about so many bytes, with its key; above: who signs it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = x509.CertificateBuilder(subject_name=subject, issuer_name=above[0].subject if above else subject, public_key=key.public_key(), serial_number=x509.random_serial_number(),
+                                      not_valid_before=now - datetime.timedelta(hours=1), not_valid_after=now + datetime.timedelta(days=365))
+    builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+    builder = builder.add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)
+    if above:
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above[1].public_key()), False)
+    if filler:
+        builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.16.840.1.113730.1.13"), b"\x16\x82" + filler.to_bytes(2, "big") + b"x" * filler), False)
+    return builder.sign(above[1] if above else key, hashes.SHA256()), key
+
+
+def add_foreign(ca, folder, name, root, chain):
+    """`issuer add` of the first of the chain, which goes on to the root."""
+    (folder / f"{name}.root").write_bytes(root[0].public_bytes(PEM))
+    (folder / f"{name}.pem").write_bytes(b"".join(c.public_bytes(PEM) for c, _ in chain))
+    (folder / f"{name}.key").write_bytes(chain[0][1].private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return ("issuer", "add", name, "--config", ca.config, "--certificate", folder / f"{name}.pem", "--root", folder / f"{name}.root", "--key", folder / f"{name}.key")
+
+
+def log_size(ca):
+    return sum(file.stat().st_size for file in (ca.folder / "state/signer/log").iterdir())
+
+
+def test_what_the_server_could_not_start_with_is_not_added(ca, tmp_path):
+    """All issuers' certificates fit into one message to the front."""
+    root = authority("Large Root", filler=7600)
+    for i in range(5):
+        good(*add_foreign(ca, tmp_path, f"large-{i}", root, [authority(f"Large {i}", root, filler=15500)]))
+    size = log_size(ca)
+    bad("issuers take", *add_foreign(ca, tmp_path, "large-5", root, [authority("Large 5", root, filler=15500)]))
+    assert log_size(ca) == size and not (ca.folder / "state/signer/issuers/large-5").exists()
+    ca.start()
+    ca.stop()
+
+
+def test_the_certificates_of_all_chains_are_counted(ca, tmp_path):
+    root, chain = authority("Long Root"), []
+    above = root
+    for i in range(30):
+        above = authority(f"Step {i}", above)
+        chain.insert(0, above)
+    good(*add_foreign(ca, tmp_path, "first", root, [authority("First", above), *chain]))
+    bad("more than 63 certificates", *add_foreign(ca, tmp_path, "second", root, [authority("Second", above), *chain]))
+    ca.start()
     ca.stop()
 
 

@@ -43,12 +43,15 @@ def make_tls(folder):
 
 
 class Pebble:
-    def __init__(self, folder, settings=None, **environment):
+    """settings: of its configuration; options: of its command line; environment: PEBBLE_..., None for what is not to be there. dns: a name server's port, else it has one
+    of its own that knows every name."""
+
+    def __init__(self, folder, settings=None, options=(), dns=None, **environment):
         self.folder = folder
         self.port, self.http_port, self.tls_port, self.management = free_port(), free_port(), free_port(), free_port()
         self.directory = f"https://localhost:{self.port}/dir"
         self.ca_file = folder / "tls.pem"
-        self.dns = Responder()
+        self.dns = None if dns else Responder()
         make_tls(folder)
         config = {"pebble": {
             "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{self.management}", "certificate": "tls.pem",
@@ -57,9 +60,10 @@ class Pebble:
             "keyAlgorithm": "ecdsa", "profiles": {"default": {"description": "d", "validityPeriod": 7776000}}, **(settings or {})}}
         (folder / "pebble.json").write_text(json.dumps(config))
         self.log = open(folder / "pebble.log", "wb")
+        environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "50", "PEBBLE_AUTHZREUSE": "50", **environment}
         self.process = subprocess.Popen(
-            [os.environ["PEBBLE"], "-config", "pebble.json", "-dnsserver", f"127.0.0.1:{self.dns.port}"], cwd=folder, stdout=self.log,
-            stderr=self.log, env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "50", "PEBBLE_AUTHZREUSE": "50", **environment})
+            [os.environ["PEBBLE"], "-config", "pebble.json", "-dnsserver", f"127.0.0.1:{dns or self.dns.port}", *options], cwd=folder, stdout=self.log,
+            stderr=self.log, env={**os.environ, **{k: v for k, v in environment.items() if v is not None}})
         self.wait_ready()
 
     def wait_ready(self):
@@ -79,7 +83,8 @@ class Pebble:
         self.process.terminate()
         self.process.wait(timeout=10)
         self.log.close()
-        self.dns.close()
+        if self.dns:
+            self.dns.close()
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +95,7 @@ def pebble(tmp_path_factory):
 
 
 def chancery(*words, **settings):
-    """The program, run to its end. Tests ask nobody but themselves: without a resolver of its own, an issuance has one that is not there."""
-    if words and words[0] == "issue" and not {"--resolver", "--config"} & set(words):
-        words = ("issue", "--resolver", "127.0.0.1:9", *words[1:])
+    """The program, run to its end."""
     result = subprocess.run([str(w) for w in (CLIENT_PROGRAM, *words)], capture_output=True, text=True, timeout=120, **settings)
     for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:"):
         assert word not in result.stderr, result.stderr
@@ -382,7 +385,7 @@ def test_two_runs_for_one_name(issue, pebble, tmp_path):
     (["192.0.2.1"], "192.0.2.1"),
     (["../../etc"], "../../etc"),
     (["b\u00fccher.example"], "xn--"),
-    (["x.example.test", "--key-type", "dsa"], "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 and rsa-4096"),
+    (["x.example.test", "--key-type", "dsa"], "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ml-dsa-44, ml-dsa-65 and ml-dsa-87"),
     (["x.example.test", "--timeout", "0"], "--timeout 0"),
     (["x.example.test", "--http-port", "70000"], "--http-port 70000"),
     (["x.example.test", "--webroot", "/", "--http-port", "80"], "--webroot"),
@@ -612,6 +615,17 @@ def test_retry_after_is_obeyed(fake):
     failed(result, "the end")
     assert ca.seen.count("/acct") == 2 and ca.seen.count("/order") == 2
     assert time.monotonic() - start >= 2
+
+
+def test_retry_after_is_obeyed_where_nothing_is_signed(fake):
+    """The directory and the nonces have limits too."""
+    def busy(good):
+        return lambda n: (503, {"Retry-After": "1"}, b"<html>busy</html>") if n == 1 else good
+    result, ca = fake(lambda ca: {"/dir": busy(ca.reply("/dir")), "/nonce": busy((200, {}, b"")), "/order": (403, {}, {"detail": "the end"})})
+    failed(result, "the end")
+    assert ca.seen.count("/dir") == 2 and result.stdout.count("the server is busy: waiting 1 s") == 2
+    result, _ = fake(lambda ca: {"/dir": (429, {"Retry-After": "3600"}, b"")})
+    failed(result, "HTTP status 429", "(rateLimited)", "try again after 3600 s")
 
 
 def test_a_wait_past_the_deadline_is_not_begun(fake):

@@ -3,6 +3,7 @@
 Connections are cut at every request, one by one; the run and each of its processes are killed there; the disk is full at every operation of the program.
 """
 import concurrent.futures
+import fcntl
 import json
 import os
 import pathlib
@@ -61,7 +62,7 @@ def ca():
 
 class Proxy:
     """Stands where the CA says that it is, so that every request goes through it. cut(n) of the n-th since reset(): "before" ends the connection in place of
-    the request, "after" in place of the answer, "within" in its midst; None lets it pass."""
+    the request, "after" in place of the answer, "within" in its midst; bytes are an answer in the place of the CA's; None lets it pass."""
 
     def __init__(self, folder, port, behind, root):
         make_tls(folder)
@@ -124,6 +125,9 @@ class Proxy:
             how = self.cut(self.count)
         if how == "before":
             return False
+        if isinstance(how, bytes):
+            client.sendall(how)
+            return True
         server.sendall(request)
         answer = self.message(server, request.startswith(b"HEAD"))
         if how == "within":
@@ -179,6 +183,7 @@ def both_ways(ca, tmp_path, name, broken, n):
     last = run([*line, "--force"])
     assert last.returncode == DONE, f"{n}: {last.stdout}{last.stderr}"
     whole(folder, f"{name}{n}.example")
+    assert list((folder / "_accounts").glob("*.tmp")) == []  # keys that a run had begun to make
 
 
 def each(ns, what):
@@ -287,6 +292,32 @@ def test_the_disk_at_every_operation(ca, tmp_path, shim, how):
     assert start < 190, "there is no end of operations"
     reached = STEP * sum(broken.reached.values())
     assert reached > 25, f"only {reached} operations were met"
+
+
+def test_what_killed_runs_left(ca, tmp_path):
+    """Drafts of account keys go with the next run, unless somebody has one in use; of other files when they are old; what is not ours stays."""
+    folder = tmp_path / "f"
+    line = words(ca, folder, "left.example", ca.directory, ca.proxy.root)
+    assert run(line).returncode == DONE
+    (key,) = (folder / "_accounts").glob("*.pem")
+    drafts = [key.with_name(key.name + end) for end in (".0123456789ab.tmp", ".new.0123456789ab.tmp")]
+    others = [key.with_name(name) for name in (key.name + ".0123456789ab.tmp.pem", key.name + ".01234567.tmp", "other.pem.0123456789ab.tmp", "note.tmp")]
+    places = [folder / "left.example", folder / "left.example" / "generations", folder / "_cas"]
+    (folder / "_cas").mkdir(exist_ok=True)
+    old, fresh = ([place / f"state.json.{c * 16}.tmp" for place in places] for c in "ab")
+    for file in (*drafts, *others, *old, *fresh):
+        file.write_text("x")
+    for file in old:
+        os.utime(file, (time.time() - 4000,) * 2)
+    used = os.open(key.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(used, fcntl.LOCK_SH)  # as a run that makes a key
+        assert run([*line, "--force"]).returncode == DONE
+        assert all(d.exists() for d in drafts)
+    finally:
+        os.close(used)
+    assert run([*line, "--force"]).returncode == DONE
+    assert not any(d.exists() for d in (*drafts, *old)) and all(o.exists() for o in (*others, *fresh))
 
 
 # --- connections ---

@@ -240,10 +240,12 @@ esac
 
     def issue(self, method, *names):
         self.ca.web.serve_folder(self.webroot)
-        self.last = ["--alias", "one", "--challenge", method, "--domain", " ".join(names)]
+        # A folder for each: dehydrated takes up a CSR of the same second, whatever names it has.
+        self.certificate = self.folder / "certs" / f"{method}-{names[0].removeprefix('*.')}"
+        self.last = ["--alias", self.certificate.name, "--challenge", method, "--domain", " ".join(names)]
         self.method = method
         self.cron("--force")
-        return self.folder / "certs" / "one" / "fullchain.pem"
+        return self.certificate / "fullchain.pem"
 
     def cron(self, *words):
         # The hook is told the type by the environment, as dehydrated itself tells it only which arguments there are.
@@ -251,10 +253,10 @@ esac
 
     def renew(self):
         self.cron("--force")
-        return self.folder / "certs" / "one" / "fullchain.pem"
+        return self.certificate / "fullchain.pem"
 
     def revoke(self, by_key):
-        self.dehydrated("--revoke", self.folder / "certs" / "one" / "cert.pem")
+        self.dehydrated("--revoke", self.certificate / "cert.pem")
         return 0
 
     def update(self):

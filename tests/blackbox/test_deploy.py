@@ -51,6 +51,17 @@ def live(run, name):
 
 # --- looking from outside ---
 
+class ShuttingDown(Exception):
+    """Dovecot gives up what a login process has taken before authentication was ready for it, when it is told to reload meanwhile: by "* BYE Shutting down" or, where TLS comes
+    first, by an end without a word ("disconnected before auth was ready" in its log; 2.3.19: about one connection in fifty reloads, at either port). Mail programs connect again."""
+
+
+def greeted(line):
+    if line in (b"", b"* BYE Shutting down\r\n"):
+        raise ShuttingDown(line)
+    assert line.startswith(b"* OK"), line
+
+
 def starttls(s, protocol):
     f = s.makefile("rwb", buffering=0)
     if protocol == "smtp":
@@ -61,12 +72,19 @@ def starttls(s, protocol):
         f.write(b"STARTTLS\r\n")
         assert f.readline().startswith(b"220")
     elif protocol == "imap":
-        assert f.readline().startswith(b"* OK"), "no greeting"
+        greeted(f.readline())
         f.write(b"a STARTTLS\r\n")
         assert f.readline().startswith(b"a OK")
 
 
 def ask(run, port, name, protocol):
+    try:
+        return ask_once(run, port, name, protocol)
+    except ShuttingDown:
+        return ask_once(run, port, name, protocol)
+
+
+def ask_once(run, port, name, protocol):
     """One request, verified as a browser does; the certificate's serial number."""
     context = ssl.create_default_context(cafile=run.root)
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
@@ -79,7 +97,7 @@ def ask(run, port, name, protocol):
                     answer += part
                 assert answer.startswith(b"HTTP/1.1 200"), answer[:100]
             elif protocol == "imaps":
-                assert t.recv(1000).startswith(b"* OK")
+                greeted(t.recv(1000))
             elif protocol == "smtp":
                 t.sendall(b"EHLO test\r\n")
                 assert t.recv(1000).startswith(b"250")
@@ -265,11 +283,14 @@ class Postfix(Server):
 
 
 class Dovecot(Server):
+    """One server for each port: a login process takes one connection, and those to the TLS port were seen to wait for a minute while the other one was under load."""
     name, protocol = "dovecot", "imap"
 
     def write(self, lines):
         self.config = self.folder / "dovecot.conf"
-        ports = f"inet_listener imap {{\nport = {self.port}\naddress = 127.0.0.1\n}}\ninet_listener imaps {{\nport = 0\n}}\n"
+        other = "imap" if self.protocol == "imaps" else "imaps"
+        ports = (f"inet_listener {self.protocol} {{\nport = {self.port}\naddress = 127.0.0.1\n{'ssl = yes' if self.protocol == 'imaps' else ''}\n}}\n"
+                 f"inet_listener {other} {{\nport = 0\n}}\n")
         self.config.write_text(f"base_dir = {self.folder}/run\nstate_dir = {self.folder}/state\nlog_path = {self.folder}/log\nprotocols = imap\nlisten = 127.0.0.1\n"
                                f"service imap-login {{\nprocess_min_avail = 1\n{ports}}}\nservice stats {{\nclient_limit = 100\n}}\n"
                                + (f"ssl = yes\n{lines}" if lines else "ssl = no\n") + "disable_plaintext_auth = no\npassdb {\ndriver = static\nargs = password=x\n}\n")
@@ -281,8 +302,12 @@ class Dovecot(Server):
         self.config.write_text(self.config.read_text() + "nonsense = here\n")
 
 
+class DovecotTls(Dovecot):
+    protocol = "imaps"
+
+
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs to be root")
-ALL = (Nginx, Apache, Haproxy, pytest.param(Postfix, marks=needs_root), pytest.param(Dovecot, marks=needs_root))
+ALL = (Nginx, Apache, Haproxy, pytest.param(Postfix, marks=needs_root), pytest.param(Dovecot, marks=needs_root), pytest.param(DovecotTls, marks=needs_root))
 
 
 @pytest.fixture
@@ -725,3 +750,67 @@ def test_deploy_as_json(run, note):
 ))
 def test_what_cannot_be(run, words, told):
     failed(run("issue", "not.example", *words, expect=FAILED), told)
+
+
+# --- from one CA to another, all servers at once ---
+
+@needs_root
+def test_all_servers_go_to_another_ca_under_load(run, serve, tmp_path, ca):
+    """No request fails, the certificate of the old CA stays until the new one serves, and in the end all show the new CA's."""
+    with running_ca("--name", "Other", http_port=ca.http_port) as other:
+        roots = tmp_path / "roots.pem"
+        roots.write_text(ca.root.read_text() + other.root.read_text())
+        for name, one in (("old", ca), ("new", other)):
+            run("ca", "add", name, "--directory", one.directory, "--ca-file", one.root)
+        run.root = roots
+        servers = {kind.__name__.lower(): serve(kind) for kind in (Nginx, Apache, Haproxy, Postfix, Dovecot, DovecotTls)}
+        for name, server in servers.items():
+            words = [f"{name}.example", "--deploy", server.name, "--deploy-config", server.config, "--deploy-wait", 60, "--ca", "old", "--timeout", 60, "--http-port", ca.http_port,
+                     "--http-address", "127.0.0.1", "--folder", run.folder]
+            result = chancery("issue", *words)
+            assert result.returncode == FAILED and "does not use the certificate" in result.stderr, result.stderr
+            server.write(needed(result.stdout, server.name))
+            server.start()
+        run("deploy")
+        old = {name: live(run, f"{name}.example") for name in servers}
+        with contextlib.ExitStack() as loads:
+            seen = {name: loads.enter_context(load(run, server.port, f"{name}.example", server.protocol)) for name, server in servers.items()}
+            told = run("ca", "switch", "--from", "old", "--to", "new").stdout
+            assert told.count("serves the new certificate") == len(servers), told
+            new = {name: live(run, f"{name}.example") for name in servers}
+            for name, server in servers.items():
+                assert ask(run, server.port, f"{name}.example", server.protocol) == new[name].serial_number
+        for name in servers:
+            assert set(seen[name]) == {old[name].serial_number, new[name].serial_number}, name
+            assert new[name].issuer != old[name].issuer and "Other" in new[name].issuer.rfc4514_string()
+            assert len(list((run.folder / f"{name}.example" / "generations").iterdir())) == 2
+        assert run("ca", "switch", "--from", "old", "--to", "new", expect=NOTHING_TO_DO)
+
+
+@needs_root
+def test_a_ca_that_goes_away_in_the_midst_of_a_switch(run, serve, ca, tmp_path):
+    """What is switched is switched, what is not keeps the certificate that it has, and the rest follows when the CA is back."""
+    with running_ca("--name", "Other", http_port=ca.http_port) as other:
+        for name, one in (("old", ca), ("new", other)):
+            run("ca", "add", name, "--directory", one.directory, "--ca-file", one.root)
+        note = tmp_path / "kill"
+        note.write_text(f"#!/bin/sh\nkill -9 {other.process.pid}\n")
+        note.chmod(0o755)
+        names = ("a.example", "b.example", "c.example")
+        for name in names:
+            chancery("issue", name, "--ca", "old", "--timeout", 20, "--http-port", ca.http_port, "--http-address", "127.0.0.1", "--folder", run.folder)
+        options = run.folder / "b.example" / "options.json"
+        said = json.loads(options.read_text())
+        said["options"].append({"option": "pre-hook", "value": str(note)})
+        options.write_text(json.dumps(said))
+        old = {name: live(run, name) for name in names}
+        result = run("ca", "switch", "--from", "old", "--to", "new", "--timeout", 20, expect=FAILED)
+        assert result.stderr.count("Where it lies: between here and the server, or the server is down") == 2, result.stderr
+        assert "Other" in live(run, "a.example").issuer.rfc4514_string()
+        assert live(run, "b.example") == old["b.example"] and live(run, "c.example") == old["c.example"]
+        said["options"].pop()
+        options.write_text(json.dumps(said))
+        other.process.wait(timeout=20)
+        other.start()
+        run("ca", "switch", "--from", "old", "--to", "new")
+        assert all("Other" in live(run, name).issuer.rfc4514_string() for name in names)

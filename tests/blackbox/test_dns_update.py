@@ -1,4 +1,8 @@
 """chancery issue with dns-01 by dynamic updates (RFC 2136) of a real name server (knot), signed (TSIG) and not."""
+import socket
+import struct
+import threading
+
 import pytest
 
 import dns_zones
@@ -63,6 +67,51 @@ def test_what_was_there_stays(world, issue):
     world.zones.set_txt("_acme-challenge.kept.open.test", "mine")
     issue("kept.open.test", "--dns-update", server(world), key=None)
     assert left(world, "_acme-challenge.kept.open.test") == 1
+
+
+def test_an_alias_into_another_zone_of_the_server(world, issue):
+    """The server says so itself: no resolver is asked."""
+    world.zones.set_txt("led.signed.test", "mine")
+    world.zones.add("_acme-challenge.led.test", "CNAME", "led.signed.test.")
+    issue("led.test", "*.led.test", "--dns-update", server(world))
+    check_files(issue.folder / "led.test" / "live", ["led.test", "*.led.test"])
+    assert left(world, "led.signed.test") == 1
+
+
+class Loses:
+    """Stands before the name server, and loses its answers to updates as far as it is to."""
+
+    def __init__(self, port, losing):
+        self.port_behind, self.losing, self.updates = port, losing, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client, client.makefile("rb") as said, socket.create_connection(("127.0.0.1", self.port_behind), 5) as behind, behind.makefile("rb") as answered:
+                head = said.read(2)
+                packet = said.read(struct.unpack("!H", head)[0])
+                behind.sendall(head + packet)
+                head = answered.read(2)
+                answer = head + answered.read(struct.unpack("!H", head)[0])
+                if packet[2] >> 3 & 15 == 5:  # an update
+                    self.updates += 1
+                    if self.updates <= self.losing:
+                        continue
+                client.sendall(answer)
+
+
+def test_an_answer_that_is_lost(world, issue):
+    """The record may be there: it is taken away."""
+    loses = Loses(world.zones.port, 1)
+    failed(issue("lost.open.test", "--dns-update", f"127.0.0.1:{loses.port}", key=None, expect=FAILED), "the name server 127.0.0.1 does not take an update")
+    loses.listener.close()
+    assert loses.updates == 2 and left(world, "_acme-challenge.lost.open.test") == 0
 
 
 def test_without_the_key(world, issue):

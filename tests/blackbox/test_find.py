@@ -130,7 +130,7 @@ def test_for_people(world):
 @pytest.mark.parametrize("words, says", [
     (["certificates", "--name", "a..b"], "a rule is a name"),
     (["certificates", "--issuer", "nobody"], "there is no issuer"),
-    (["certificates", "--key-type", "dsa"], "a key is ecdsa-p256"),
+    (["certificates", "--key-type", "dsa"], "keys are ecdsa-p256"),
     (["certificates", "--method", "dns-02"], "a method is http-01"),
     (["certificates", "--expires-within", "soon"], "a time like 30d"),
     (["certificates", "--limit", "-1"], "--limit is a number"),

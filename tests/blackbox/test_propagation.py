@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from dns_zones import Program, Server, Zones, zone_text
+from dns_zones import Recursor, Server, Zones, zone_text
 from harness import free_port, running_ca
 from test_client import DONE, FAILED, chancery, check_files, failed
 from test_recursion import BELOW, own_network
@@ -28,24 +28,6 @@ class Primary(Zones):
     def more(self, zone, lines):
         file = self.folder / f"{zone}.zone"
         file.write_text(file.read_text() + lines + "\n")
-
-
-class Recursor(Program):
-    """Goes from test down by itself."""
-
-    def __init__(self):
-        super().__init__(host=RECURSOR, port=53)
-        conf = self.folder / "named.conf"
-        conf.write_text(
-            f'options {{ directory "{self.folder}"; listen-on port 53 {{ {RECURSOR}; }}; listen-on-v6 {{ none; }}; recursion yes; allow-recursion {{ any; }};\n'
-            f'  pid-file "{self.folder}/named.pid"; session-keyfile "{self.folder}/session.key"; managed-keys-directory "{self.folder}";\n'
-            '  dnssec-validation no; }; controls { };\nzone "test" { type static-stub; server-addresses { 127.0.0.1; }; };\n')
-        self.begin("/usr/sbin/named", "-g", "-n", "1", "-c", conf)
-        try:
-            self.await_zone("test")
-        except BaseException:
-            self.close()
-            raise
 
 
 def second(**records):
@@ -152,7 +134,7 @@ def test_a_zone_of_the_records_own(hooked):
     """The servers of the zone above only say who has it; a resolver finds them."""
     zone = "_acme-challenge.cut.alias.test"
     text = f"$ORIGIN {zone}.\n$TTL 5\n@ SOA ns.cut.alias.test. hostmaster 1 3600 600 86400 0\n@ NS ns.cut.alias.test.\n@ TXT mine\n"
-    with Server("nsd", {zone: text}, host=ALIASED, port=53), Recursor():
+    with Server("nsd", {zone: text}, host=ALIASED, port=53), Recursor({"test": "127.0.0.1"}, host=RECURSOR, port=53):
         failed(hooked("cut.alias.test", resolver=RECURSOR), f'ns.cut.alias.test. ({ALIASED}) has "mine" at {zone}')
 
 

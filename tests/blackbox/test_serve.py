@@ -190,8 +190,8 @@ WRONG = [
     ("", 'base-url = "http://ca.example.org"', "https URL"), ("", 'base-url = "https://ca.example.org/acme"', "without a path"), ("", 'base-url = ""', "https URL"),
     ("", 'caa-identity = "not a name"', "domain name"), ("", 'state-folder = ""', "empty"), ("", 'run-folder = ""', "empty"),
     ("", 'log-format = "xml"', "text or json"), ("", 'user-front = ""', "empty"),
-    ("front", 'listen = {"127.0.0.1"}', "address and a port"), ("front", 'listen = {"127.0.0.1:70000"}', "address and a port"), ("front", 'listen = {"localhost:443"}', "192.0.2.1:443"),
-    ("front", 'listen = {"[::1]:443", "x"}', "address and a port"),
+    ("front", 'listen = {"127.0.0.1"}', "has no port"), ("front", 'listen = {"127.0.0.1:70000"}', "no port from 1 to 65535"), ("front", 'listen = {"localhost:443"}', "192.0.2.1:443"),
+    ("front", 'listen = {"[::1]:443", "x"}', "\"x\" has no IPv4 or IPv6 address"),
     ("front", 'tls-names = {"*.example.org"}', "domain name"), ("front", 'tls-names = {"127.0.0.1"}', "domain name"),
     ("front", 'terms-of-service = "ftp://x"', "http or https"), ("front", 'terms-of-service = "https://x/a b"', "spaces"),
     ("front", 'website = "https://x/<y>"', "ASCII"), ("front", 'cors-origins = {"https://x/"}', "without a path"), ("front", 'cors-origins = {"https://X"}', "origin"),
@@ -301,6 +301,47 @@ def test_a_child_that_cannot_start(idle):
     log.write_bytes(whole)
     idle.start()
     idle.stop()
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """A copy of the programs in which children may be replaced by one that ends at once; (program, replace)."""
+    for folder, names in (("bin", ["chancery-ca"]), ("libexec/chancery", [f"chancery-ca-{c}" for c in ("front", "validator", "signer")])):
+        (tmp_path / "copy" / folder).mkdir(parents=True)
+        for name in names:
+            shutil.copy2(CA_PROGRAM.parent.parent / folder / name, tmp_path / "copy" / folder)
+
+    def replace(child):
+        target = tmp_path / "copy/libexec/chancery" / f"chancery-ca-{child}"
+        target.unlink()
+        shutil.copy2("/bin/false", target)
+    return tmp_path / "copy/bin/chancery-ca", replace
+
+
+def serve_fails(program, ca):
+    result = subprocess.run([program, "serve", "--config", ca.config], capture_output=True, text=True, timeout=40, stdin=subprocess.DEVNULL)
+    assert result.returncode == 2, result.stderr
+    return result.stderr.splitlines()
+
+
+def test_the_cause_is_told_whichever_ends_first(idle, programs):
+    """One that ends without a word, before another that says why: its words are the cause."""
+    program, replace = programs
+    log = idle.folder / "state/signer/log/00000001.seg"
+    log.write_bytes(b"x" + log.read_bytes()[1:])
+    replace("front")
+    lines = serve_fails(program, idle)
+    causes = [line for line in lines if line.startswith("chancery-ca: the ") and "did not start" in line]
+    assert len(causes) == 1 and causes[0].startswith("chancery-ca: the signer did not start: ") and "exit code" not in causes[0], lines
+
+
+@pytest.mark.parametrize("child", ["signer", "validator", "front"])
+def test_one_that_ends_is_not_the_others_fault(idle, programs, child):
+    """Those that were to talk to it are not told instead."""
+    program, replace = programs
+    replace(child)
+    lines = serve_fails(program, idle)
+    assert f"chancery-ca: the {child} did not start: exit code 1" in lines and not any("child.not_started" in line for line in lines), lines
 
 
 def test_a_folder_that_is_open_to_others(idle):

@@ -237,6 +237,59 @@ def test_alerts_once_each(client, told):
     assert told() == (7,) * 3
 
 
+class Never:
+    """A certificate of the configuration whose CA is away, beside one that is there."""
+
+    name = "never.example"
+
+    def __init__(self, client):
+        self.client, self.path = client, client.folder / self.name / "state.json"
+        client.config.write_text(client.config.read_text() + f'certificate "{self.name}" {{\n\tserver = "https://localhost:{free_port()}/dir"\n}}\n')
+
+    def later(self, days):
+        """As if it had failed for the first time so many days ago."""
+        now = json.loads(self.path.read_text())
+        now["failing_since"] = int(time.time() - days * DAY - 600)
+        self.path.write_text(json.dumps(now))
+
+
+def test_what_was_never_got_is_told(client, ca, told):
+    """At the first failure, then 1, 3, 7, 14 and 30 days later, once each; and when it is there, it is one like the others."""
+    before = client.config.read_text()
+    never = Never(client)
+    client("renew", expect=FAILED)
+    assert told() == (1, 1, 1)
+    client("renew", expect=1)  # it waits
+    client("renew", never.name, "--force", expect=FAILED)
+    assert told() == (1, 1, 1)
+    letter = told.mail.read_text()
+    assert "Subject: The certificate never.example is wanted and cannot be got\n" in letter and "Expires: there is none" in letter and "Failed:  " in letter
+    assert told.hook.seen[0]["name"] == "never.example" and told.hook.seen[0]["not_after"] == "" and told.hook.seen[0]["error"]
+    assert told.command.read_text().startswith("one word never.example 0 failing ")
+    for days, expected in ((0.5, 1), (1, 2), (2, 2), (3, 3), (20, 4), (29, 4), (31, 5), (400, 5), (-30, 5)):
+        never.later(days)
+        client("renew", expect=1)
+        client("renew", expect=1)
+        assert told() == (expected,) * 3, days
+    assert "is wanted and was not got for 1 day\n" in told.mail.read_text()
+    row = client.status(expect=FAILED)[never.name]
+    assert row["state"] == "failing" and row["configured"] and row["failing_since"] and "not_after" not in row
+    assert "it is configured, and was never got" in client("status", expect=FAILED).stdout
+    # got at last: it is good, and when it comes to its end, that is told from the beginning
+    client.config.write_text(before + f'certificate "{never.name}" {{\n}}\n')
+    client("renew", "--force")
+    assert told() == (5, 5, 5) and client.status()[never.name]["state"] == "good"
+    client.age(never.name, 29)
+    client("renew", expect=1)
+    assert told() == (6, 6, 6)
+
+
+def test_what_was_never_tried_is_no_failure(client, told):
+    never = Never(client)
+    client("renew", "told.example", expect=1)
+    assert told() == (0, 0, 0) and client.status()[never.name]["state"] == "missing"
+
+
 def test_an_alert_that_fails_is_tried_again(client, told):
     client.age("told.example", 2)
     told.hook.status = 503
@@ -264,6 +317,15 @@ def test_metrics(client, told, tmp_path):
     client("renew", expect=1)
     families = {f.name: f for f in parser.text_string_to_metric_families((tmp_path / "chancery.prom").read_text())}
     assert families["chancery_certificate_failures"].samples[0].value == 3
+    # one that was never got is there as well
+    Never(client)
+    client("renew", expect=FAILED)
+    families = {f.name: {s.labels.get("name"): s.value for s in f.samples} for f in parser.text_string_to_metric_families((tmp_path / "chancery.prom").read_text())}
+    assert families["chancery_certificate_there"] == {"told.example": 1, "never.example": 0}
+    assert families["chancery_certificate_failures"]["never.example"] == 1
+    assert abs(families["chancery_certificate_failing_since_timestamp_seconds"]["never.example"] - time.time()) < 60
+    assert families["chancery_certificate_next_try_timestamp_seconds"]["never.example"] > time.time()
+    assert "never.example" not in families["chancery_certificate_not_after_timestamp_seconds"]
 
 
 # --- the daemon ---
@@ -339,4 +401,117 @@ def test_the_daemon_ends_in_the_midst(client, tmp_path):
         time.sleep(0.5)
         daemon.stop()
     finally:
+        fake.close()
+
+
+def test_the_daemon_goes_on(client, ca, tmp_path):
+    """Whatever goes wrong is told, and it is there when it is right again: the same process, which ends when it is told to."""
+    folder, names = client.folder, iter(range(100))
+
+    def look(told=None):
+        said = len(daemon.text())
+        daemon.process.send_signal(signal.SIGHUP)
+        if told:
+            until(lambda: told in daemon.text()[said:])
+
+    def good(also=""):
+        """It gets a certificate that is new in the configuration."""
+        name = f"on-{next(names)}.example"
+        client.configure(f'server = "{ca.directory}"\n{also}certificate "{name}" {{\n}}\n')
+        look()
+        until(lambda: (folder / name / "live").exists())
+        return folder / name
+
+    daemon = Daemon(client)  # nothing is configured, and nothing is there
+    try:
+        until(lambda: "There are no certificates in" in daemon.text())
+        got = good()
+        # configurations: broken, of another kind of file, none
+        client.config.write_text('certificate "x" {\n')
+        look("chancery.conf:")
+        client.config.unlink()
+        client.config.mkdir()
+        look("chancery.conf")
+        client.config.rmdir()
+        good()
+        # what is remembered
+        for file in (*got.glob("state*.json"), *got.glob("*/state*.json")):
+            file.write_text("{")
+        (folder / "_cas").mkdir(exist_ok=True)
+        for file in (folder / "_cas").iterdir():
+            file.write_text("no JSON")
+        good()
+        # what is saved: of a certificate that is in the folder alone
+        (got / "options.json").write_text("{")
+        look("options.json")
+        good()
+        # a folder that is none
+        aside = folder.rename(folder.with_name("aside"))
+        folder.write_text("")
+        look(str(folder))
+        folder.unlink()
+        aside.rename(folder)
+        good()
+        # a metrics file that cannot be
+        client.configure(f'server = "{ca.directory}"\nmetrics-file = "{tmp_path}/none/of/these"\n')
+        look("the metrics:")
+        good()
+        # no CA
+        ca.stop()
+        client.configure(f'server = "{ca.directory}"\ncertificate "away.example" {{\n}}\n')
+        look("away.example")
+        until(lambda: (folder / "away.example" / "state.json").exists())
+        ca.start()
+        for state in folder.glob("_cas/*.json"):
+            state.unlink()
+        good()
+        # many at once
+        for _ in range(200):
+            daemon.process.send_signal(signal.SIGHUP)
+        good()
+        daemon.stop()
+    finally:
+        if daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait()
+
+
+def test_the_daemon_outlives_what_is_around_it(client, tmp_path):
+    """Its own processes, killed while they wait for a CA; whoever reads what it says."""
+    fake = FakeCa(tmp_path)
+    fake.override = {"/authz": (200, {"Retry-After": "40"}, fake.authz(fake.challenge(), name="slow.example"))}
+    daemon = None
+    try:
+        client.configure(f'server = "{fake.directory}"\ncertificate "slow.example" {{\n}}\n')
+        client.config.write_text(client.config.read_text().replace(f'ca-file = "{client.ca.root}"', f'ca-file = "{tmp_path}/tls.pem"', 1))
+        daemon = subprocess.Popen([CLIENT_PROGRAM, "daemon", "--config", client.config], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=client.env)
+        until(lambda: "/chall" in fake.seen)
+        children = pathlib.Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
+        assert len(children) >= 2
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        text = b""
+        while b"has ended" not in text and b"Where it lies" not in text:
+            part = os.read(daemon.stdout.fileno(), 4096)
+            assert part, text
+            text += part
+        daemon.stdout.close()
+        state = client.folder / "slow.example" / "state.json"
+        until(state.exists)
+        for _ in range(2):
+            for file in (state, *client.folder.glob("**/state@*.json"), *client.folder.glob("_cas/*.json")):
+                file.unlink(missing_ok=True)
+            fake.seen.clear()
+            daemon.send_signal(signal.SIGHUP)
+            until(lambda: "/chall" in fake.seen)  # it begins again, though nobody hears of it
+            for child in pathlib.Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            until(state.exists)
+        assert daemon.poll() is None
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(timeout=30) == DONE
+    finally:
+        if daemon and daemon.poll() is None:
+            daemon.kill()
+            daemon.wait()
         fake.close()

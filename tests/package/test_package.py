@@ -93,6 +93,14 @@ def machine():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def main_pid(machine):
+    return machine.run("systemctl", "show", "-p", "MainPID", "--value", "chancery-daemon").stdout.strip()
+
+
+CLIENTS = ("net", "keys", "hook")
+LIVE = "/etc/chancery/client/localhost/live"
+
+
 def unit(machine):
     return pathlib.Path(str(machine.root) + "/lib/systemd/system/chancery-ca.service").read_text()
 
@@ -106,8 +114,20 @@ def test_it_installs_and_waits_for_a_ca(machine):
     assert machine.run("systemctl", "is-active", "chancery-ca", check=False).stdout.strip() == "inactive"
     assert machine.run("systemctl", "--failed", "--no-legend").stdout.strip() == ""
     assert machine.run("systemctl", "is-enabled", "chancery-renew.timer", check=False).stdout.strip() == "disabled"
-    for process in ("front", "validator", "signer", "keyholder"):
-        machine.run("getent", "passwd", f"chancery-{process}")
+    assert machine.run("systemctl", "is-enabled", "chancery-daemon.service", check=False).stdout.strip() == "disabled"
+    for process in ("front", "validator", "signer", "keyholder", *CLIENTS):
+        assert machine.run("getent", "passwd", f"chancery-{process}").stdout.rstrip().endswith(":/nonexistent:/usr/sbin/nologin")
+
+
+def test_what_the_client_brings(machine):
+    for program in ("net", "keys", "runner", "probe", "acme-sh"):
+        assert machine.run("stat", "-c", "%U:%G %a", f"/usr/lib/chancery/chancery-{program}").stdout.strip() == "root:root 755"
+    for page in ("man1/chancery.1", "man5/chancery.conf.5"):
+        machine.run("test", "-s", f"/usr/share/man/{page}.gz")
+    assert re.fullmatch(r"chancery \d+\.\d+\.\d+\n", machine.run("chancery", "--version").stdout)
+    assert "letsencrypt" in machine.run("chancery", "ca", "list").stdout
+    assert machine.run("chancery", "check-config").stdout.startswith("There is no configuration")
+    assert "There are no certificates" in machine.run("chancery", "status").stdout
 
 
 def test_the_unit_is_sound(machine):
@@ -120,12 +140,14 @@ def test_the_unit_is_sound(machine):
 
 
 def test_the_clients_timer(machine):
-    for name in ("chancery-renew.service", "chancery-renew.timer"):
+    for name in ("chancery-renew.service", "chancery-renew.timer", "chancery-daemon.service"):
         assert machine.run("systemd-analyze", "verify", "--man=no", f"/lib/systemd/system/{name}").stderr.strip() == ""
     machine.run("systemctl", "enable", "--now", "chancery-renew.timer")
     assert "chancery-renew.service" in machine.run("systemctl", "list-timers", "--no-pager", "--no-legend").stdout
     machine.run("systemctl", "start", "chancery-renew.service")  # nothing is there to be renewed, and that is no failure
     assert machine.run("systemctl", "show", "-p", "Result", "--value", "chancery-renew.service").stdout.strip() == "success"
+    machine.install()  # an upgrade to the same version
+    assert machine.run("systemctl", "is-active", "chancery-renew.timer").stdout.strip() == "active"
     machine.run("systemctl", "disable", "--now", "chancery-renew.timer")
     machine.run("rm", "-f", "/var/lib/systemd/timers/stamp-chancery-renew.timer")  # when it ran last: systemd keeps it
 
@@ -144,10 +166,38 @@ def test_the_unit_starts_it(machine):
 
 
 def test_the_client_gets_a_certificate(machine):
-    said = machine.run("chancery", "issue", "localhost", "--server", "https://localhost:14000/directory", "--ca-file", "/var/lib/chancery/root.pem",
-                       "--folder", "/tmp/client", "--http-port", "5080")
-    assert said.returncode == 0
-    machine.run("test", "-s", "/tmp/client/localhost/live/fullchain.pem")
+    """As root, with all that is the package's own choice; each of its processes is a user of its own, and the files are root's."""
+    machine.run("chancery", "issue", "localhost", "--server", "https://localhost:14000/directory", "--ca-file", "/var/lib/chancery/root.pem", "--http-port", "5080",
+                "--deploy-hook", "sh -c 'ps -eo user:32,comm >/root/seen'")
+    who = dict(reversed(line.split(maxsplit=1)) for line in machine.run("cat", "/root/seen").stdout.splitlines() if "chancery" in line.split()[1])
+    assert (who["chancery"], who["chancery-net"], who["chancery-keys"]) == ("root", "chancery-net", "chancery-keys"), who
+    assert machine.run("stat", "-Lc", "%U %a", f"{LIVE}/privkey.pem").stdout.split() == ["root", "600"]
+    assert machine.run("stat", "-c", "%U %a", "/etc/chancery/client/_accounts").stdout.split() == ["root", "700"]
+    machine.run("sh", "-c", f"openssl verify -CAfile /var/lib/chancery/root.pem -untrusted {LIVE}/chain.pem {LIVE}/cert.pem")
+
+
+def test_the_timer_and_the_daemon_renew_nothing_that_is_good(machine):
+    before = machine.run("readlink", LIVE).stdout
+    machine.run("systemctl", "start", "chancery-renew.service")
+    assert machine.run("systemctl", "show", "-p", "Result", "--value", "chancery-renew.service").stdout.strip() == "success"
+    assert machine.run("chancery", "renew", check=False).returncode == 1  # which the unit takes as success
+    machine.run("systemctl", "start", "chancery-renew.timer")
+    machine.run("systemctl", "start", "chancery-daemon")  # done when it says that it is ready
+    assert machine.run("systemctl", "is-active", "chancery-renew.timer", check=False).stdout.strip() == "inactive"  # one of the two is enough
+    machine.run("systemctl", "reload", "chancery-daemon")
+    assert machine.run("systemctl", "is-active", "chancery-daemon").stdout.strip() == "active"
+    assert machine.run("readlink", LIVE).stdout == before
+    # what is wanted anew is got by it
+    machine.run("sh", "-c", "printf 'server = \"https://localhost:14000/directory\"\\nca-file = \"/var/lib/chancery/root.pem\"\\nhttp-port = \"5080\"\\n"
+                "certificate \"two\" {\\n\\tnames = {\"localhost\"}\\n}\\n' >/etc/chancery/chancery.conf")
+    machine.run("systemctl", "reload", "chancery-daemon")
+    for _ in range(300):
+        if machine.run("test", "-s", "/etc/chancery/client/two/live/fullchain.pem", check=False).returncode == 0:
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError(machine.run("journalctl", "--no-pager", "-u", "chancery-daemon").stdout)
+    assert machine.run("systemctl", "--failed", "--no-legend").stdout.strip() == ""
 
 
 def test_reload_restart_and_stop(machine):
@@ -173,6 +223,25 @@ def test_the_other_packages(machine):
         machine.run("bash", "-c", f". /usr/share/bash-completion/completions/{program} && complete -p {program}")
 
 
+def test_purging_keeps_certificates_and_accounts(machine):
+    """While the daemon runs: it is ended, with its processes, and what is the owner's stays as it is."""
+    listed = "cd /etc/chancery && find . -type f ! -name .lock ! -name state.json ! -path './chancery-ca*' -exec sha256sum {} + | sort"
+    before = machine.run("sh", "-c", listed).stdout
+    assert "privkey.pem" in before and "_accounts" in before and "chancery.conf" in before
+    old = main_pid(machine)
+    machine.install()  # an upgrade to the same version: the daemon is begun anew
+    assert "0" != old != main_pid(machine) != "0"
+    machine.run("sh", "-c", "dpkg --purge chancery 2>&1")
+    assert machine.run("sh", "-c", listed).stdout == before
+    assert not set(machine.run("ps", "-eo", "comm").stdout.split()) & {"chancery", "chancery-net", "chancery-keys", "chancery-runner", "chancery-runne"}
+    for process in CLIENTS:
+        assert machine.run("getent", "passwd", f"chancery-{process}", check=False).returncode != 0
+    assert machine.run("systemctl", "--failed", "--no-legend").stdout.strip() == ""
+    # and is taken up again
+    machine.install()
+    assert "localhost" in machine.run("chancery", "status").stdout
+
+
 def test_purging_keeps_a_cas_keys(machine):
     said = machine.run("sh", "-c", "dpkg --purge chancery-ca 2>&1").stdout
     assert "/var/lib/chancery" in said and "are left" in said
@@ -184,7 +253,7 @@ def test_purging_keeps_a_cas_keys(machine):
 def test_nothing_is_left_without_them(machine):
     machine.install()
     machine.run("systemctl", "stop", "chancery-ca")
-    machine.run("rm", "-rf", "/var/lib/chancery", "/etc/chancery/chancery-ca.conf", "/run/systemd/system/chancery-ca.service.d")
+    machine.run("rm", "-rf", "/var/lib/chancery", "/etc/chancery/chancery-ca.conf", "/etc/chancery/chancery.conf", "/etc/chancery/client", "/run/systemd/system/chancery-ca.service.d")
     machine.run("sh", "-c", "dpkg --purge chancery-ca chancery libchancery-dev libchancery0 2>&1")
     assert machine.files() - machine.before == set()
     assert "chancery" not in machine.run("getent", "passwd").stdout

@@ -113,6 +113,7 @@ enum err_code acme_open(struct child *c, struct arena *a, struct bytes json, str
 	*ret = (struct acme){ .child = c, .arena = a };
 	TRY(json_read(a, json, "a CA", ca_fields, sizeof ca_fields / sizeof *ca_fields, &j, e));
 	TRY(talk_text(a, j.directory, &directory, e));
+	ret->timeout_s = (uint32_t)j.timeout_s.value;
 	TRY(acme_key(c, a, "account", j.account, &ret->account, e));
 	ret->client = chancery_client_new(directory);
 	errno = 0;

@@ -17,6 +17,7 @@ struct acme {
 	struct arena *arena;
 	struct chancery_client *client;
 	struct remote_key account;
+	uint32_t timeout_s;
 };
 /* json: the object `ca` of an operation (agent/ca_call.h). *ret stays where it is until acme_close(). */
 enum err_code acme_open(struct child *c, struct arena *a, struct bytes json, struct acme *ret, struct err *e) MUST_USE;

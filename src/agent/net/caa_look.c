@@ -73,6 +73,25 @@ static bool find(const struct caa_look *l, const char *name, struct relevant *re
 	return true;
 }
 
+/* An account that is not known yet may be any that a record names. */
+static enum err_code permits(const struct relevant *r, struct caa_request *q, bool any_account, struct err *e)
+{
+	enum err_code rc = caa_permits(r->node, r->rdata, r->n, q, e);
+	struct bytes tag, value;
+	struct caa_record record;
+	struct caa_issue issue;
+
+	for (size_t i = 0; rc != ERR_OK && any_account && i < r->n; i++) {
+		if (caa_record_read(r->rdata[i], &record, NULL) != ERR_OK || !caa_issue_read(record.value, &issue))
+			continue;
+		while (rc != ERR_OK && caa_parameter_next(&issue.parameters, &tag, &value)) {
+			q->account_url = value;
+			rc = caa_permits(r->node, r->rdata, r->n, q, NULL);
+		}
+	}
+	return rc;
+}
+
 /* What the record set lets none of the identities do, in none of the ways; the first refusal is told. */
 static enum err_code judge(const struct caa_look *l, const struct relevant *r, bool wildcard, struct err *e)
 {
@@ -82,12 +101,12 @@ static enum err_code judge(const struct caa_look *l, const struct relevant *r, b
 		for (size_t k = 0; k < l->n_ways; k++) {
 			struct caa_request q = { .wildcard = wildcard,
 				.issuer_domain = bytes_str(l->identities[i]),
-				.account_url = bytes_str(l->account_url),
+				.account_url = bytes_str(l->account_url ? l->account_url : ""),
 				.method = bytes_str(challenge_type_name(l->ways[k])) };
 			struct err why = { 0 };
 			if (!challenge_type_covers(l->ways[k], IDENTIFIER_DNS, wildcard))
 				continue;
-			if (caa_permits(r->node, r->rdata, r->n, &q, &why) == ERR_OK)
+			if (permits(r, &q, !l->account_url, &why) == ERR_OK)
 				return ERR_OK;
 			if (first.code == ERR_OK)
 				first = why;

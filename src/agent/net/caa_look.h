@@ -13,7 +13,7 @@ struct caa_look {
 	struct arena *arena;
 	const char *const *names; /* "*.example.org" too; addresses are gone past */
 	size_t n_names;
-	const char *account_url;
+	const char *account_url;       /* NULL: not known yet, so any that a record names */
 	const char *const *identities; /* what CAA records call the CA */
 	size_t n_identities;
 	const enum challenge_type *ways; /* how names may be validated */

@@ -23,8 +23,9 @@ static void read_system(struct dns_resolver *r)
 	FILE *f = fopen(RESOLVCONF, "re");
 	char line[512], address[64];
 
-	while (f && r->n < NAME_SERVERS_MAX && fgets(line, sizeof line, f))
-		if (sscanf(line, "nameserver %63s", address) == 1 && name_server_parse(address, &r->v[r->n], NULL) == ERR_OK)
+	while (f && r->n < TALK_RESOLVERS_MAX && fgets(line, sizeof line, f))
+		if (sscanf(line, "nameserver %63s", address) == 1 &&
+		    address_parse(bytes_str(address), ADDRESS_DNS_PORT, &r->v[r->n], NULL) == ERR_OK)
 			r->n++;
 	if (f)
 		(void)fclose(f);
@@ -34,11 +35,8 @@ enum err_code dns_resolver_set(const char *const *servers, size_t n, struct dns_
 {
 	struct dns_resolver r = { .n = 0 };
 
-	errno = 0;
-	if (n > NAME_SERVERS_MAX)
-		FAIL(e, CONFIG, "at most %d resolvers are asked", NAME_SERVERS_MAX);
 	for (; r.n < n; r.n++)
-		TRY(name_server_parse(servers[r.n], &r.v[r.n], e));
+		TRY(address_parse(bytes_str(servers[r.n]), ADDRESS_DNS_PORT, &r.v[r.n], e));
 	if (n == 0)
 		read_system(&r);
 	*ret = r;
@@ -81,13 +79,13 @@ static bool answers(const ldns_pkt *p, const ldns_pkt *question)
 }
 
 static enum err_code over_udp(
-    const struct name_server *s, const ldns_buffer *wire, const ldns_pkt *question, int64_t deadline_ms, ldns_pkt **ret, struct err *e)
+    const struct address *s, const ldns_buffer *wire, const ldns_pkt *question, int64_t deadline_ms, ldns_pkt **ret, struct err *e)
 {
-	CLEANUP(close_p) int fd = socket(s->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	CLEANUP(close_p) int fd = socket(s->at.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	CLEANUP(dns_packet_free) ldns_pkt *p = NULL;
 	uint8_t in[UDP_SIZE];
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&s->address, s->len) != 0 ||
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&s->at, s->len) != 0 ||
 	    send(fd, ldns_buffer_begin(wire), ldns_buffer_position(wire), MSG_NOSIGNAL) < 0)
 		FAIL(e, CONNECTION, "%s cannot be asked: %s", s->text, strerror(errno));
 	while (!p) {
@@ -105,7 +103,7 @@ static enum err_code over_udp(
 }
 
 static enum err_code over_tcp(
-    const struct name_server *s, ldns_buffer *wire, const ldns_pkt *question, int64_t deadline_ms, ldns_pkt **ret, struct err *e)
+    const struct address *s, ldns_buffer *wire, const ldns_pkt *question, int64_t deadline_ms, ldns_pkt **ret, struct err *e)
 {
 	CLEANUP(dns_packet_free) ldns_pkt *p = NULL;
 	int64_t left_ms = deadline_ms - clock_monotonic_ms();
@@ -116,7 +114,7 @@ static enum err_code over_tcp(
 	errno = 0;
 	if (left_ms < 1)
 		FAIL(e, TIMEOUT, "%s does not answer in time", s->text);
-	ldns_status rc = ldns_tcp_send(&in, wire, &s->address, s->len, timeout, &n);
+	ldns_status rc = ldns_tcp_send(&in, wire, &s->at, s->len, timeout, &n);
 	if (rc == LDNS_STATUS_OK)
 		rc = ldns_wire2pkt(&p, in, n);
 	free(in);
@@ -128,7 +126,7 @@ static enum err_code over_tcp(
 }
 
 enum err_code dns_ask(
-    const struct name_server *s, const char *name, ldns_rr_type type, bool recursive, int64_t deadline_ms, ldns_pkt **ret, struct err *e)
+    const struct address *s, const char *name, ldns_rr_type type, bool recursive, int64_t deadline_ms, ldns_pkt **ret, struct err *e)
 {
 	CLEANUP(dns_packet_free) ldns_pkt *question = NULL, *p = NULL;
 	CLEANUP(free_buffer) ldns_buffer *wire = ldns_buffer_new(512);
@@ -151,9 +149,11 @@ enum err_code dns_ask(
 
 enum err_code dns_resolve(struct dns_resolver *r, const char *name, ldns_rr_type type, ldns_pkt **ret, struct err *e)
 {
-	int64_t end_ms = clock_monotonic_ms() + ALL_MS;
+	int64_t end_ms = r->end_ms;
 	bool answered = false;
 
+	if (end_ms == 0 || end_ms > clock_monotonic_ms() + ALL_MS)
+		end_ms = clock_monotonic_ms() + ALL_MS;
 	errno = 0;
 	if (r->n == 0 || r->silent)
 		FAIL(e, DNS, "%s", r->n ? "the resolver does not answer" : "there is no resolver");

@@ -19,13 +19,13 @@ static enum chancery_result do_verb(const struct acme *m, struct bytes verb, str
 		return chancery_client_change_account_key(m->client, next);
 	if (bytes_eq_str(verb, "deactivate"))
 		return chancery_client_deactivate_account(m->client);
-	return CHANCERY_OK; /* "show", "recover" */
+	return CHANCERY_OK; /* "open", "recover" */
 }
 
-/* "recover": an account that is there, and none is made. */
+/* "open" makes an account where there is none; all else is about one that is there. */
 static enum chancery_result prepare(const struct acme *m, struct bytes verb)
 {
-	return chancery_client_set_only_existing(m->client, bytes_eq_str(verb, "recover"));
+	return chancery_client_set_only_existing(m->client, !bytes_eq_str(verb, "open"));
 }
 
 static enum err_code run(struct acme *m, const struct account_json *j, struct remote_key *next, struct json_out *answer, struct err *e)

@@ -3,6 +3,7 @@
 #include "agent/net/caa_look.h"
 #include "agent/net/dns_update.h"
 #include "agent/net/propagation.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static const struct json_field issue_fields[] = {
 	JSON_FIELD(struct issue_json, names, "names", JSON_STRINGS, true, NAMES_MAX),
 	JSON_FIELD(struct issue_json, caa, "caa", JSON_STRINGS, false, CAA_MAX / 2),   /* beside what the CA's directory says */
 	JSON_FIELD(struct issue_json, propagation, "propagation", JSON_UINT, true, 0), /* seconds; 0: name servers are not looked at */
-	JSON_FIELD(struct issue_json, resolvers, "resolvers", JSON_STRINGS, false, NAME_SERVERS_MAX),
+	JSON_FIELD(struct issue_json, resolvers, "resolvers", JSON_STRINGS, false, TALK_RESOLVERS_MAX),
 };
 
 struct issuing {
@@ -72,7 +73,6 @@ static void close_sockets(struct child *c)
 static void issuing_close(struct issuing *i)
 {
 	chancery_key_free(i->key.key);
-	dns_updater_free(i->updater);
 	tsig_key_free(&i->tsig);
 	acme_close(&i->m);
 	close_sockets(i->child);
@@ -227,6 +227,7 @@ static int ready(void *context)
 		.v = i->records,
 		.n = i->n_records,
 		.seconds = i->propagation_s,
+		.end_ms = i->resolver.end_ms,
 		.tell = tell,
 		.context = i->child };
 
@@ -238,30 +239,6 @@ static int ready(void *context)
 }
 
 /* --- what is set --- */
-
-struct update_json {
-	struct bytes server, name, algorithm, secret;
-};
-static const struct json_field update_fields[] = {
-	JSON_FIELD(struct update_json, server, "server", JSON_STRING, true, 300),
-	JSON_FIELD(struct update_json, name, "name", JSON_STRING, false, 255),
-	JSON_FIELD(struct update_json, algorithm, "algorithm", JSON_STRING, false, 63),
-	JSON_FIELD(struct update_json, secret, "secret", JSON_STRING, false, 1000),
-};
-
-static enum err_code open_updater(struct issuing *i, struct bytes json, struct err *e)
-{
-	struct update_json j = { .server = BYTES_NONE };
-	const char *server;
-
-	if (!json.ptr)
-		return ERR_OK;
-	TRY(json_read(i->m.arena, json, "a DNS update", update_fields, 4, &j, e));
-	TRY(talk_text(i->m.arena, j.server, &server, e));
-	if (j.secret.ptr)
-		TRY(tsig_key_set(&i->tsig, j.name, j.algorithm, j.secret, e));
-	return dns_updater_new(server, j.secret.ptr ? &i->tsig : NULL, &i->updater, e);
-}
 
 struct way_json {
 	struct bytes type, by;
@@ -339,7 +316,7 @@ static enum err_code set_wishes(struct issuing *i, const struct issue_json *j, s
 
 static enum err_code set_names(struct issuing *i, const struct issue_json *j, struct err *e)
 {
-	const char *resolvers[NAME_SERVERS_MAX], *identity;
+	const char *resolvers[TALK_RESOLVERS_MAX], *identity;
 
 	for (; i->n_names < j->names.n; i->n_names++)
 		TRY(talk_text(i->m.arena, j->names.v[i->n_names], &i->names[i->n_names], e));
@@ -378,6 +355,9 @@ static enum err_code issue(struct issuing *i, const struct issue_json *j, struct
 	enum chancery_result rc;
 
 	TRY(talk_text(i->m.arena, j->csr, &csr, e));
+	i->resolver.end_ms = clock_monotonic_ms() + (int64_t)i->m.timeout_s * 1000;
+	if (i->updater)
+		dns_updater_end_at(i->updater, i->resolver.end_ms);
 	if (csr)
 		rc = chancery_client_issue_csr(i->m.client, csr, &cert);
 	else
@@ -404,7 +384,7 @@ enum err_code op_issue(struct child *c, struct arena *a, struct bytes json, int 
 	TRY(json_read(a, json, "an issuance", issue_fields, sizeof issue_fields / sizeof *issue_fields, &j, e));
 	TRY(acme_open(c, a, j.ca, &i.m, e));
 	TRY(acme_key(c, a, "certificate", j.key, &i.key, e));
-	TRY(open_updater(&i, j.dns_update, e));
+	TRY(dns_updater_read(a, j.dns_update, &i.resolver, &i.tsig, &i.updater, e));
 	TRY(set_ways(&i, j.ways, e));
 	TRY(set_names(&i, &j, e));
 	TRY(set_wishes(&i, &j, e));

@@ -1,25 +1,20 @@
 #include "agent/net/propagation.h"
 
+#include "agent/net/dns_place.h"
 #include "base/clock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define SERVERS_MAX 16
-#define ALIASES_MAX 8
-#define ASK_MS      1000
-#define ROUND_MS    1000
-#define SILENT_MAX  2 /* questions that a server may leave unanswered: packets are lost */
-#define TOLD_MAX    400
+#define ASK_MS     1000
+#define ROUND_MS   1000
+#define SILENT_MAX 2 /* questions that a server may leave unanswered: packets are lost */
+#define TOLD_MAX   400
 
+/* What is known of a server. */
 struct server {
-	char name[256];
-	struct name_server at;
 	bool has;
 	unsigned silent;
 	char seen[80]; /* what it has instead */
@@ -27,85 +22,14 @@ struct server {
 /* Where one record is looked for. */
 struct spot {
 	const struct propagation_record *record;
-	char at[256]; /* the record's name, or what it is an alias of */
-	struct server *servers;
-	size_t n;
-	unsigned aliases;
+	struct dns_place place;
+	struct server of[DNS_PLACE_SERVERS_MAX];
 };
 
-static void copy_name(const ldns_rdf *name, char out[256])
+static void forget(struct spot *s)
 {
-	char *text = ldns_rdf2str(name);
-
-	(void)snprintf(out, 256, "%s", text ? text : "");
-	free(text);
-}
-
-/* --- the servers of a zone --- */
-
-static void add_addresses(const struct propagation *p, struct spot *s, const char *name, ldns_rr_type type)
-{
-	CLEANUP(dns_packet_free) ldns_pkt *answer = NULL;
-
-	if (dns_resolve(p->resolver, name, type, &answer, NULL) != ERR_OK)
-		return;
-	const ldns_rr_list *list = ldns_pkt_answer(answer);
-	for (size_t i = 0; i < ldns_rr_list_rr_count(list) && s->n < SERVERS_MAX; i++) {
-		const ldns_rr *rr = ldns_rr_list_rr(list, i);
-		struct sockaddr_in in = { .sin_family = AF_INET };
-		struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
-		if (ldns_rr_get_type(rr) != type || !ldns_rr_rdf(rr, 0))
-			continue;
-		struct server *to = &s->servers[s->n++];
-		*to = (struct server){ .seen = "no answer" };
-		(void)snprintf(to->name, sizeof to->name, "%s", name);
-		const void *raw = ldns_rdf_data(ldns_rr_rdf(rr, 0));
-		if (type == LDNS_RR_TYPE_A) {
-			memcpy(&in.sin_addr, raw, sizeof in.sin_addr);
-			name_server_at((const struct sockaddr *)&in, sizeof in, NAME_SERVER_PORT, &to->at);
-		} else {
-			memcpy(&in6.sin6_addr, raw, sizeof in6.sin6_addr);
-			name_server_at((const struct sockaddr *)&in6, sizeof in6, NAME_SERVER_PORT, &to->at);
-		}
-	}
-}
-
-static void add_servers(const struct propagation *p, struct spot *s, const char *zone)
-{
-	CLEANUP(dns_packet_free) ldns_pkt *answer = NULL;
-	char name[256];
-
-	s->n = 0;
-	if (dns_resolve(p->resolver, zone, LDNS_RR_TYPE_NS, &answer, NULL) != ERR_OK)
-		return;
-	const ldns_rr_list *list = ldns_pkt_answer(answer);
-	for (size_t i = 0; i < ldns_rr_list_rr_count(list); i++) {
-		const ldns_rr *rr = ldns_rr_list_rr(list, i);
-		if (ldns_rr_get_type(rr) != LDNS_RR_TYPE_NS)
-			continue;
-		copy_name(ldns_rr_rdf(rr, 0), name);
-		add_addresses(p, s, name, LDNS_RR_TYPE_A);
-		add_addresses(p, s, name, LDNS_RR_TYPE_AAAA);
-	}
-}
-
-/* By the SOA of the name above: were the name itself asked for, the resolver might remember that it is not there yet, and a CA may have the same one. */
-static void place(const struct propagation *p, struct spot *s)
-{
-	CLEANUP(dns_packet_free) ldns_pkt *answer = NULL;
-	const char *above = strchr(s->at, '.');
-	char zone[256] = "";
-
-	s->n = 0;
-	if (!above || !above[1] || dns_resolve(p->resolver, above + 1, LDNS_RR_TYPE_SOA, &answer, NULL) != ERR_OK)
-		return;
-	const ldns_rr_list *sections[] = { ldns_pkt_answer(answer), ldns_pkt_authority(answer) };
-	for (size_t i = 0; i < 2; i++)
-		for (size_t k = 0; !*zone && k < ldns_rr_list_rr_count(sections[i]); k++)
-			if (ldns_rr_get_type(ldns_rr_list_rr(sections[i], k)) == LDNS_RR_TYPE_SOA)
-				copy_name(ldns_rr_owner(ldns_rr_list_rr(sections[i], k)), zone);
-	if (*zone)
-		add_servers(p, s, zone);
+	for (size_t i = 0; i < DNS_PLACE_SERVERS_MAX; i++)
+		s->of[i] = (struct server){ .seen = "not been asked" };
 }
 
 /* --- what a server has --- */
@@ -125,33 +49,15 @@ static void txt_of(const ldns_rr *rr, char *out, size_t size)
 	out[n] = 0;
 }
 
-static const ldns_rr *find(const ldns_rr_list *list, ldns_rr_type type)
-{
-	for (size_t i = 0; i < ldns_rr_list_rr_count(list); i++)
-		if (ldns_rr_get_type(ldns_rr_list_rr(list, i)) == type)
-			return ldns_rr_list_rr(list, i);
-	return NULL;
-}
-
 /* An alias, or a zone of the name's own: then it is looked for there from now on. */
 static bool moves(const struct propagation *p, struct spot *s, const ldns_pkt *answer)
 {
-	const ldns_rr *alias = find(ldns_pkt_answer(answer), LDNS_RR_TYPE_CNAME), *cut = find(ldns_pkt_authority(answer), LDNS_RR_TYPE_NS);
-	char zone[256];
+	enum dns_move move =
+	    dns_find(ldns_pkt_answer(answer), LDNS_RR_TYPE_TXT) ? DNS_STAYS : dns_place_move(p->resolver, &s->place, answer);
 
-	if (s->aliases == ALIASES_MAX || find(ldns_pkt_answer(answer), LDNS_RR_TYPE_TXT))
-		return false;
-	if (alias) {
-		copy_name(ldns_rr_rdf(alias, 0), s->at);
-		place(p, s);
-	} else if (cut && !ldns_pkt_aa(answer) && ldns_pkt_ancount(answer) == 0) {
-		copy_name(ldns_rr_owner(cut), zone);
-		add_servers(p, s, zone);
-	} else {
-		return false;
-	}
-	s->aliases++;
-	return true;
+	if (move == DNS_ALIAS || move == DNS_DELEGATED)
+		forget(s);
+	return move == DNS_ALIAS || move == DNS_DELEGATED;
 }
 
 static void look(const struct spot *s, struct server *to, const ldns_pkt *answer)
@@ -171,20 +77,30 @@ static void look(const struct spot *s, struct server *to, const ldns_pkt *answer
 	}
 }
 
+static int64_t at_most(int64_t ms, int64_t end_ms)
+{
+	int64_t at_ms = clock_monotonic_ms() + ms;
+
+	return at_ms < end_ms ? at_ms : end_ms;
+}
+
 /* True: nothing is left to wait for. */
-static bool ask_all(const struct propagation *p, struct spot *s)
+static bool ask_all(const struct propagation *p, struct spot *s, int64_t end_ms)
 {
 	bool done = true;
 
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < s->place.n; i++) {
 		CLEANUP(dns_packet_free) ldns_pkt *answer = NULL;
-		struct server *to = &s->servers[i];
+		struct server *to = &s->of[i];
 		if (to->has || to->silent == SILENT_MAX)
 			continue;
-		if (dns_ask(&to->at, s->at, LDNS_RR_TYPE_TXT, false, clock_monotonic_ms() + ASK_MS, &answer, NULL) != ERR_OK) {
+		if (clock_monotonic_ms() >= end_ms)
+			return false;
+		if (dns_ask(&s->place.v[i].at, s->place.at, LDNS_RR_TYPE_TXT, false, at_most(ASK_MS, end_ms), &answer, NULL) != ERR_OK) {
 			to->silent++;
+			(void)snprintf(to->seen, sizeof to->seen, "not answered");
 		} else if (moves(p, s, answer)) {
-			return s->n == 0;
+			return s->place.n == 0;
 		} else {
 			to->silent = 0;
 			look(s, to, answer);
@@ -200,65 +116,83 @@ static void tell_silent(const struct propagation *p, const struct spot *s)
 {
 	char line[TOLD_MAX];
 
-	if (s->n == 0) {
+	if (s->place.n == 0) {
 		(void)snprintf(
-		    line, sizeof line, "the name servers of %.150s are not found: nobody looks whether they have the answer", s->at);
+		    line, sizeof line, "the name servers of %.150s are not found: nobody looks whether they have the answer", s->place.at);
 		p->tell(p->context, line);
 	}
-	for (size_t i = 0; i < s->n; i++)
-		if (!s->servers[i].has && s->servers[i].silent == SILENT_MAX) {
+	for (size_t i = 0; i < s->place.n; i++)
+		if (!s->of[i].has && s->of[i].silent == SILENT_MAX) {
 			(void)snprintf(line, sizeof line, "the name server %.150s (%s) does not answer: nobody looks whether it has %.100s",
-			    s->servers[i].name, s->servers[i].at.text, s->at);
+			    s->place.v[i].name, s->place.v[i].at.text, s->place.at);
 			p->tell(p->context, line);
 		}
 }
 
 static void tell_behind(const struct spot *s, char why[PROPAGATION_WHY_MAX])
 {
-	for (size_t i = 0; i < s->n; i++) {
+	bool first = why[strlen(why) - 1] == ' ';
+
+	for (size_t i = 0; i < s->place.n; i++) {
 		size_t n = strlen(why);
-		const struct server *at = &s->servers[i];
-		if (!at->has && at->silent < SILENT_MAX && n + 1 < PROPAGATION_WHY_MAX)
-			(void)snprintf(why + n, PROPAGATION_WHY_MAX - n, "%s%.150s (%s) has %s at %.150s", n ? "; " : "", at->name,
-			    at->at.text, at->seen, s->at);
+		const struct dns_server *at = &s->place.v[i];
+		if (!s->of[i].has && s->of[i].silent < SILENT_MAX && n + 1 < PROPAGATION_WHY_MAX)
+			(void)snprintf(why + n, PROPAGATION_WHY_MAX - n, "%s%.150s (%s) has %s at %.150s", first ? "" : "; ", at->name,
+			    at->at.text, s->of[i].seen, s->place.at);
+		first = first && strlen(why) == n;
 	}
 }
 
-static enum err_code open_spots(const struct propagation *p, struct spot *v, struct err *e)
+static bool ask_for_all(const struct propagation *p, struct spot *v, int64_t end_ms)
 {
-	errno = 0;
-	for (size_t i = 0; i < p->n; i++) {
-		v[i] = (struct spot){ .record = &p->v[i] };
-		v[i].servers = arena_array(p->arena, SERVERS_MAX, sizeof *v[i].servers);
-		if (!v[i].servers)
-			FAIL(e, NOMEM, "no memory for name servers");
-		(void)snprintf(v[i].at, sizeof v[i].at, "%s", p->v[i].name);
-		place(p, &v[i]);
-	}
-	return ERR_OK;
+	bool done = true;
+
+	for (size_t i = 0; i < p->n; i++)
+		done = ask_all(p, &v[i], end_ms) && done;
+	return done;
+}
+
+static size_t count_seen(const struct propagation *p, const struct spot *v)
+{
+	size_t seen = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		for (size_t k = 0; k < v[i].place.n; k++)
+			seen += v[i].of[k].has;
+	return seen;
 }
 
 enum err_code propagation_await(const struct propagation *p, char why[PROPAGATION_WHY_MAX], struct err *e)
 {
-	int64_t end_ms = clock_monotonic_ms() + (int64_t)p->seconds * 1000;
+	int64_t end_ms = at_most((int64_t)p->seconds * 1000, p->end_ms);
 	struct spot *v = arena_array(p->arena, p->n ? p->n : 1, sizeof *v);
-	bool done = false;
 
 	*why = 0;
 	errno = 0;
 	if (!v)
 		FAIL(e, NOMEM, "no memory for name servers");
-	TRY(open_spots(p, v, e));
-	for (unsigned round = 0; !done; round++) {
-		done = true;
-		for (size_t i = 0; i < p->n; i++)
-			done = ask_all(p, &v[i]) && done;
-		if (done || clock_monotonic_ms() >= end_ms)
-			break;
-		if (round == 0)
-			p->tell(p->context, "waiting until every name server of the zone has the answers");
-		(void)nanosleep(&(struct timespec){ .tv_sec = ROUND_MS / 1000 }, NULL);
+	for (size_t i = 0; i < p->n; i++) {
+		v[i].record = &p->v[i];
+		forget(&v[i]);
+		dns_place_go(&v[i].place, p->v[i].name);
+		dns_place_find(p->resolver, &v[i].place);
 	}
+	bool done = ask_for_all(p, v, end_ms);
+	if (!done && !p->goes_on)
+		p->tell(p->context, "waiting until every name server of the zone has the answers");
+	while (!done && clock_monotonic_ms() < end_ms) {
+		int64_t pause_ms = at_most(ROUND_MS, end_ms) - clock_monotonic_ms();
+		if (pause_ms > 0)
+			(void)nanosleep(&(struct timespec){ .tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000 }, NULL);
+		errno = 0;
+		if (p->goes_on && !p->goes_on(p->context))
+			FAIL(e, CLOSED, "stopped as asked");
+		done = ask_for_all(p, v, end_ms);
+	}
+	if (p->ret_seen)
+		*p->ret_seen = count_seen(p, v);
+	if (!done)
+		(void)snprintf(why, PROPAGATION_WHY_MAX, "the time of %s is over: ", end_ms == p->end_ms ? "--timeout" : "--propagation");
 	for (size_t i = 0; i < p->n; i++) {
 		tell_silent(p, &v[i]);
 		if (!done)
@@ -266,6 +200,6 @@ enum err_code propagation_await(const struct propagation *p, char why[PROPAGATIO
 	}
 	errno = 0;
 	if (!done)
-		FAIL(e, TIMEOUT, "after %u s not every name server has the answer", (unsigned)p->seconds);
+		FAIL(e, TIMEOUT, "%s", why);
 	return ERR_OK;
 }

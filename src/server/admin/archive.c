@@ -178,11 +178,6 @@ void archive_in_free(struct archive_in *i)
 	free(i);
 }
 
-bool archive_is_sealed(const struct archive_in *i)
-{
-	return i->seal != NULL;
-}
-
 /* The next chunk into i->chunk; empty at the end. */
 static enum err_code fill(struct archive_in *i, struct err *e)
 {

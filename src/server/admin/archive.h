@@ -29,7 +29,6 @@ struct archive_in;
 enum err_code archive_in_new(int fd, struct bytes passphrase, struct archive_in **ret, struct err *e) MUST_USE;
 void archive_in_free(struct archive_in *i);
 DEFINE_CLEANUP(struct archive_in *, archive_in_free);
-bool archive_is_sealed(const struct archive_in *i);
 /* The next file (what is left of the one before is skipped), its path without ARCHIVE_TOP and looked at: parts of letters, digits, dot, minus and
  * underscore, none of which begins with a dot. NOT_FOUND at the archive's end, when nothing else follows; MALFORMED; UNAUTHORIZED as seal_get(). */
 enum err_code archive_next(struct archive_in *i, struct tar_entry *ret, struct err *e) MUST_USE;

@@ -24,11 +24,9 @@
 
 static enum err_code check_name(const char *name, struct err *e)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
 	errno = 0;
-	if (n == 0 || n > ISSUER_NAME_MAX || name[n])
-		FAIL(e, CONFIG, "an issuer's name has 1 to %d lower-case letters, digits and hyphens, not \"%s\"", ISSUER_NAME_MAX, name);
+	if (!settings_is_issuer_name(name))
+		FAIL(e, CONFIG, ISSUER_NAME_RULE ", not \"%s\"", ISSUER_NAME_MAX, name);
 	return ERR_OK;
 }
 
@@ -134,7 +132,7 @@ static enum err_code add(const struct settings *s, const struct place *p, const 
 	} else {
 		TRY(file_write(mine, "key.pem", 0400, r->key_pem, e));
 	}
-	TRY(signer_check_issuer(p->fd, s, &f, e));
+	TRY(signer_check_issuer(p->fd, &f, e));
 	TRY(file_write(mine, "root.pem", 0444, r->root_pem, e));
 	TRY(file_write(mine, "issuer.pem", 0444, r->issuer_pem, e));
 	if (r->root_list.len > 0)

@@ -105,11 +105,6 @@ void root_close(struct root *r)
 	free(r);
 }
 
-const struct issuer *root_issuer(const struct root *r)
-{
-	return r->issuer;
-}
-
 /* --- what it has signed: "SERIAL TIME SUBJECT", and "revoked SERIAL TIME REASON" --- */
 
 static enum err_code read_signed(const struct root *r, struct buf *out, struct err *e)

@@ -30,7 +30,6 @@ enum err_code root_open(
     const char *folder, struct bytes passphrase, const struct token_access *t, struct root **ret, struct err *e) MUST_USE;
 void root_close(struct root *r);
 DEFINE_CLEANUP(struct root *, root_close);
-const struct issuer *root_issuer(const struct root *r);
 
 /* The certificate (DER) of an intermediate; it is in `signed` before it is given out. */
 enum err_code root_sign(

@@ -86,13 +86,15 @@ static enum err_code check_csr(struct acme_request *r, const struct store_order 
 static enum err_code gather_evidence(
     struct front *f, struct arena *a, const struct store_order *order, struct bytes finalize, struct buf *out, struct err *e)
 {
+	CLEANUP(buf_free_p) struct buf jwk = buf_new(JWK_SIZE_MAX);
 	struct issue i = { .finalize = finalize, .new_order = order->new_order };
-	struct store_account account;
+	CLEANUP(key_free_p) struct key *key = NULL;
 
-	TRY(store_get_account(f->store, a, order->account, &account, e));
-	i.account_jwk = account.jwk;
+	TRY(keys_find(f->keys, f->store, a, order->account, &key, e));
+	jwk_write(key, &jwk);
+	i.account_jwk = buf_bytes(&jwk);
 	i.receipts = arena_array(a, order->n_identifiers * 2, sizeof *i.receipts);
-	if (!i.receipts)
+	if (!i.receipts || !buf_ok(&jwk))
 		FAIL(e, NOMEM, "no memory for receipts");
 	for (size_t k = 0; k < order->n_identifiers; k++) {
 		struct store_authz authz;
@@ -148,8 +150,12 @@ static void keep_refusal(struct front *f, const struct store_order *order, const
 	problem_json(why, &problem);
 	bool retry =
 	    !err_is_peers(why->code) || why->code == ERR_BAD_CSR || why->code == ERR_BAD_PUBLIC_KEY || why->code == ERR_UNAUTHORIZED;
-	if (store_fail_finalize(f->store, order->id, retry, buf_bytes(&problem), &e) != ERR_OK && e.code != ERR_CONFLICT)
+	enum err_code rc = buf_ok(&problem) ? store_fail_finalize(f->store, order->id, retry, buf_bytes(&problem), &e)
+					    : err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "no memory for an order's error");
+	if (rc != ERR_OK && rc != ERR_CONFLICT) {
 		event_error(EVENT_ERROR, "finalize.not_stored", &e);
+		atomic_store(&f->finalize_later, true); /* it may be in processing still */
+	}
 }
 
 static enum err_code check_state(const struct store_order *order, int64_t now_s, struct err *e)
@@ -291,21 +297,35 @@ static void drive_on(struct front *f, struct arena *a, const uint8_t *id)
 	keep_refusal(f, &order, &e);
 }
 
-void finalize_processing(void *front)
+/* The first of them, as many as a page takes. */
+static enum err_code drive_page(struct front *f, size_t *ret_n, struct err *e)
 {
-	struct front *f = front;
 	CLEANUP(arena_free_p) struct arena *a = arena_new(65536, 8u << 20), *one = arena_new(65536, 4u << 20);
 	uint8_t(*ids)[STORE_ORDER_ID];
-	struct err e = { 0 };
-	size_t n;
 
-	atomic_store(&f->finalize_later, false);
-	if (!a || !one || store_list_processing(f->store, a, PROCESSING_MAX, &ids, &n, &e) != ERR_OK) {
-		event_error(EVENT_ERROR, "finalize.processing_not_listed", &e);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
+	if (!a || !one)
+		FAIL(e, NOMEM, "no memory to finish orders");
+	TRY(store_list_processing(f->store, a, PROCESSING_MAX, &ids, ret_n, e));
+	for (size_t i = 0; i < *ret_n; i++) {
 		drive_on(f, one, ids[i]);
 		arena_reset(one);
 	}
+	return ERR_OK;
+}
+
+/* Page by page, until one is not full or has what must wait: finalize_later has then been set again (tests/model/issuance.pml). */
+void finalize_processing(void *front)
+{
+	struct front *f = front;
+	struct err e = { 0 };
+	size_t n = 0;
+
+	do {
+		atomic_store(&f->finalize_later, false);
+		if (drive_page(f, &n, &e) != ERR_OK) {
+			event_error(EVENT_ERROR, "finalize.processing_not_listed", &e);
+			atomic_store(&f->finalize_later, true);
+			return;
+		}
+	} while (n == PROCESSING_MAX && !atomic_load(&f->finalize_later));
 }

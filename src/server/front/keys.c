@@ -114,3 +114,13 @@ enum err_code keys_get(
 	*ret = found;
 	return ERR_OK;
 }
+
+enum err_code keys_find(
+    struct keys *k, struct store *store, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct key **ret, struct err *e)
+{
+	struct account_key found = { .key = NULL };
+
+	TRY(keys_get(k, store, a, id, &found, e));
+	*ret = found.key;
+	return ERR_OK;
+}

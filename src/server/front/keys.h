@@ -23,6 +23,9 @@ void terms_tag(struct bytes url, uint8_t out[TERMS_TAG_SIZE]);
 /* ACCOUNT_DOES_NOT_EXIST when there is none. Thread-safe. */
 enum err_code keys_get(
     struct keys *k, struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct account_key *ret, struct err *e) MUST_USE;
+/* The key alone, which the caller frees; whatever the account's state is. */
+enum err_code keys_find(
+    struct keys *k, struct store *s, struct arena *a, const uint8_t id[STORE_ACCOUNT_ID], struct key **ret, struct err *e) MUST_USE;
 /* After a change of the account in the database, before anybody is told of it. */
 void keys_forget(struct keys *k, const uint8_t id[STORE_ACCOUNT_ID]);
 

@@ -300,7 +300,8 @@ static void memory_is_bounded(void **state)
 
 /* --- storing --- */
 
-#define STORE_PARTS 64
+#define STORE_SLOTS 262144 /* sparse: no set of places gets full, whatever the seed */
+#define STORE_PARTS (STORE_SLOTS / 1024 + 1)
 struct stored {
 	uint8_t part[STORE_PARTS][LIMITS_PART_MAX];
 	size_t len[STORE_PARTS]; /* 0: none */
@@ -325,7 +326,7 @@ static enum err_code keep(void *ctx, uint32_t number, struct bytes part, struct 
 
 static struct limits *load(const struct stored *s, int64_t now_ms)
 {
-	struct limits *l = make(32768);
+	struct limits *l = make(STORE_SLOTS);
 
 	for (uint32_t i = 0; i < STORE_PARTS; i++)
 		if (s->len[i])
@@ -336,7 +337,7 @@ static struct limits *load(const struct stored *s, int64_t now_ms)
 static void what_was_stored_counts_after_a_restart(void **state)
 {
 	struct stored *store = calloc(1, sizeof *store);
-	struct limits *l = make(262144); /* sparse: no set of places gets full, whatever the seed */
+	struct limits *l = make(STORE_SLOTS);
 	struct settings s = rates(2, 86400);
 	char key[32];
 

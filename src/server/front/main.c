@@ -21,6 +21,7 @@
 #include "server/status.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,7 +34,7 @@
 
 #define TICK_MS        250
 #define TLS_EVERY_MS   60000
-#define HELLO_MS       10000
+#define HELLO_MS       UINT_MAX /* as long as the channel: a signer that says it late is served as any other, and there is one HELLO a channel */
 #define SIGNER_WAIT_MS 5000 /* the parent's own patience is longer */
 #define DRIVE_EVERY_MS 5000 /* orders that the signer had no room for */
 #define KEEP_FIRST_MS  5000
@@ -41,6 +42,7 @@
 #define STOP_GRACE_MS  5000
 #define STOP_TICK_MS   50
 #define LISTENERS_MAX  16
+#define FILES_ELSE     1024 /* beside connections to the ACME server and to the publish server */
 
 /* Settings that are no longer in force: requests under way may still read them, so they go at the end. */
 struct retired {
@@ -84,8 +86,10 @@ static void hello_done(void *ctx, enum err_code code, const struct message *answ
 	if (rc != ERR_OK)
 		event_error(EVENT_ERROR, "signer.bad_hello", &e);
 	atomic_store(&f->signer_hello, true);
-	if (http_server_run(f->http, finalize_processing, f, NULL) != ERR_OK)
+	if (http_server_run(f->http, finalize_processing, f, NULL) != ERR_OK) {
 		event(EVENT_WARNING, "finalize.processing_later", EVENT_STR("reason", "busy"));
+		atomic_store(&f->finalize_later, true);
+	}
 }
 
 /* Shows the signer the newest checkpoint that we keep: a log that is shorter than it has lost certificates (DESIGN §2). */
@@ -110,7 +114,9 @@ static void store_checkpoint(void *ctx)
 	struct checkpoint_job *job = ctx;
 	struct err e = { 0 };
 
-	if (store_add_checkpoint(job->f->store, buf_bytes(&job->body), &e) != ERR_OK)
+	if (!buf_ok(&job->body))
+		err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "no memory for a checkpoint");
+	if (!buf_ok(&job->body) || store_add_checkpoint(job->f->store, buf_bytes(&job->body), &e) != ERR_OK)
 		event_error(EVENT_WARNING, "checkpoint.not_stored", &e);
 	buf_free(&job->body);
 	free(job);
@@ -336,9 +342,8 @@ static enum err_code loop_once(struct control *c, int timeout_ms, struct err *e)
 	if (poll(p, 4, timeout_ms) > 0 && (p[0].revents & POLLIN) && read(c->wake, &count, sizeof count) < 0)
 		FAIL(e, IO, "the wake-up descriptor is broken");
 	TRY(serve_parent(c, e));
-	peer_serve(c->f.validator, no_notice, NULL);
-	peer_serve(c->f.signer, signer_notice, c);
-	return ERR_OK;
+	TRY(peer_serve(c->f.validator, no_notice, NULL, e));
+	return peer_serve(c->f.signer, signer_notice, c, e);
 }
 
 /* Everything that is due by time. Returns how long the loop may sleep. */
@@ -372,6 +377,7 @@ static struct http_limits limits_of(const struct settings *s)
 
 	l.loops = cores > 0 && cores < 64 ? (unsigned)cores : 1;
 	l.workers = (unsigned)s->workers;
+	l.on_loop = true;
 	l.connections_max = (unsigned)s->connections_max;
 	l.connections_per_address = (unsigned)s->connections_per_address;
 	return l;
@@ -384,6 +390,7 @@ static enum err_code prepare(struct control *c, struct err *e)
 	const struct names_policy *names;
 
 	TRY(child_start(PROCESS_FRONT, &f->child, e));
+	child_raise_files(2 * f->child.settings.connections_max + FILES_ELSE);
 	struct settings *s = malloc(sizeof *s);
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->settings = s;

@@ -136,6 +136,8 @@ enum err_code new_account(struct acme_request *r, struct reply *ret, struct err 
 	TRY(check_binding(r, &body, e));
 	TRY(account_key_check(r->front, r->key, e));
 	jwk_write(r->key, &jwk);
+	if (!buf_ok(&jwk))
+		FAIL(e, NOMEM, "no memory for a key");
 	memcpy(account.id, r->account, sizeof account.id);
 	account.jwk = buf_bytes(&jwk);
 	account.contacts = buf_bytes(&contacts);

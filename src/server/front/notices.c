@@ -19,7 +19,7 @@ static enum err_code store_one(struct front *f, struct arena *a, const struct re
 
 	arena_reset(a);
 	enum err_code rc = store_get_certificate(f->store, a, v->serial, &c, e);
-	if (rc == ERR_NOT_FOUND || (rc == ERR_OK && c.revoked_s)) /* the CA's own; or it knows already */
+	if (rc == ERR_NOT_FOUND || (rc == ERR_OK && c.revoked_s && c.reason == v->reason)) /* the CA's own; or it knows already */
 		return ERR_OK;
 	TRY(rc);
 	return store_revoke_certificate(f->store, v->serial, v->time_s, v->reason, e);

@@ -5,6 +5,7 @@
 #include "server/status.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct peer {
 	int wake;
 	pthread_mutex_t lock; /* guards everything below; never held while done is called */
 	struct channel *channel;
+	bool greeted; /* the signer refuses whatever comes before HELLO */
 	struct question questions[QUESTIONS_MAX];
 	uint16_t free_slots[QUESTIONS_MAX];
 	size_t n_free;
@@ -100,13 +102,14 @@ enum err_code peer_connect(struct peer *p, int fd, struct err *e)
 	TRY(server_channel_new(fd, PROCESS_FRONT, p->who, &c, e));
 	pthread_mutex_lock(&p->lock);
 	p->channel = c;
+	p->greeted = p->who != PROCESS_SIGNER;
 	pthread_mutex_unlock(&p->lock);
 	return ERR_OK;
 }
 
 static enum err_code send_locked(struct peer *p, enum message_type type, struct bytes body, struct question q, struct err *e)
 {
-	if (!p->channel || p->n_free == 0)
+	if (!p->channel || p->n_free == 0 || !(p->greeted || type == MESSAGE_HELLO))
 		FAIL(e, BUSY, "the %s is not there or has too much to do", process_name(p->who));
 	size_t slot = p->free_slots[p->n_free - 1];
 	q.id = (uint32_t)(slot + 1) | (++p->uses & 0xfffff) << 12;
@@ -115,6 +118,7 @@ static enum err_code send_locked(struct peer *p, enum message_type type, struct 
 		return rc == ERR_CLOSED ? ERR_BUSY : rc;
 	p->n_free--;
 	p->questions[slot] = q;
+	p->greeted = true;
 	return ERR_OK;
 }
 
@@ -132,10 +136,9 @@ enum err_code peer_ask(
 	return rc;
 }
 
+/* A semaphore and not a condition variable, whose waiter would find its mutex held by whoever wakes it. */
 struct waiting {
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	bool over;
+	sem_t ended;
 	enum err_code code;
 	struct arena *arena;
 	struct message answer;
@@ -145,7 +148,6 @@ static void call_done(void *ctx, enum err_code code, const struct message *answe
 {
 	struct waiting *w = ctx;
 
-	pthread_mutex_lock(&w->lock);
 	w->code = code;
 	if (answer) {
 		w->answer = *answer;
@@ -153,23 +155,20 @@ static void call_done(void *ctx, enum err_code code, const struct message *answe
 		if (!w->answer.body.ptr)
 			w->code = ERR_NOMEM;
 	}
-	w->over = true;
-	pthread_cond_signal(&w->ended);
-	pthread_mutex_unlock(&w->lock);
+	sem_post(&w->ended);
 }
 
 enum err_code peer_call(
     struct peer *p, struct arena *a, enum message_type type, struct bytes body, unsigned timeout_ms, struct message *ret, struct err *e)
 {
-	struct waiting w = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER, .arena = a };
+	struct waiting w = { .arena = a };
 
-	TRY(peer_ask(p, type, body, timeout_ms, call_done, &w, e));
-	pthread_mutex_lock(&w.lock);
-	while (!w.over)
-		pthread_cond_wait(&w.ended, &w.lock);
-	pthread_mutex_unlock(&w.lock);
-	pthread_mutex_destroy(&w.lock);
-	pthread_cond_destroy(&w.ended);
+	sem_init(&w.ended, 0, 0);
+	enum err_code rc = peer_ask(p, type, body, timeout_ms, call_done, &w, e);
+	while (rc == ERR_OK && sem_wait(&w.ended) != 0)
+		; /* interrupted by a signal: the answer is still to come */
+	sem_destroy(&w.ended);
+	TRY(rc);
 	if (w.code != ERR_OK)
 		return err_set(
 		    e, w.code, __FILE__, __LINE__, "no answer from the %s to %s", process_name(p->who), message_rules[type].name);
@@ -187,11 +186,11 @@ int peer_fd(struct peer *p, bool *ret_wants_write)
 }
 
 /* One message under the lock; its question, where it answers one, is taken out. */
-static enum err_code receive(struct peer *p, struct message *m, struct question *q)
+static enum err_code receive(struct peer *p, struct message *m, struct question *q, struct err *e)
 {
 	*q = (struct question){ 0 };
 	pthread_mutex_lock(&p->lock);
-	enum err_code rc = p->channel ? channel_receive(p->channel, m, NULL) : ERR_AGAIN;
+	enum err_code rc = p->channel ? channel_receive(p->channel, m, e) : ERR_AGAIN;
 	if (rc == ERR_OK && message_rules[m->type].answers) {
 		size_t slot = (m->id & 0xfff) - 1;
 		if (slot < QUESTIONS_MAX && p->questions[slot].id == m->id)
@@ -201,28 +200,34 @@ static enum err_code receive(struct peer *p, struct message *m, struct question 
 	return rc;
 }
 
-static void flush(struct peer *p)
+/* A dead peer shows itself on receiving. */
+static enum err_code flush(struct peer *p, struct err *e)
 {
+	enum err_code rc = ERR_OK;
+
 	pthread_mutex_lock(&p->lock);
 	if (p->channel && channel_wants_write(p->channel))
-		MAY_FAIL(channel_flush(p->channel, NULL)); /* a dead peer shows itself on receiving */
+		rc = channel_flush(p->channel, e);
 	pthread_mutex_unlock(&p->lock);
+	return rc == ERR_CLOSED ? ERR_OK : rc;
 }
 
-void peer_serve(struct peer *p, peer_notice *notice, void *ctx)
+enum err_code peer_serve(struct peer *p, peer_notice *notice, void *ctx, struct err *e)
 {
 	struct message m;
 	struct question q;
 	enum err_code rc;
 
-	flush(p);
-	while ((rc = receive(p, &m, &q)) == ERR_OK) {
+	TRY(flush(p, e));
+	while ((rc = receive(p, &m, &q, e)) == ERR_OK) {
 		if (q.id)
 			q.done(q.ctx, ERR_OK, &m);
 		else if (!message_rules[m.type].answers)
 			notice(ctx, &m);
 	}
-	if (rc != ERR_AGAIN) {
+	if (rc != ERR_AGAIN && rc != ERR_CLOSED)
+		return rc;
+	if (rc == ERR_CLOSED) {
 		event(EVENT_WARNING, "peer.lost", EVENT_STR("peer", process_name(p->who)));
 		disconnect(p);
 	}
@@ -231,6 +236,7 @@ void peer_serve(struct peer *p, peer_notice *notice, void *ctx)
 		p->deadlines_looked_ms = now_ms;
 		end_questions(p, now_ms, ERR_TIMEOUT);
 	}
+	return ERR_OK;
 }
 
 struct channel_counts peer_counts(struct peer *p)

@@ -2,10 +2,12 @@
 #include "server/front/peer.h"
 
 #include "base/clock.h"
+#include "base/seam.h"
 #include "os/process.h"
 #include "server/front/tokens.h"
 
 #include <pthread.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,7 +102,7 @@ static void each_question_gets_its_answer(void **state)
 	assert_int_equal(peer_waiting(w.peer), 2);
 	answer_next(&w, BYTES_LIT("first"));
 	answer_next(&w, BYTES_LIT("second"));
-	peer_serve(w.peer, no_notice, NULL);
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
 	assert_int_equal(a.times, 1);
 	assert_memory_equal(a.body, "first", 5);
 	assert_memory_equal(b.body, "second", 6);
@@ -117,7 +119,7 @@ static void a_peer_that_dies_ends_all_questions_and_may_come_back(void **state)
 	ask(&w, &a, 10000);
 	channel_free(w.validator);
 	w.validator = NULL;
-	peer_serve(w.peer, no_notice, NULL);
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
 	assert_int_equal(a.times, 1);
 	assert_int_equal(a.code, ERR_CLOSED);
 	assert_int_equal(peer_ask(w.peer, MESSAGE_TOKENS_ASK, BYTES_LIT("\0\0\0\1"), 1000, remember, &b, NULL), ERR_BUSY);
@@ -125,7 +127,7 @@ static void a_peer_that_dies_ends_all_questions_and_may_come_back(void **state)
 	connect_world(&w);
 	ask(&w, &c, 10000);
 	answer_next(&w, BYTES_LIT("back"));
-	peer_serve(w.peer, no_notice, NULL);
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
 	assert_int_equal(c.code, ERR_OK);
 	world_free(&w);
 }
@@ -138,10 +140,10 @@ static void a_question_ends_at_its_deadline_and_a_late_answer_hurts_nobody(void 
 	(void)state;
 	ask(&w, &a, 0);
 	usleep(150000); /* deadlines are looked at every 100 ms */
-	peer_serve(w.peer, no_notice, NULL);
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
 	assert_int_equal(a.code, ERR_TIMEOUT);
 	answer_next(&w, BYTES_LIT("late"));
-	peer_serve(w.peer, no_notice, NULL);
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
 	assert_int_equal(a.times, 1);
 	world_free(&w);
 }
@@ -157,9 +159,30 @@ static void credits_bound_what_waits(void **state)
 		asked++;
 	assert_int_equal(asked, message_rules[MESSAGE_TOKENS_ASK].credits);
 	answer_next(&w, BYTES_LIT("x"));
-	peer_serve(w.peer, no_notice, NULL);
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
 	assert_int_equal(peer_ask(w.peer, MESSAGE_TOKENS_ASK, BYTES_LIT("\0\0\0\1"), 10000, remember, &o[asked], NULL), ERR_OK);
 	world_free(&w);
+}
+
+/* A worker that asks while the signer comes back is told to wait; asked before HELLO, the signer would refuse it as unauthorized. */
+static void the_signer_is_asked_nothing_before_hello(void **state)
+{
+	int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), pair[2];
+	struct outcome hello = { 0 }, issue = { 0 };
+	struct peer *p = NULL;
+
+	(void)state;
+	assert_int_equal(peer_new(PROCESS_SIGNER, wake, &p, NULL), ERR_OK);
+	for (int lives = 0; lives < 2; lives++) {
+		assert_int_equal(channel_pair(pair, NULL), ERR_OK);
+		assert_int_equal(peer_connect(p, pair[0], NULL), ERR_OK);
+		assert_int_equal(peer_ask(p, MESSAGE_ISSUE, BYTES_LIT("x"), 10000, remember, &issue, NULL), ERR_BUSY);
+		assert_int_equal(peer_ask(p, MESSAGE_HELLO, BYTES_LIT(""), 10000, remember, &hello, NULL), ERR_OK);
+		assert_int_equal(peer_ask(p, MESSAGE_ISSUE, BYTES_LIT("x"), 10000, remember, &issue, NULL), ERR_OK);
+		close(pair[1]);
+	}
+	peer_free(p);
+	close(wake);
 }
 
 static void *serve_a_while(void *ctx)
@@ -169,7 +192,7 @@ static void *serve_a_while(void *ctx)
 
 	while (peer_waiting(w->peer) > 0 || peer_counts(w->peer).received == 0) {
 		if (wait_fd(peer_fd(w->peer, &writes), false, clock_monotonic_ms() + 50, NULL) == ERR_OK)
-			peer_serve(w->peer, no_notice, NULL);
+			assert_int_equal(peer_serve(w->peer, no_notice, NULL, NULL), ERR_OK);
 	}
 	return NULL;
 }
@@ -215,7 +238,7 @@ static void tokens_are_stocked_and_never_given_twice(void **state)
 	assert_int_equal(tokens_new(w.peer, &t, NULL), ERR_OK);
 	assert_int_equal(tokens_take(t, a, got, 1, NULL), ERR_BUSY); /* and asks */
 	answer_next(&w, BYTES_ARRAY(stock));
-	peer_serve(w.peer, no_notice, NULL);
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
 	assert_int_equal(tokens_take(t, a, got, 3, NULL), ERR_BUSY); /* takes none when there are too few */
 	assert_int_equal(tokens_take(t, a, got, 2, NULL), ERR_OK);
 	assert_false(bytes_eq(got[0], got[1]));
@@ -226,13 +249,36 @@ static void tokens_are_stocked_and_never_given_twice(void **state)
 	arena_free(a);
 }
 
+static ssize_t broken_recvmsg(int fd, struct msghdr *m, int flags)
+{
+	(void)fd, (void)m, (void)flags;
+	errno = EIO;
+	return -1;
+}
+
+/* Between two processes that live, nobody makes another one: the front must hear of it. */
+static void a_socket_that_fails_is_told(void **state)
+{
+	struct world w = world_new();
+	struct seam s = seam_libc;
+
+	(void)state;
+	s.recvmsg = broken_recvmsg;
+	seam = &s;
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_IO);
+	seam = &seam_libc;
+	assert_int_equal(peer_serve(w.peer, no_notice, NULL, NULL), ERR_OK);
+	world_free(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(each_question_gets_its_answer),
 		cmocka_unit_test(a_peer_that_dies_ends_all_questions_and_may_come_back),
 		cmocka_unit_test(a_question_ends_at_its_deadline_and_a_late_answer_hurts_nobody),
-		cmocka_unit_test(credits_bound_what_waits), cmocka_unit_test(a_call_waits_for_its_answer),
-		cmocka_unit_test(tokens_are_stocked_and_never_given_twice) };
+		cmocka_unit_test(credits_bound_what_waits), cmocka_unit_test(the_signer_is_asked_nothing_before_hello),
+		cmocka_unit_test(a_call_waits_for_its_answer), cmocka_unit_test(tokens_are_stocked_and_never_given_twice),
+		cmocka_unit_test(a_socket_that_fails_is_told) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

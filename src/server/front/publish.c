@@ -434,6 +434,7 @@ enum err_code publish_new(struct front *f, struct publish **ret, struct err *e)
 	limits.connections_per_address = (unsigned)f->settings->connections_per_address;
 	limits.body_bytes = OCSP_REQUEST_SIZE_MAX;
 	limits.encoded_slashes = true;
+	limits.on_loop = true; /* all of it is in memory, or comes from the signer later */
 	enum err_code rc = ocsp_new(f, &p->ocsp, e);
 	if (rc == ERR_OK)
 		rc = http_server_new(&limits, handle, problem, p, &p->http, e);

@@ -56,6 +56,8 @@ static enum err_code read_state(const struct question *q, struct err *e)
 
 static enum err_code read_values(struct front *f, struct arena *a, struct question *q, struct err *e)
 {
+	char types[KEY_TYPES_TEXT_SIZE];
+
 	if (q->name.ptr)
 		TRY(read_name(a, q, e));
 	if (q->state.ptr)
@@ -66,8 +68,9 @@ static enum err_code read_values(struct front *f, struct arena *a, struct questi
 		FAIL(e, CONFIG, "an account is named by its id, the last part of its URL");
 	if (q->issuer.ptr && !issuer_key_of(f->key_rules, q->issuer, q->issuer_key))
 		FAIL(e, CONFIG, "there is no issuer of this name: chancery-ca issuer list tells which there are");
+	key_types_text(key_types_for(KEY_FOR_CERTIFICATES), types);
 	if (q->key_type.ptr && !key_type_from_name(q->key_type, &q->key))
-		FAIL(e, CONFIG, "a key is ecdsa-p256, ecdsa-p384 or rsa");
+		FAIL(e, CONFIG, "certificates' keys are %s", types);
 	if (q->method.ptr && !challenge_type_from_name(q->method, &q->challenge))
 		FAIL(e, CONFIG, "a method is http-01, dns-01 or tls-alpn-01");
 	return ERR_OK;

@@ -182,8 +182,12 @@ static void keep_answer(struct name *one, const struct message *answer)
 		mark_unanswered(one->all);
 		return;
 	}
-	one->code = v.code;
-	buf_add(v.code == ERR_OK ? &one->caa : &one->detail, v.code == ERR_OK ? v.caa : v.detail);
+	struct buf *kept = v.code == ERR_OK ? &one->caa : &one->detail;
+	buf_add(kept, v.code == ERR_OK ? v.caa : v.detail);
+	if (buf_ok(kept))
+		one->code = v.code;
+	else
+		mark_unanswered(one->all);
 }
 
 /* On the control thread. */

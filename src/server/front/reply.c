@@ -83,7 +83,8 @@ static void put_problem(const struct err *err, struct bytes instance, struct buf
 		json_put_key(&w, "algorithms");
 		json_put_array(&w);
 		for (unsigned i = 0; i < SIG__MAX; i++)
-			json_put_string(&w, bytes_str(sig_alg_jose((enum sig_alg)i)));
+			if (sig_alg_jose((enum sig_alg)i))
+				json_put_string(&w, bytes_str(sig_alg_jose((enum sig_alg)i)));
 		json_end_array(&w);
 	}
 	if (peers && err->n_subs > 0) {
@@ -127,6 +128,28 @@ static void add_cors(const struct settings *s, struct bytes origin, struct http_
 	add_field(res, "Access-Control-Expose-Headers", BYTES_LIT("Link, Location, Replay-Nonce, Retry-After, X-Request-Id"));
 }
 
+/* The host of "scheme://host:port/path". */
+static struct bytes host_of(struct bytes url)
+{
+	const uint8_t *slashes = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+	size_t from = slashes ? (size_t)(slashes - url.ptr) + 3 : 0, to = from;
+
+	while (to < url.len && url.ptr[to] != ':' && url.ptr[to] != '/')
+		to++;
+	return bytes_slice(url, from, to);
+}
+
+/* RFC 6797: a browser that has shown a page of ours speaks TLS alone with our host, at each of its ports. So not where the same host publishes by
+ * http, not for an address (§8.1.1), and not for localhost, which is not ours alone. */
+static void add_hsts(const struct settings *s, struct http_response *res)
+{
+	struct bytes host = host_of(s->base_url);
+	bool name = host.len > 0 && host.ptr[0] != '[' && (host.ptr[host.len - 1] < '0' || host.ptr[host.len - 1] > '9');
+
+	if (name && !bytes_eq_str(host, "localhost") && !bytes_eq(host, host_of(s->publish_url)))
+		add_field(res, "Strict-Transport-Security", BYTES_LIT("max-age=31536000"));
+}
+
 /* Fields of every ACME answer: where the directory is (RFC 8555 §7.1), a nonce where one is due (§6.5), no caching (§7.2), and who
  * may read it (§6.1). */
 static void add_common(struct front *f, struct arena *a, struct bytes origin, struct http_response *res, bool with_nonce)
@@ -136,6 +159,7 @@ static void add_common(struct front *f, struct arena *a, struct bytes origin, st
 
 	if (link.ptr)
 		add_field(res, "Link", link);
+	add_hsts(s, res);
 	add_field(res, "Cache-Control", BYTES_LIT("no-store"));
 	add_cors(s, origin, res);
 	char *nonce = with_nonce ? arena_alloc(a, NONCE_LEN + 1) : NULL;
@@ -203,10 +227,12 @@ static void add_request_id(const struct http_request *http, struct http_response
 
 void front_answer(struct front *f, struct http_request *http, struct reply *reply, bool with_nonce)
 {
-	if (reply->page)
+	if (reply->page) {
 		reply_field(reply, "Cache-Control", BYTES_LIT("no-store"));
-	else
+		add_hsts(f->settings, &reply->http);
+	} else {
 		add_common(f, http->arena, http->origin, &reply->http, with_nonce);
+	}
 	reply->http.body = buf_bytes(&reply->body);
 	if (!buf_ok(&reply->body)) {
 		struct err e = { 0 };
@@ -243,6 +269,12 @@ static void add_more(struct arena *a, const struct problem_more *more, struct ht
 		add_field(res, "Allow", more->allow);
 }
 
+static void no_memory(struct http_response *res)
+{
+	res->status = 500;
+	res->body = BYTES_LIT("{\"type\":\"" ACME_URN "serverInternal\",\"detail\":\"no memory for an answer\",\"status\":500}");
+}
+
 void front_answer_error(struct front *f, struct http_request *http, const struct err *err, const struct problem_more *more)
 {
 	struct http_response res = { .status = err_http(err->code), .content_type = PROBLEM_TYPE };
@@ -255,6 +287,8 @@ void front_answer_error(struct front *f, struct http_request *http, const struct
 		log_failure(err);
 	put_problem(err, more->instance, &body);
 	res.body = buf_bytes(&body);
+	if (!buf_ok(&body))
+		no_memory(&res);
 	unsigned retry = err->retry_after_s ? err->retry_after_s : res.status == 503 ? 5 : 0;
 	struct bytes text = retry ? arena_fmt(http->arena, "%u", retry) : BYTES_NONE;
 	if (text.ptr)
@@ -282,6 +316,8 @@ void front_server_problem(void *ctx, int status, const char *detail, struct aren
 	json_put_member_uint(&w, "status", (uint64_t)status);
 	json_end_object(&w);
 	res.body = arena_copy(a, buf_bytes(&out));
+	if (!buf_ok(&out) || !res.body.ptr)
+		no_memory(&res);
 	add_common(ctx, a, BYTES_NONE, &res, true);
 	*ret = res;
 	buf_free(&out);

@@ -19,6 +19,8 @@ enum route_flag {
 	ROUTE_PLAIN = 0,
 	ROUTE_QUERY = 1,     /* its URL may have a query, which is signed with the rest */
 	ROUTE_ANY_TERMS = 2, /* also for an account that has not agreed to the present terms of service */
+	ROUTE_READS = 4,     /* its POST-as-GET changes nothing that has to be durable: it is handled where it was read, without a worker */
+	ROUTE_QUICK = 8,     /* so are all its requests */
 };
 
 struct acme_request {
@@ -47,6 +49,7 @@ struct reply {
 	struct buf body;
 	bool with_nonce;          /* a Replay-Nonce also on what is no POST */
 	bool parked;              /* the handler has handed the request to somebody who will answer */
+	bool not_here;            /* it is for a worker */
 	bool page;                /* for people: none of what ACME answers have */
 	struct problem_more more; /* for the problem, when the handler fails */
 };

@@ -110,10 +110,7 @@ enum err_code revoke_cert(struct acme_request *r, struct reply *ret, struct err 
 	if (!buf_ok(&body))
 		FAIL(e, NOMEM, "no memory for the evidence");
 	TRY(peer_call(r->front->signer, r->http->arena, MESSAGE_REVOKE, buf_bytes(&body), REVOKE_MS, &answer, e));
-	enum err_code rc = answer_check(&answer, e);
-	if (rc == ERR_ALREADY_REVOKED && !c.revoked_s) /* by an answer that was lost, or by an operator: from now on we know */
-		MAY_FAIL(store_revoke_certificate(r->front->store, c.serial, r->now_ms / 1000, CRL_UNSPECIFIED, NULL));
-	TRY(rc);
+	TRY(answer_check(&answer, e));
 	TRY(revoked_read(answer.body, &revoked, e));
 	TRY(store_revoke_certificate(r->front->store, c.serial, revoked.time_s, revoked.reason, e));
 	ret->http.status = 200;

@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const struct route routes[] = {
-	{ "/directory", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_directory },
-	{ "/profiles", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_profiles },
-	{ "/acme/new-nonce", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, new_nonce },
+	{ "/directory", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS | ROUTE_QUICK, get_directory },
+	{ "/profiles", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS | ROUTE_QUICK, get_profiles },
+	{ "/acme/new-nonce", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS | ROUTE_QUICK, new_nonce },
 	{ "/acme/new-account", AUTH_JWK, PAYLOAD_OBJECT, ROUTE_ANY_TERMS, new_account },
 	{ "/acme/acct/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_ANY_TERMS, post_account },
 	{ "/acme/acct/*" ORDERS_SUFFIX, AUTH_KID, PAYLOAD_EMPTY, ROUTE_ANY_TERMS | ROUTE_QUERY, post_account_orders },
@@ -20,14 +20,14 @@ static const struct route routes[] = {
 	{ "/terms/*", AUTH_PAGE, PAYLOAD_EITHER, ROUTE_ANY_TERMS, terms_page },
 	{ "/acme/new-order", AUTH_KID, PAYLOAD_OBJECT, ROUTE_PLAIN, new_order },
 	{ "/acme/new-authz", AUTH_KID, PAYLOAD_OBJECT, ROUTE_PLAIN, new_authz },
-	{ "/acme/order/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_order },
+	{ "/acme/order/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_READS, post_order },
 	{ "/acme/order/*/finalize", AUTH_KID, PAYLOAD_OBJECT, ROUTE_PLAIN, post_finalize },
-	{ "/acme/authz/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_PLAIN, post_authz },
-	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_PLAIN, post_challenge },
-	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_certificate },
-	{ "/acme/cert/*/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_PLAIN, post_certificate },
+	{ "/acme/authz/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_READS, post_authz },
+	{ "/acme/chall/*/*", AUTH_KID, PAYLOAD_EITHER, ROUTE_QUICK, post_challenge },
+	{ "/acme/cert/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_READS, post_certificate },
+	{ "/acme/cert/*/*", AUTH_KID, PAYLOAD_EMPTY, ROUTE_READS, post_certificate },
 	{ "/acme/revoke-cert", AUTH_EITHER, PAYLOAD_OBJECT, ROUTE_ANY_TERMS, revoke_cert },
-	{ "/acme/renewal-info/*", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS, get_renewal_info },
+	{ "/acme/renewal-info/*", AUTH_NONE, PAYLOAD_EMPTY, ROUTE_ANY_TERMS | ROUTE_QUICK, get_renewal_info },
 };
 
 /* Matches one pattern; the segments that its stars stand for go to ids. */
@@ -123,14 +123,18 @@ static enum err_code check_blocked(const struct acme_request *r, struct err *e)
 }
 
 /* From the cheap to the dear: the media type, the form (bounded), the URL, the nonce; then a key that a stranger brings is looked at (its size
- * before any arithmetic), and its signature verified. Whether an account may do anything is told to nobody but its key. */
-static enum err_code authenticate(struct acme_request *r, const struct route *route, struct err *e)
+ * before any arithmetic), and its signature verified. Whether an account may do anything is told to nobody but its key.
+ * With reply->not_here nothing is used up. */
+static enum err_code authenticate(struct acme_request *r, const struct route *route, struct reply *reply, struct err *e)
 {
 	struct account_key account = { .state = ACCOUNT_VALID };
 
 	if (!is_jose(r->http->content_type))
 		FAIL(e, UNSUPPORTED_MEDIA_TYPE, "a POST has the Content-Type application/jose+json");
 	TRY(jws_parse(r->http->arena, r->http->body, JWS_NONCE_REQUIRED, &r->jws, e));
+	reply->not_here = r->http->on_loop && !(route->flags & ROUTE_QUICK) && r->jws.payload.len > 0;
+	if (reply->not_here)
+		return ERR_OK;
 	TRY(check_url(r, route, e));
 	TRY(nonce_use(r->front->nonces, r->jws.nonce, e));
 	if (route->auth == AUTH_JWK || (route->auth == AUTH_EITHER && r->jws.jwk.ptr)) {
@@ -181,6 +185,9 @@ static enum err_code dispatch(struct acme_request *r, struct reply *reply, struc
 	enum http_method method = r->http->method;
 	bool get = method == HTTP_GET || method == HTTP_HEAD;
 
+	reply->not_here = r->http->on_loop && route && !(route->flags & (ROUTE_QUICK | ROUTE_READS));
+	if (reply->not_here)
+		return ERR_OK;
 	if (!route)
 		FAIL(e, NOT_FOUND, "there is nothing at this URL: begin with the directory, /directory");
 	if (method == HTTP_OPTIONS)
@@ -194,7 +201,9 @@ static enum err_code dispatch(struct acme_request *r, struct reply *reply, struc
 		    method == HTTP_GET ? "GET" : "HEAD");
 	reply->more.allow = BYTES_NONE;
 	if (method == HTTP_POST && route->auth != AUTH_PAGE)
-		TRY(authenticate(r, route, e));
+		TRY(authenticate(r, route, reply, e));
+	if (reply->not_here)
+		return ERR_OK;
 	if (method == HTTP_POST && !(route->flags & ROUTE_ANY_TERMS))
 		TRY(terms_check(r, reply, e));
 	return route->handler(r, reply, e);
@@ -211,10 +220,10 @@ enum http_handled front_handle(struct http_request *http)
 	enum err_code rc = dispatch(&r, &reply, &e);
 	if (r.key)
 		key_free(r.key);
-	if (rc == ERR_OK && reply.parked) {
+	if (rc == ERR_OK && (reply.parked || reply.not_here)) {
 		buf_free(&reply.body);
 		event_set_request(0);
-		return HTTP_PARKED;
+		return reply.not_here ? HTTP_NOT_HERE : HTTP_PARKED;
 	}
 	if (rc == ERR_OK)
 		front_answer(r.front, http, &reply, post || reply.with_nonce);

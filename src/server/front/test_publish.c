@@ -95,13 +95,13 @@ void world_turn(struct world *w)
 
 	if (poll(p, 2, 20) > 0 && p[1].revents && read(w->wake, &count, sizeof count) < 0)
 		fail_msg("the wake-up descriptor is broken");
-	peer_serve(w->front.signer, no_notice, NULL);
+	assert_int_equal(peer_serve(w->front.signer, no_notice, NULL, NULL), ERR_OK);
 	if (channel_wants_write(w->signer))
 		assert_int_equal(channel_flush(w->signer, NULL), ERR_OK);
 	while (channel_receive(w->signer, &m, NULL) == ERR_OK)
 		answer_part(w, &m);
 	publish_tick(w->front.publish);
-	peer_serve(w->front.signer, no_notice, NULL);
+	assert_int_equal(peer_serve(w->front.signer, no_notice, NULL, NULL), ERR_OK);
 }
 
 static enum http_handled nothing(struct http_request *r)
@@ -132,6 +132,24 @@ static int listening(int *ret_port)
 	return fd;
 }
 
+static void greeted(void *ctx, enum err_code code, const struct message *answer)
+{
+	(void)ctx;
+	(void)answer;
+	assert_int_equal(code, ERR_OK);
+}
+
+/* Until then the front asks the signer nothing. */
+static void greet(struct world *w)
+{
+	struct message m;
+
+	assert_int_equal(peer_ask(w->front.signer, MESSAGE_HELLO, BYTES_LIT(""), 10000, greeted, NULL, NULL), ERR_OK);
+	assert_int_equal(channel_receive(w->signer, &m, NULL), ERR_OK);
+	assert_int_equal(m.type, MESSAGE_HELLO);
+	assert_int_equal(channel_send(w->signer, MESSAGE_HELLO_OK, m.id, BYTES_LIT(""), NULL), ERR_OK);
+}
+
 struct world *world_new(void)
 {
 	struct world *w = calloc(1, sizeof *w);
@@ -147,6 +165,7 @@ struct world *world_new(void)
 	assert_int_equal(channel_pair(pair, NULL), ERR_OK);
 	assert_int_equal(peer_connect(w->front.signer, pair[0], NULL), ERR_OK);
 	assert_int_equal(server_channel_new(pair[1], PROCESS_SIGNER, PROCESS_FRONT, &w->signer, NULL), ERR_OK);
+	greet(w);
 	assert_int_equal(http_server_new(&limits, nothing, no_problem, NULL, &w->front.http, NULL), ERR_OK);
 	assert_int_equal(http_server_listen(w->front.http, listening(&unused), false, NULL), ERR_OK);
 	assert_int_equal(http_server_start(w->front.http, NULL), ERR_OK);

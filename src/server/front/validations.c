@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
-#include "crypto/digest.h"
+#include "jose/jwk.h"
 #include "server/front/charges.h"
 #include "server/front/objects.h"
 
@@ -113,6 +113,13 @@ static void unlink_validation(struct validation *one)
 	pthread_mutex_unlock(&v->lock);
 }
 
+static enum err_code result_check(const struct validation *one, struct err *e)
+{
+	if (!buf_ok(&one->control) || !buf_ok(&one->caa) || !buf_ok(&one->problem))
+		FAIL(e, NOMEM, "no memory for a validation's result");
+	return ERR_OK;
+}
+
 /* On a worker: the result becomes durable, then it is told. */
 static void store_result(void *ctx)
 {
@@ -124,7 +131,9 @@ static void store_result(void *ctx)
 	one->result.control = buf_bytes(&one->control);
 	one->result.caa = buf_bytes(&one->caa);
 	one->result.problem = buf_bytes(&one->problem);
-	enum err_code rc = store_end_challenge(f->store, &one->result, &e);
+	enum err_code rc = result_check(one, &e);
+	if (rc == ERR_OK)
+		rc = store_end_challenge(f->store, &one->result, &e);
 	/* CONFLICT: the client has deactivated the authorization meanwhile, and the result is of no use. */
 	if (rc != ERR_OK && rc != ERR_CONFLICT) {
 		event_error(EVENT_ERROR, "validation.not_stored", &e);
@@ -179,11 +188,11 @@ enum err_code validation_request(
     struct front *f, struct arena *a, const struct store_authz *authz, const struct store_challenge *c, struct buf *out, struct err *e)
 {
 	struct validate v = { .method = c->type, .identifier = authz->identifier, .token = c->token };
-	struct store_account account;
+	CLEANUP(key_free_p) struct key *k = NULL;
 
 	/* The key that the account has now answers; its URL stays that of its first (RFC 8555 §7.3.5, §8.1). */
-	TRY(store_get_account(f->store, a, authz->account, &account, e));
-	sha256_one(account.jwk, v.thumbprint);
+	TRY(keys_find(f->keys, f->store, a, authz->account, &k, e));
+	jwk_thumbprint(k, v.thumbprint);
 	v.account_url = account_url(a, f->settings->base_url, authz->account);
 	validate_write(&v, out);
 	if (!buf_ok(out) || !v.account_url.ptr)
@@ -191,10 +200,22 @@ enum err_code validation_request(
 	return ERR_OK;
 }
 
+/* With the lock held: how many of an account's are under way. */
+static size_t running_of(const struct validations *v, const uint8_t account[STORE_ACCOUNT_ID])
+{
+	size_t n = 0;
+
+	for (const struct validation *one = v->first; one; one = one->next)
+		n += memcmp(one->account, account, STORE_ACCOUNT_ID) == 0;
+	return n;
+}
+
+/* An account may take as many places as it leaves free: one alone half of them, and whoever comes later finds room however many hosts of others
+ * never answer. */
 static enum err_code link_validation(struct validations *v, struct validation *one, struct err *e)
 {
 	pthread_mutex_lock(&v->lock);
-	bool room = v->n < RUNNING_MAX;
+	bool room = running_of(v, one->account) < RUNNING_MAX - v->n;
 	if (room) {
 		v->n++;
 		one->next = v->first;
@@ -204,7 +225,7 @@ static enum err_code link_validation(struct validations *v, struct validation *o
 	}
 	pthread_mutex_unlock(&v->lock);
 	if (!room)
-		FAIL(e, BUSY, "%d validations are under way", RUNNING_MAX);
+		FAIL(e, BUSY, "too many validations of this account are under way");
 	return ERR_OK;
 }
 

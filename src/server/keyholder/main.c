@@ -86,7 +86,7 @@ static enum err_code open_module(struct server *v, struct err *e)
 
 /* --- the signer's requests --- */
 
-static void refuse(struct server *v, uint32_t id, const struct err *why)
+static enum err_code refuse(struct server *v, uint32_t id, const struct err *why, struct err *e)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(4096);
 	static struct event_limit limit;
@@ -95,10 +95,10 @@ static void refuse(struct server *v, uint32_t id, const struct err *why)
 	v->failure = *why;
 	event_limited(&limit, EVENT_WARNING, "token.not_signed", EVENT_STR("code", err_name(why->code)), EVENT_STR("detail", why->detail));
 	problem_write(why->code, bytes_str(why->detail), &out);
-	MAY_FAIL(channel_send(v->signer, MESSAGE_UNSIGNED, id, buf_bytes(&out), NULL));
+	return channel_send(v->signer, MESSAGE_UNSIGNED, id, buf_bytes(&out), e);
 }
 
-static void sign_one(struct server *v, const struct message *m)
+static enum err_code sign_one(struct server *v, const struct message *m, struct err *e)
 {
 	uint8_t sig[KEY_SIG_SIZE_MAX];
 	struct err why = { 0 };
@@ -113,13 +113,14 @@ static void sign_one(struct server *v, const struct message *m)
 		alarm(0);
 	}
 	if (rc != ERR_OK) {
-		refuse(v, m->id, &why);
+		rc = refuse(v, m->id, &why, e);
 	} else {
 		v->signatures++;
 		v->failure = (struct err){ .code = ERR_OK };
-		MAY_FAIL(channel_send(v->signer, MESSAGE_SIGNED, m->id, (struct bytes){ sig, len }, NULL));
+		rc = channel_send(v->signer, MESSAGE_SIGNED, m->id, (struct bytes){ sig, len }, e);
 	}
 	event_set_request(0);
+	return rc;
 }
 
 static void drop_signer(struct server *v)
@@ -129,16 +130,19 @@ static void drop_signer(struct server *v)
 	v->signer = NULL;
 }
 
-static void serve_signer(struct server *v)
+/* A signer that is gone may come back. A channel that fails by itself, or an answer that is lost here, ends this process: nobody makes a new channel
+ * while both processes live. */
+static enum err_code serve_signer(struct server *v, struct err *e)
 {
 	struct message m;
-	enum err_code rc = ERR_AGAIN;
+	enum err_code rc = channel_flush(v->signer, e);
 
-	while (v->signer && (rc = channel_receive(v->signer, &m, NULL)) == ERR_OK)
+	while (rc == ERR_OK && (rc = channel_receive(v->signer, &m, e)) == ERR_OK)
 		if (m.type == MESSAGE_SIGN)
-			sign_one(v, &m);
+			rc = sign_one(v, &m, e);
 	if (rc == ERR_CLOSED)
 		drop_signer(v);
+	return rc == ERR_CLOSED || rc == ERR_AGAIN ? ERR_OK : rc;
 }
 
 /* --- the parent's --- */
@@ -158,17 +162,14 @@ static enum err_code on_status(struct server *v, uint32_t id, struct err *e)
 	return channel_send(v->child.parent, MESSAGE_KEYHOLDER_STATUS, id, buf_bytes(&out), e);
 }
 
-static void on_peer(struct server *v, const struct message *m)
+static enum err_code on_peer(struct server *v, const struct message *m, struct err *e)
 {
-	struct err e = { 0 };
-
 	if (m->body.len != 1 || m->body.ptr[0] != PROCESS_SIGNER) {
 		close(m->fd);
-		return;
+		return ERR_OK;
 	}
 	drop_signer(v);
-	if (server_channel_new(m->fd, PROCESS_KEYHOLDER, PROCESS_SIGNER, &v->signer, &e) != ERR_OK)
-		event_error(EVENT_ERROR, "signer.channel", &e);
+	return server_channel_new(m->fd, PROCESS_KEYHOLDER, PROCESS_SIGNER, &v->signer, e);
 }
 
 static enum err_code on_parent(void *ctx, const struct message *m, struct err *e)
@@ -185,8 +186,7 @@ static enum err_code on_parent(void *ctx, const struct message *m, struct err *e
 		v->stop = true;
 		return ERR_OK;
 	case MESSAGE_PEER_KEYHOLDER:
-		on_peer(v, m);
-		return ERR_OK;
+		return on_peer(v, m, e);
 	default:
 		if (m->fd >= 0)
 			close(m->fd);
@@ -206,9 +206,8 @@ static enum err_code serve(struct server *v, struct err *e)
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			FAIL(e, IO, "cannot wait for messages");
 		TRY(channel_flush(v->child.parent, e));
-		if (v->signer && channel_flush(v->signer, NULL) == ERR_CLOSED)
-			drop_signer(v);
-		serve_signer(v);
+		if (v->signer)
+			TRY(serve_signer(v, e));
 		TRY(child_serve_parent(&v->child, on_parent, v, &v->stop, e));
 	}
 	return ERR_OK;

@@ -4,17 +4,15 @@
 #include "base/clock.h"
 #include "acme/policy.h"
 #include "crypto/key.h"
+#include "os/address.h"
 #include "pki/crl.h"
 #include "pki/ocsp.h"
 #include "server/messages.h"
 #include "server/parent/config_profile.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define POLICY_TEXT_MAX 64
 #define SECONDS_MAX     (10 * 366 * 86400ull)
@@ -74,56 +72,18 @@ static enum err_code check_port(const char *value, struct err *e)
 	return number_between(value, 1, 65535, e);
 }
 
-enum err_code config_address(const char *text, unsigned default_port, struct sockaddr_storage *ret, unsigned *ret_len, struct err *e)
-{
-	char host[64];
-	struct sockaddr_storage s = { 0 };
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&s;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&s;
-	const char *port = strrchr(text, ':');
-	bool bracket = text[0] == '[';
-	const char *host_end = bracket ? strchr(text, ']') : port ? port : text + strlen(text);
-
-	if (bracket && host_end && host_end[1] != ':')
-		port = NULL;
-	size_t n = host_end ? (size_t)(host_end - text) - bracket : sizeof host;
-	unsigned long number = port ? strtoul(port + 1, NULL, 10) : default_port;
-	if (n < sizeof host && number && (!port || check_port(port + 1, NULL) == ERR_OK)) {
-		memcpy(host, text + bracket, n);
-		host[n] = 0;
-		if (!bracket && inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-			v4->sin_family = AF_INET;
-			v4->sin_port = htons((uint16_t)number);
-			*ret = s;
-			*ret_len = sizeof *v4;
-			return ERR_OK;
-		}
-		if (bracket && inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-			v6->sin6_family = AF_INET6;
-			v6->sin6_port = htons((uint16_t)number);
-			*ret = s;
-			*ret_len = sizeof *v6;
-			return ERR_OK;
-		}
-	}
-	FAIL(e, CONFIG, "an address and a port: 192.0.2.1:443, [2001:db8::1]:443, or 0.0.0.0:443 and [::]:443 for all%s",
-	    default_port ? " (the port may be left out)" : "");
-}
-
 static enum err_code check_listen(const char *value, struct err *e)
 {
-	struct sockaddr_storage s;
-	unsigned len;
+	struct address address;
 
-	return config_address(value, 0, &s, &len, e);
+	return address_parse(bytes_str(value), 0, &address, e);
 }
 
 static enum err_code check_resolver(const char *value, struct err *e)
 {
-	struct sockaddr_storage s;
-	unsigned len;
+	struct address address;
 
-	return config_address(value, 53, &s, &len, e);
+	return address_parse(bytes_str(value), ADDRESS_DNS_PORT, &address, e);
 }
 
 static enum err_code check_cidr(const char *value, struct err *e)
@@ -429,10 +389,8 @@ static enum err_code check_shards(const char *value, struct err *e)
 
 static enum err_code check_issuer_name(const char *value, struct err *e)
 {
-	size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-	if (n == 0 || n > ISSUER_NAME_MAX || value[n])
-		FAIL(e, CONFIG, "an issuer's name has 1 to %d lower-case letters, digits and hyphens", ISSUER_NAME_MAX);
+	if (!settings_is_issuer_name(value))
+		FAIL(e, CONFIG, ISSUER_NAME_RULE, ISSUER_NAME_MAX);
 	return ERR_OK;
 }
 
@@ -445,9 +403,9 @@ static enum err_code check_ready(const char *value, struct err *e)
 
 static enum err_code check_key_types(const char *value, struct err *e)
 {
-	if (!config_profile_bit("key-types", value))
-		FAIL(e, CONFIG, "ecdsa-p256, ecdsa-p384 and rsa are allowed");
-	return ERR_OK;
+	enum key_type t;
+
+	return key_type_for_certificates(bytes_str(value), &t, e);
 }
 
 static enum err_code check_time(const char *value, struct err *e)

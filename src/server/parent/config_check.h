@@ -13,9 +13,4 @@ enum err_code config_seconds(const char *text, uint64_t *ret, struct err *e) MUS
 struct settings_rate;
 enum err_code config_rate(const char *text, struct settings_rate *ret, struct err *e) MUST_USE;
 
-/* "192.0.2.1:443" or "[2001:db8::1]:443"; default_port 0: the port is required. */
-struct sockaddr_storage;
-enum err_code config_address(
-    const char *text, unsigned default_port, struct sockaddr_storage *ret, unsigned *ret_len, struct err *e) MUST_USE;
-
 #endif

@@ -28,12 +28,11 @@ static uint32_t identifier_bit(const char *name)
 					       : 0;
 }
 
-/* Ed25519 is for accounts alone: the Baseline Requirements §6.1.1.3 know no such certificate. */
 static uint32_t key_type_bit(const char *name)
 {
 	enum key_type t;
 
-	return key_type_from_name(bytes_str(name), &t) && t != KEY_ED25519 ? UINT32_C(1) << t : 0;
+	return key_type_for_certificates(bytes_str(name), &t, NULL) == ERR_OK ? UINT32_C(1) << t : 0;
 }
 
 static uint32_t key_usage_bit(const char *name)

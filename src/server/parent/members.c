@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "os/address.h"
 #include "os/process.h"
 #include "server/folder.h"
 #include "server/parent/config_check.h"
@@ -65,16 +66,15 @@ static enum err_code make_keyholder_folder(const struct settings *s, struct err 
 
 static enum err_code listen_on(const char *address, int *ret, struct err *e)
 {
-	struct sockaddr_storage at;
-	unsigned len;
+	struct address to;
 	int one = 1;
 
-	TRY(config_address(address, 0, &at, &len, e));
-	CLEANUP(close_p) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	TRY(address_parse(bytes_str(address), 0, &to, e));
+	CLEANUP(close_p) int fd = socket(to.at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		FAIL(e, IO, "cannot listen on %s: %s", address, strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, BACKLOG) != 0)
+	if (bind(fd, (struct sockaddr *)&to.at, to.len) != 0 || listen(fd, BACKLOG) != 0)
 		FAIL(e, CONFIG, "cannot listen on %s: %s%s", address, strerror(errno),
 		    errno == EADDRINUSE
 			? "; another program has this port: stop it, or choose another port (front.listen, publish.listen, admin.listen)"
@@ -231,19 +231,26 @@ static enum err_code send_listeners(struct family *f, struct err *e)
 	return channel_send_fd(front, MESSAGE_LISTENER_QUESTIONS, 0, BYTES_NONE, f->front_socket.fd, e);
 }
 
+/* One that has ended since is no trouble of the other's: its end is told soon, and its next start makes a new pair. */
+static enum err_code send_end(struct family *f, enum process to, enum process peer, int fd, struct err *e)
+{
+	uint8_t of = (uint8_t)peer;
+	enum err_code rc = channel_send_fd(f->members[to].channel, (uint16_t)process_rows[to].peer, 0, (struct bytes){ &of, 1 }, fd, e);
+
+	return rc == ERR_CLOSED ? ERR_OK : rc;
+}
+
 /* A new pair of sockets between two that both run. The one who was there before drops its old end. */
 static enum err_code join(struct family *f, enum process a, enum process b, struct err *e)
 {
-	struct member *ma = &f->members[a], *mb = &f->members[b];
 	int pair[2];
 
-	if (!ma->channel || !mb->channel)
+	if (!f->members[a].channel || !f->members[b].channel)
 		return ERR_OK;
 	TRY(channel_pair(pair, e));
 	CLEANUP(close_p) int end_a = pair[0], end_b = pair[1];
-	uint8_t of_b = (uint8_t)b, of_a = (uint8_t)a;
-	TRY(channel_send_fd(ma->channel, (uint16_t)process_rows[a].peer, 0, (struct bytes){ &of_b, 1 }, end_a, e));
-	return channel_send_fd(mb->channel, (uint16_t)process_rows[b].peer, 0, (struct bytes){ &of_a, 1 }, end_b, e);
+	TRY(send_end(f, a, b, end_a, e));
+	return send_end(f, b, a, end_b, e);
 }
 
 static enum err_code give_everything(struct family *f, enum process who, struct err *e)

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_MS 15000
+#define START_MS 300000 /* the signer reads every revocation of its log again: of a long log that takes a while */
 #define STOP_MS  10000
 #define TICK_MS  200
 
@@ -35,6 +35,8 @@ struct parent {
 	int signals;
 	bool announced; /* everything was ready once */
 	bool stopping, failed;
+	char cause[512]; /* failed: why, for who started us */
+	bool said;       /* in a child's own words */
 	int64_t stop_by_ms;
 	int64_t start_by_ms;
 	struct event_lines lines;
@@ -244,6 +246,18 @@ static struct member *member_of(struct parent *p, pid_t pid)
 	return NULL;
 }
 
+/* Why the start failed: what a child said of itself, whichever ends first; one that only ended may have done so because another had. */
+static void note_cause(struct parent *p, const struct member *m, const char *how)
+{
+	bool said = *m->failure != 0;
+
+	if (!p->failed || (said && !p->said)) {
+		(void)snprintf(p->cause, sizeof p->cause, "the %s did not start: %s", process_name(m->who), said ? m->failure : how);
+		p->said = said;
+	}
+	p->failed = p->stopping = true;
+}
+
 static void reap(struct parent *p)
 {
 	int status;
@@ -261,11 +275,8 @@ static void reap(struct parent *p)
 		event(expected ? EVENT_INFO : EVENT_ERROR, "child.ended", EVENT_STR("child", process_name(m->who)), EVENT_STR("how", how));
 		control_child_gone(p->control, m->who);
 		member_ended(m, clock_monotonic_ms());
-		if (!expected && !p->announced && !p->stopping) {
-			fprintf(stderr, "chancery-ca: the %s did not start: %s\n", process_name(m->who), *m->failure ? m->failure : how);
-			p->failed = true;
-			p->stopping = true;
-		}
+		if (!p->announced && (p->failed || (!expected && !p->stopping)))
+			note_cause(p, m, how);
 	}
 }
 
@@ -277,8 +288,10 @@ static void start_due(struct parent *p)
 		struct member *m = &p->family.members[children[i]];
 		if (p->stopping || m->absent || m->state != MEMBER_DOWN || m->start_at_ms > clock_monotonic_ms())
 			continue;
-		if (member_start(&p->family, m->who, &e) != ERR_OK) {
-			event_error(EVENT_ERROR, "child.not_started", &e);
+		enum err_code rc = member_start(&p->family, m->who, &e);
+		if (rc != ERR_OK) {
+			if (rc != ERR_CLOSED) /* ended already: its end is told soon */
+				event_error(EVENT_ERROR, "child.not_started", &e);
 			if (m->pid > 0)
 				kill(m->pid, SIGKILL);
 			else
@@ -369,9 +382,8 @@ static void check_start(struct parent *p)
 {
 	if (p->announced || p->stopping || clock_monotonic_ms() < p->start_by_ms)
 		return;
-	fprintf(stderr, "chancery-ca: not every process became ready within %d s\n", START_MS / 1000);
-	p->failed = true;
-	p->stopping = true;
+	(void)snprintf(p->cause, sizeof p->cause, "not every process became ready within %d s", START_MS / 1000);
+	p->failed = p->stopping = true;
 }
 
 static enum err_code prepare(struct parent *p, struct err *e)
@@ -407,7 +419,8 @@ enum err_code serve(const char *config_path, struct err *e)
 	family_free(&p.family);
 	if (p.arena)
 		arena_free(p.arena);
-	if (rc == ERR_OK && p.failed)
-		FAIL(e, CONFIG, "the start failed");
-	return rc;
+	if (rc != ERR_OK || !p.failed)
+		return rc;
+	fprintf(stderr, "chancery-ca: %s\n", p.cause); /* whole: an err's detail may be shorter */
+	FAIL(e, CONFIG, "the start failed");
 }

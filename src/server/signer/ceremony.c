@@ -6,7 +6,6 @@
 #include "base/seam.h"
 #include "os/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,76 +14,107 @@
 
 #define PEM_MAX 65536
 
-/* Of an issuer that is in place: whether it has the same key id. */
-static enum err_code check_twin(int issuers, const char *name, const struct ca_issuer *mine, struct err *e)
-{
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
-	CLEANUP(buf_free_p) struct buf pem = buf_new(PEM_MAX);
-	char path[ISSUER_NAME_MAX + 32];
-	struct bytes der;
-	struct cert c;
+/* All that would be in place: what a start reads, but for the keys. */
+struct together {
+	struct arena *a;
+	struct own_keys own;
+	struct ca_issuer v[ISSUERS_MAX];
+	size_t n;
+};
 
-	if (!a)
-		FAIL(e, NOMEM, "no memory for a certificate");
-	(void)snprintf(path, sizeof path, "%.*s/" FILE_ISSUER, ISSUER_NAME_MAX, name);
-	TRY(file_read(issuers, path, PEM_MAX, &pem, e));
-	struct bytes text = buf_bytes(&pem);
-	TRY(pem_next(a, &text, "CERTIFICATE", &der, e));
-	TRY(cert_parse(a, der, &c, e));
-	errno = 0;
-	if (bytes_eq(c.subject_key_id, mine->issuer->key_id) || bytes_eq(c.spki, key_spki(mine->issuer->key)))
-		FAIL(e, CONFIG, "the issuer %s has this key, or this subjectKeyIdentifier, already", name);
-	return ERR_OK;
+/* Its key is nobody's here: a URI without a keyholder stands for the public one. */
+static enum err_code read_present(struct together *t, int issuers, struct ca_issuer *i, struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf root = buf_new(PEM_MAX), issuer = buf_new(PEM_MAX);
+	char path[ISSUER_NAME_MAX + 32];
+
+	(void)snprintf(path, sizeof path, "%s/" FILE_ROOT, i->name);
+	TRY(file_read(issuers, path, PEM_MAX, &root, e));
+	(void)snprintf(path, sizeof path, "%s/" FILE_ISSUER, i->name);
+	TRY(file_read(issuers, path, PEM_MAX, &issuer, e));
+	struct issuer_files f = { .root_pem = buf_bytes(&root), .issuer_pem = buf_bytes(&issuer), .key_pem = BYTES_LIT(KEY_URI_SCHEME) };
+	return issuer_make(t->a, &f, &t->own, i, e);
 }
 
-static enum err_code check_twins(int dir, const struct ca_issuer *mine, struct err *e)
+static enum err_code read_all_present(struct together *t, int dir, struct err *e)
 {
-	int issuers = openat(dir, FOLDER_ISSUERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = issuers >= 0 ? fdopendir(issuers) : NULL;
-	enum err_code rc = ERR_OK;
-	size_t n = 0;
+	CLEANUP(close_p) int issuers = openat(dir, FOLDER_ISSUERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (!d)
+	if (issuers < 0)
 		FAIL(e, CONFIG,
 		    "the signer's folder has no \"%s\": start the server once, so that it moves what an older version has laid down",
 		    FOLDER_ISSUERS);
-	for (struct dirent *entry; rc == ERR_OK && (entry = readdir(d));)
-		if (entry->d_name[0] != '.') {
-			rc = check_twin(issuers, entry->d_name, mine, e);
-			n++;
-		}
-	closedir(d);
+	TRY(issuers_list(issuers, t->v, &t->n, e));
 	errno = 0;
-	if (rc == ERR_OK && n >= ISSUERS_MAX)
-		FAIL(e, CONFIG, "there are %zu issuers already: at most %d are allowed", n, ISSUERS_MAX);
-	return rc;
+	if (t->n == ISSUERS_MAX)
+		FAIL(e, CONFIG, "there are %zu issuers already: at most %d are allowed", t->n, ISSUERS_MAX);
+	for (size_t i = 0; i < t->n; i++) {
+		struct err why = { 0 };
+		enum err_code rc = read_present(t, issuers, &t->v[i], &why);
+		errno = 0;
+		if (rc != ERR_OK)
+			return err_set(e, rc, __FILE__, __LINE__, "issuer %s, which is in place: %s", t->v[i].name, why.detail);
+	}
+	return ERR_OK;
 }
 
-enum err_code signer_check_issuer(int dir, const struct settings *s, const struct signer_issuer_files *f, struct err *e)
+static enum err_code check_new(const struct ca_issuer *i, struct err *e)
 {
-	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 1u << 20);
+	errno = 0;
+	if (i->issuer->not_after_s <= clock_wall_ms() / 1000)
+		FAIL(e, CONFIG, "the issuer's certificate has ended");
+	if (!(i->issuer->purposes & (CERT_SERVER_AUTH | CERT_CLIENT_AUTH)))
+		FAIL(e, CONFIG, "the issuer's certificate allows neither serverAuth nor clientAuth");
+	return ERR_OK;
+}
+
+static enum err_code check_twins(const struct together *t, const struct ca_issuer *mine, struct err *e)
+{
+	errno = 0;
+	for (size_t i = 0; i < t->n; i++)
+		if (bytes_eq(t->v[i].issuer->key_id, mine->issuer->key_id) ||
+		    bytes_eq(key_spki(t->v[i].issuer->key), key_spki(mine->issuer->key)))
+			FAIL(e, CONFIG, "the issuer %s has this key, or this subjectKeyIdentifier, already", t->v[i].name);
+	return ERR_OK;
+}
+
+static enum err_code check_root_list(struct bytes root, struct bytes der, struct err *e)
+{
+	struct list list = { .number = 0 };
+
+	if (der.len == 0)
+		return ERR_OK;
+	TRY(root_list_make(root, der, &list, e));
+	buf_free(&list.der);
+	return ERR_OK;
+}
+
+static enum err_code check_together(struct together *t, int dir, const struct signer_issuer_files *f, struct err *e)
+{
 	struct issuer_files files = {
 		.root_pem = f->root_pem, .issuer_pem = f->issuer_pem, .key_pem = f->key_pem, .passphrase = f->passphrase
 	};
-	struct own_keys own = { .n = 0 };
-	struct ca_issuer i = { .issuer = NULL };
-	struct list list = { .number = 0 };
 
-	(void)s;
+	TRY(read_all_present(t, dir, e));
+	struct ca_issuer *mine = &t->v[t->n];
+	(void)snprintf(mine->name, sizeof mine->name, "%.*s", BYTES_FMT(f->name));
+	TRY(issuer_make(t->a, &files, &t->own, mine, e));
+	TRY(check_new(mine, e));
+	TRY(check_root_list(mine->root, f->root_list, e));
+	TRY(check_twins(t, mine, e));
+	return issuers_check_room(t->v, t->n + 1, e);
+}
+
+enum err_code signer_check_issuer(int dir, const struct signer_issuer_files *f, struct err *e)
+{
+	CLEANUP(arena_free_p) struct arena *a = arena_new(16384, 4u << 20);
+	struct together t = { .a = a };
+
 	if (!a)
-		FAIL(e, NOMEM, "no memory for an issuer");
-	enum err_code rc = issuer_make(a, &files, &own, &i, e);
-	errno = 0;
-	if (rc == ERR_OK && i.issuer->not_after_s <= clock_wall_ms() / 1000)
-		rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__, "the issuer's certificate has ended");
-	if (rc == ERR_OK && !(i.issuer->purposes & (CERT_SERVER_AUTH | CERT_CLIENT_AUTH)))
-		rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__, "the issuer's certificate allows neither serverAuth nor clientAuth");
-	if (rc == ERR_OK && f->root_list.len > 0)
-		rc = root_list_make(i.root, f->root_list, &list, e);
-	if (rc == ERR_OK)
-		rc = check_twins(dir, &i, e);
-	buf_free(&list.der);
-	ca_issuer_free(&i);
+		FAIL(e, NOMEM, "no memory for issuers");
+	enum err_code rc = check_together(&t, dir, f, e);
+	for (size_t i = 0; i < ISSUERS_MAX; i++)
+		ca_issuer_free(&t.v[i]);
 	return rc;
 }
 
@@ -94,9 +124,12 @@ static enum err_code nothing_found(void *ctx, const struct log_entry *n, struct 
 	return ERR_OK;
 }
 
-static enum err_code nothing_recalled(void *ctx, const struct record *r, struct err *e)
+static enum err_code count_issuers(void *ctx, const struct record *r, struct err *e)
 {
-	(void)ctx, (void)r, (void)e;
+	size_t *n = ctx;
+
+	(void)e;
+	*n += r->type == LOG_ISSUER;
 	return ERR_OK;
 }
 
@@ -106,16 +139,20 @@ enum err_code signer_log_issuer(int dir, const struct settings *s, const struct 
 	CLEANUP(close_p) int log_dir = seam->openat(dir, FOLDER_LOG, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	struct issuer_event v = { .name = f->name, .issuer_pem = f->issuer_pem, .root_pem = f->root_pem, .uid = uid };
 	struct identity identity;
+	size_t n = 0;
 
 	if (log_dir < 0)
 		FAIL(e, IO, "cannot open the signer's folder \"%s\"", FOLDER_LOG);
 	TRY(identity_read(dir, &identity, e));
 	struct log_open_request q = {
-		.instance = identity.instance, .segment_size = s->segment_size, .found = nothing_found, .recall = nothing_recalled
+		.instance = identity.instance, .segment_size = s->segment_size, .found = nothing_found, .recall = count_issuers, .ctx = &n
 	};
 	enum err_code rc = log_open(log_dir, &q, &l, e);
 	crypto_wipe(&identity, sizeof identity);
 	TRY(rc);
+	errno = 0;
+	if (n >= ISSUERS_LOGGED_MAX)
+		FAIL(e, CONFIG, "the log knows %zu issuers, and never more than %d: this CA takes no other one", n, ISSUERS_LOGGED_MAX);
 	issuer_event_write(&v, log_begin(l));
 	TRY(log_end(l, LOG_ISSUER, clock_wall_ms(), NULL, e));
 	return log_commit(l, e);

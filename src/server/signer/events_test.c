@@ -298,6 +298,24 @@ static void finds_certificates_by_serial(void **state)
 	}
 }
 
+/* A start keeps the certificate of each ISSUER record: a ceremony leaves the log at what a start can take. */
+static void logs_no_more_issuers_than_a_start_takes(void **state)
+{
+	struct world *w = *state;
+	struct signer_issuer_files f = {
+		.name = BYTES_LIT("again"), .issuer_pem = buf_bytes(&w->issuer_pem), .root_pem = buf_bytes(&w->root_pem)
+	};
+	struct err e = { 0 };
+
+	world_close(w);
+	for (size_t i = 0; i < ISSUERS_LOGGED_MAX; i++)
+		assert_code(signer_log_issuer(w->dir, &w->settings, &f, 0, &e), ERR_OK, &e);
+	assert_code(signer_log_issuer(w->dir, &w->settings, &f, 0, &e), ERR_CONFIG, &e);
+	assert_non_null(strstr(e.detail, "knows 256 issuers"));
+	assert_code(world_reopen(w, &e), ERR_OK, &e);
+	assert_int_equal(w->s->logged.n, ISSUERS_LOGGED_MAX);
+}
+
 #define WORLD(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 int main(void)
@@ -308,6 +326,7 @@ int main(void)
 		WORLD(an_acknowledged_event_is_kept),
 		WORLD(names_a_damaged_event),
 		WORLD(finds_certificates_by_serial),
+		WORLD(logs_no_more_issuers_than_a_start_takes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,13 +172,6 @@ static enum err_code move_first(struct signer *s, struct err *e)
 	return file_sync_dir(s->dir, e);
 }
 
-static bool is_name(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-	return n > 0 && n <= ISSUER_NAME_MAX && name[n] == '\0';
-}
-
 static int by_name(const void *a, const void *b)
 {
 	const struct ca_issuer *x = a, *y = b;
@@ -186,11 +179,12 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static enum err_code list_names(struct signer *s, int folder, struct err *e)
+enum err_code issuers_list(int folder, struct ca_issuer v[ISSUERS_MAX], size_t *ret_n, struct err *e)
 {
 	int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = again >= 0 ? fdopendir(again) : NULL;
 	enum err_code rc = ERR_OK;
+	size_t n = 0;
 
 	if (!d)
 		FAIL(e, IO, "cannot read the signer's folder \"%s\"", FOLDER_ISSUERS);
@@ -198,18 +192,19 @@ static enum err_code list_names(struct signer *s, int folder, struct err *e)
 		errno = 0;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		if (!is_name(entry->d_name))
-			rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__,
-			    "%s holds \"%.60s\": an issuer's name has 1 to %d lower-case letters, digits and hyphens", FOLDER_ISSUERS,
+		if (!settings_is_issuer_name(entry->d_name))
+			rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%s holds \"%.60s\": " ISSUER_NAME_RULE, FOLDER_ISSUERS,
 			    entry->d_name, ISSUER_NAME_MAX);
-		else if (s->n_issuers == ISSUERS_MAX)
+		else if (n == ISSUERS_MAX)
 			rc = err_set(e, ERR_CONFIG, __FILE__, __LINE__, "%s holds more than %d issuers", FOLDER_ISSUERS, ISSUERS_MAX);
 		else
-			memcpy(s->issuers[s->n_issuers++].name, entry->d_name, strlen(entry->d_name) + 1);
+			memcpy(v[n++].name, entry->d_name, strlen(entry->d_name) + 1);
 	}
 	closedir(d);
-	qsort(s->issuers, s->n_issuers, sizeof *s->issuers, by_name);
-	return rc;
+	TRY(rc);
+	qsort(v, n, sizeof *v, by_name);
+	*ret_n = n;
+	return ERR_OK;
 }
 
 /* The root's own list, which says whether the issuer still stands: passed on as it is, after a look whether it is the root's. */
@@ -283,13 +278,26 @@ static enum err_code check_twins(const struct signer *s, struct err *e)
 	return ERR_OK;
 }
 
+enum err_code issuers_check_room(const struct ca_issuer *v, size_t n, struct err *e)
+{
+	size_t size = INSTANCE_SIZE + 1;
+
+	for (size_t i = 0; i < n; i++)
+		size += 3 * sizeof(uint32_t) + strlen(v[i].name) + buf_bytes(&v[i].chain).len + v[i].root.len;
+	errno = 0;
+	if (size > CHANNEL_BODY_MAX)
+		FAIL(e, CONFIG, "the certificates of %zu issuers take %zu bytes together, at most %d are allowed: take one out of %s", n,
+		    size, CHANNEL_BODY_MAX, FOLDER_ISSUERS);
+	return ERR_OK;
+}
+
 enum err_code issuers_load(struct signer *s, struct bytes passphrase, struct err *e)
 {
 	CLEANUP(close_p) int folder = -1;
 
 	TRY(move_first(s, e));
 	TRY(open_folder(s->dir, FOLDER_ISSUERS, &folder, e));
-	TRY(list_names(s, folder, e));
+	TRY(issuers_list(folder, s->issuers, &s->n_issuers, e));
 	errno = 0;
 	if (s->n_issuers == 0)
 		FAIL(e, CONFIG, "there is no issuer: %s is empty", FOLDER_ISSUERS);
@@ -300,6 +308,7 @@ enum err_code issuers_load(struct signer *s, struct bytes passphrase, struct err
 		if (rc != ERR_OK)
 			return err_set(e, rc, __FILE__, __LINE__, "issuer %s: %s", s->issuers[i].name, why.detail);
 	}
+	TRY(issuers_check_room(s->issuers, s->n_issuers, e));
 	return check_twins(s, e);
 }
 
@@ -465,7 +474,7 @@ enum err_code issuers_choose(
 		const struct ca_issuer *c = &s->issuers[i];
 		if (!may_sign(p, c) || c->issuer->not_after_s < not_after_s)
 			continue;
-		if ((key_type(c->issuer->key) == KEY_RSA) == (type == KEY_RSA)) {
+		if (key_type_kind(key_type(c->issuer->key)) == key_type_kind(type)) {
 			*ret = c;
 			return ERR_OK;
 		}

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #define INDEX_MAGIC      "CHNCYIDX"
-#define INDEX_VERSION    2
+#define INDEX_VERSION    3
 #define INDEX_HEAD_SIZE  104 /* without its digest */
 #define INDEX_ENTRY_SIZE (1 + ORDER_ID_SIZE + SERIAL_SIZE + SHA256_SIZE + 24)
-#define INDEX_EVENT_SIZE (1 + 16)
+#define INDEX_EVENT_SIZE (1 + 16 + REVOCATION_SIZE)
 #define ENTRIES_MAX      (1u << 22) /* of one segment; also of its events */
 #define KIND_ORDER       1
 #define KIND_TLS         2
@@ -86,11 +86,28 @@ static enum err_code add_event(struct log_index *x, const struct log_event *v, s
 	return ERR_OK;
 }
 
+/* A revocation without its evidence. */
+static enum err_code shorten(const struct record *r, uint8_t out[REVOCATION_SIZE], struct err *e)
+{
+	CLEANUP(buf_free_p) struct buf body = buf_new(REVOCATION_SIZE);
+	struct revocation v;
+
+	TRY(revocation_read(r, &v, e));
+	v.evidence = BYTES_LIT("");
+	revocation_write(&v, &body);
+	if (!buf_ok(&body) || body.len != REVOCATION_SIZE)
+		FAIL(e, NOMEM, "no memory for a revocation");
+	memcpy(out, body.ptr, REVOCATION_SIZE);
+	return ERR_OK;
+}
+
 static enum err_code take_event(struct log_index *x, uint64_t at, const struct record *r, struct err *e)
 {
 	struct log_event v = { .type = r->type, .time_ms = r->time_ms, .offset = at };
 
 	TRY(event_check(r, e));
+	if (r->type == LOG_REVOKE)
+		TRY(shorten(r, v.revocation, e));
 	return add_event(x, &v, e);
 }
 
@@ -202,6 +219,7 @@ static void put_event(const struct log_event *v, struct buf *out)
 	wire_put_u8(out, v->type);
 	wire_put_u64(out, (uint64_t)v->time_ms);
 	wire_put_u64(out, v->offset);
+	wire_put_fixed(out, BYTES_ARRAY(v->revocation));
 }
 
 static void put_entry(const struct log_entry *n, struct buf *out)
@@ -375,6 +393,7 @@ static enum err_code get_events(const struct index_file *f, struct log_index *x,
 		struct log_event v = { .type = wire_u8(&w) };
 		v.time_ms = (int64_t)wire_u64(&w);
 		v.offset = wire_u64(&w);
+		get_fixed(&w, v.revocation, sizeof v.revocation);
 		TRY(add_event(x, &v, e));
 	}
 	return wire_end(&w, "the index of a log segment", e);

@@ -20,11 +20,13 @@ struct log_entry {
 	uint64_t intent; /* of its INTENT, which names the account */
 };
 
-/* One record that every start reads again. */
+/* One record that every start takes into the signer's state again: a REVOKE, of which there may be very many, by its body without the evidence,
+ * which is here; any other by reading the record. */
 struct log_event {
 	uint8_t type;
 	int64_t time_ms;
 	uint64_t offset;
+	uint8_t revocation[REVOCATION_SIZE]; /* zero but for a REVOKE */
 };
 
 /* Two batches' worth of intents may be open at a time. */

@@ -52,17 +52,27 @@ static enum err_code tell_found(const struct log_open_request *q, const struct l
 	return ERR_OK;
 }
 
-/* Each event of a segment is read again where its index says that it is; in a closed segment nothing else is. */
+static enum err_code read_event(struct segment *g, const struct log_event *v, struct record *ret, struct err *e)
+{
+	if (v->type == LOG_REVOKE) {
+		*ret = (struct record){ .type = v->type, .time_ms = v->time_ms, .body = BYTES_ARRAY(v->revocation) };
+		return ERR_OK;
+	}
+	TRY(segment_record(g, v->offset, ret, e));
+	errno = 0;
+	if (ret->type != v->type || ret->time_ms != v->time_ms)
+		FAIL(
+		    e, IO, "segment %u of the log has another record at offset %" PRIu64 " than its index says", g->head.number, v->offset);
+	return ERR_OK;
+}
+
+/* Each event of a segment: revocations from the index, others are read again where it says that they are. Nothing else in a closed segment is read. */
 static enum err_code tell_events(const struct log_open_request *q, struct segment *g, const struct log_index *x, struct err *e)
 {
+	struct record r;
+
 	for (size_t i = 0; i < log_index_event_count(x); i++) {
-		const struct log_event *v = log_index_event(x, i);
-		struct record r;
-		TRY(segment_record(g, v->offset, &r, e));
-		errno = 0;
-		if (r.type != v->type || r.time_ms != v->time_ms)
-			FAIL(e, IO, "segment %u of the log has another record at offset %" PRIu64 " than its index says", x->segment,
-			    v->offset);
+		TRY(read_event(g, log_index_event(x, i), &r, e));
 		TRY(q->recall(q->ctx, &r, e));
 	}
 	return ERR_OK;

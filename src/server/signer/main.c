@@ -35,6 +35,7 @@ struct server {
 	struct signer_news news;
 	bool hello; /* the front has said HELLO on this channel */
 	bool stop;
+	struct err broken;   /* why we cannot go on; code ERR_OK: we can */
 	struct arena *arena; /* of a round */
 	struct signer_request batch[SIGNER_BATCH_MAX];
 	uint32_t ids[SIGNER_BATCH_MAX];
@@ -65,7 +66,8 @@ static void drop_front(struct server *v)
 	drop_questions(v, v->n_questions); /* whoever asked is gone */
 }
 
-/* A front that does not take its answers has only itself to blame: it is gone, or its queue is full. */
+/* A front that is gone, or does not read what it is told, has only itself to blame. A socket that fails by itself is another thing: nobody makes a
+ * new one while both processes live, so that we end, and begin anew. So is an answer that is lost here, which would hold its credit for ever. */
 static void send_front(struct server *v, uint16_t type, uint32_t id, struct bytes body)
 {
 	struct err e = { 0 };
@@ -75,6 +77,17 @@ static void send_front(struct server *v, uint16_t type, uint32_t id, struct byte
 	event_error(EVENT_WARNING, "front.send", &e);
 	if (e.code == ERR_CLOSED)
 		drop_front(v);
+	else if (e.code == ERR_IO || message_rules[type].answers)
+		v->broken = e;
+}
+
+/* The same for what there is no memory to write. */
+static void send_written(struct server *v, uint16_t type, uint32_t id, const struct buf *body)
+{
+	if (buf_ok(body))
+		send_front(v, type, id, buf_bytes(body));
+	else
+		err_set(&v->broken, ERR_NOMEM, __FILE__, __LINE__, "no memory for a message %s", message_rules[type].name);
 }
 
 static void send_refused(struct server *v, uint32_t id, enum err_code code, const char *detail)
@@ -82,7 +95,7 @@ static void send_refused(struct server *v, uint32_t id, enum err_code code, cons
 	CLEANUP(buf_free_p) struct buf out = buf_new(4096);
 
 	problem_write(code, bytes_str(detail), &out);
-	send_front(v, MESSAGE_REFUSED, id, buf_bytes(&out));
+	send_written(v, MESSAGE_REFUSED, id, &out);
 }
 
 static void send_answer(struct server *v, const struct signer_request *r, uint32_t id)
@@ -106,7 +119,7 @@ static void tell_lists(struct server *v, const struct crl_new *lists, size_t n)
 	for (size_t i = 0; v->hello && i < n; i += CRL_NEW_MAX) {
 		buf_reset(&out);
 		crl_new_write(lists + i, n - i < CRL_NEW_MAX ? n - i : CRL_NEW_MAX, &out);
-		send_front(v, MESSAGE_CRL_NEW, 0, buf_bytes(&out));
+		send_written(v, MESSAGE_CRL_NEW, 0, &out);
 	}
 }
 
@@ -116,12 +129,12 @@ static void send_part(struct server *v, const struct message *m)
 	struct err e = { 0 };
 
 	if (signer_crl_part(v->signer, m->body, &out, &e) == ERR_OK)
-		send_front(v, MESSAGE_CRL_PART, m->id, buf_bytes(&out));
+		send_written(v, MESSAGE_CRL_PART, m->id, &out);
 	else
 		send_refused(v, m->id, e.code, e.detail);
 }
 
-/* What operators did. All of it for a front that is new; a front that is away hears it then. */
+/* What operators did, and what was revoked. All of it for a front that is new; a front that is away hears it then. */
 static void tell_news(struct server *v, bool all)
 {
 	CLEANUP(buf_free_p) struct buf out = buf_new(CHANNEL_BODY_MAX);
@@ -130,19 +143,19 @@ static void tell_news(struct server *v, bool all)
 		return;
 	signer_news(v->signer, all, &v->news);
 	for (size_t at = 0; v->news.blocks && signer_blocks_part(v->signer, &at, &out);) {
-		send_front(v, MESSAGE_BLOCKS, 0, buf_bytes(&out));
+		send_written(v, MESSAGE_BLOCKS, 0, &out);
 		buf_reset(&out);
 		if (at == 0)
 			break; /* the list is empty */
 	}
 	if (v->news.n_revoked) {
 		revoked_new_write(v->news.revoked, v->news.n_revoked, &out);
-		send_front(v, MESSAGE_REVOKED_NEW, 0, buf_bytes(&out));
+		send_written(v, MESSAGE_REVOKED_NEW, 0, &out);
 	}
 	for (size_t i = 0; i < v->news.n_resets; i++) {
 		buf_reset(&out);
 		limits_reset_write(&v->news.resets[i], &out);
-		send_front(v, MESSAGE_LIMITS_RESET, 0, buf_bytes(&out));
+		send_written(v, MESSAGE_LIMITS_RESET, 0, &out);
 	}
 }
 
@@ -175,7 +188,7 @@ static enum err_code make_checkpoint(struct server *v, struct err *e)
 	v->checkpoint_records = signer_counts(v->signer).log_records;
 	v->checkpoint_due_ms = 0;
 	if (v->hello)
-		send_front(v, MESSAGE_CHECKPOINT, 0, buf_bytes(&out));
+		send_written(v, MESSAGE_CHECKPOINT, 0, &out);
 	return ERR_OK;
 }
 
@@ -221,7 +234,7 @@ static enum err_code on_hello(struct server *v, const struct message *m, struct 
 	for (size_t i = 0; i < h.n_issuers; i++)
 		h.issuers[i] = signer_issuer(v->signer, i);
 	hello_ok_write(&h, &out);
-	send_front(v, MESSAGE_HELLO_OK, m->id, buf_bytes(&out));
+	send_written(v, MESSAGE_HELLO_OK, m->id, &out);
 	tell_lists(v, v->lists, signer_crl_list(v->signer, v->lists, LISTS_MAX));
 	tell_news(v, true);
 	return ERR_OK;
@@ -264,7 +277,7 @@ static enum err_code answer_question(struct server *v, struct err *e)
 	drop_questions(v, 1);
 	TRY(rc);
 	if (why.code == ERR_OK) {
-		send_front(v, MESSAGE_OCSP_OK, id, buf_bytes(&out));
+		send_written(v, MESSAGE_OCSP_OK, id, &out);
 		return ERR_OK;
 	}
 	if (why.code != ERR_UNAUTHORIZED)
@@ -308,7 +321,11 @@ static enum err_code serve_front(struct server *v, struct err *e)
 		enum err_code rc = channel_receive(v->front, &m, &why);
 		if (rc == ERR_AGAIN)
 			break;
-		if (rc != ERR_OK) {
+		if (rc != ERR_OK && rc != ERR_CLOSED) {
+			*e = why;
+			return rc;
+		}
+		if (rc == ERR_CLOSED) {
 			event_error(EVENT_NOTICE, "front.gone", &why);
 			drop_front(v);
 			v->n = 0; /* whoever asked is gone */
@@ -384,26 +401,22 @@ static enum err_code on_status(struct server *v, uint32_t id, struct err *e)
 	return channel_send(v->child.parent, MESSAGE_SIGNER_STATUS, id, buf_bytes(&out), e);
 }
 
-/* A channel to a new front, in the place of the one that died. */
-static void on_peer(struct server *v, const struct message *m)
+/* A channel to a new front or keyholder, in the place of the one that died. */
+static enum err_code on_peer(struct server *v, const struct message *m, struct err *e)
 {
-	struct err e = { 0 };
-
 	if (m->body.len == 1 && m->body.ptr[0] == PROCESS_KEYHOLDER) {
-		struct channel *c = NULL;
-		if (server_channel_new(m->fd, PROCESS_SIGNER, PROCESS_KEYHOLDER, &c, &e) != ERR_OK)
-			event_error(EVENT_ERROR, "keyholder.channel", &e);
+		struct channel *c;
+		TRY(server_channel_new(m->fd, PROCESS_SIGNER, PROCESS_KEYHOLDER, &c, e));
 		signer_keyholder(v->signer, c);
-		return;
+		return ERR_OK;
 	}
 	if (m->body.len != 1 || m->body.ptr[0] != PROCESS_FRONT) {
 		if (m->fd >= 0)
 			close(m->fd);
-		return;
+		return ERR_OK;
 	}
 	drop_front(v);
-	if (server_channel_new(m->fd, PROCESS_SIGNER, PROCESS_FRONT, &v->front, &e) != ERR_OK)
-		event_error(EVENT_ERROR, "front.channel", &e);
+	return server_channel_new(m->fd, PROCESS_SIGNER, PROCESS_FRONT, &v->front, e);
 }
 
 /* Settings that do not hold leave the old in force. */
@@ -427,7 +440,7 @@ static enum err_code on_parent_message(void *ctx, const struct message *m, struc
 	if (m->type == MESSAGE_STOP_SIGNER)
 		v->stop = true;
 	else if (m->type == MESSAGE_PEER_SIGNER)
-		on_peer(v, m);
+		return on_peer(v, m, e);
 	else if (m->type == MESSAGE_LISTENER_OPERATORS)
 		operators_listen_on(v->operators, m->fd);
 	else if (m->type == MESSAGE_BLOCKLIST_SIGNER)
@@ -458,8 +471,12 @@ static enum err_code flush(struct server *v, struct err *e)
 {
 	if (channel_wants_write(v->child.parent))
 		TRY(channel_flush(v->child.parent, e));
-	if (v->front && channel_wants_write(v->front) && channel_flush(v->front, NULL) == ERR_CLOSED)
-		drop_front(v);
+	if (!v->front || !channel_wants_write(v->front))
+		return ERR_OK;
+	enum err_code rc = channel_flush(v->front, e);
+	if (rc != ERR_CLOSED)
+		return rc;
+	drop_front(v);
 	return ERR_OK;
 }
 
@@ -480,6 +497,10 @@ static enum err_code serve(struct server *v, struct err *e)
 		tell_news(v, false);
 		TRY(make_lists(v, e));
 		TRY(checkpoint_if_due(v, e));
+		if (v->broken.code != ERR_OK) {
+			*e = v->broken;
+			return e->code;
+		}
 	}
 	return make_checkpoint(v, e);
 }

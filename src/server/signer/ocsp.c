@@ -11,8 +11,9 @@
 
 #define RESPONDER_S   (14 * 86400)
 #define BACKDATE_S    3600
-#define RENEW_EARLY_S 86400 /* before the longest answer would be cut short */
-#define AGAIN_MS      INT64_C(60000)
+#define RENEW_EARLY_S 86400         /* before the longest answer would be cut short */
+#define AGAIN_MS      INT64_C(1000) /* after a first failure; twice as long after each further one */
+#define AGAIN_MOST_MS INT64_C(60000)
 
 void responder_free(struct responder *r)
 {
@@ -108,12 +109,16 @@ static enum err_code renew_responder(struct signer *s, struct ca_issuer *i, int6
 {
 	struct responder fresh = { .key = NULL };
 
-	if (clock_monotonic_ms() < i->responder.again_ms)
+	struct responder *r = &i->responder;
+	if (clock_monotonic_ms() < r->again_ms)
 		FAIL(e, BUSY, "issuer \"%s\" could not certify a key for OCSP a moment ago", i->name);
-	i->responder.again_ms = clock_monotonic_ms() + AGAIN_MS;
 	enum err_code rc = make_responder(s, i, now_ms, &fresh, e);
 	if (rc != ERR_OK) {
 		responder_free(&fresh);
+		r->pause_ms = r->pause_ms == 0 ? AGAIN_MS : 2 * r->pause_ms;
+		if (r->pause_ms > AGAIN_MOST_MS)
+			r->pause_ms = AGAIN_MOST_MS;
+		r->again_ms = clock_monotonic_ms() + r->pause_ms;
 		return rc;
 	}
 	responder_free(&i->responder);

@@ -416,7 +416,22 @@ static void survives_being_killed(void **state)
 		assert_int_equal(log_census(&g->w, open[i].order).certificates_of_order, 1);
 }
 
-/* Revoked over the channel: the answer, then the news of a list, then the list in parts; and all of it again after a kill. */
+/* The notice of one certificate, for a front that has lost the answer. */
+static void await_revoked(struct ground *g, struct bytes serial, const struct revoked *want)
+{
+	static struct revoked_new v[REVOKED_NEW_MAX];
+	struct message m = await(g->front, MESSAGE_REVOKED_NEW);
+	struct err e = { 0 };
+	size_t n;
+
+	assert_code(revoked_new_read(m.body, v, &n, &e), ERR_OK, &e);
+	assert_int_equal(n, 1);
+	assert_memory_equal(v[0].serial, serial.ptr, sizeof v[0].serial);
+	assert_int_equal(v[0].time_s, want->time_s);
+	assert_int_equal(v[0].reason, want->reason);
+}
+
+/* Revoked over the channel: the answer, then the news of it and of a list, then the list in parts; and all of it again after a kill. */
 static void gives_lists_out(void **state)
 {
 	struct ground *g = *state;
@@ -435,11 +450,13 @@ static void gives_lists_out(void **state)
 	struct message m = await(g->front, MESSAGE_REVOKE_OK);
 	assert_int_equal(m.id, g->id);
 	assert_code(revoked_read(m.body, &v, &e), ERR_OK, &e);
+	assert_code(cert_parse(g->w.a, certificate, &c, &e), ERR_OK, &e);
+	await_revoked(g, c.serial, &v);
 	await_list(g);
 	assert_true(g->list.number > before);
 	tell(g->front, MESSAGE_REVOKE, ++g->id, revoke_body(&g->w, &q));
 	await_refusal(g, ERR_ALREADY_REVOKED);
-	assert_code(cert_parse(g->w.a, certificate, &c, &e), ERR_OK, &e);
+	await_revoked(g, c.serial, &v);
 	for (int start = 0; start < 2; start++) {
 		buf_reset(&whole);
 		fetch(g, &whole);
@@ -454,6 +471,7 @@ static void gives_lists_out(void **state)
 		before = g->list.number;
 		say_hello(g, BYTES_LIT(""));
 		assert_true(g->list.number > before);
+		await_revoked(g, c.serial, &v);
 	}
 	tell(g->front, MESSAGE_CRL_GET, ++g->id, BYTES_LIT("nonsense"));
 	await_refusal(g, ERR_MALFORMED);

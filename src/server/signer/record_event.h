@@ -19,6 +19,7 @@ struct revocation {
 	struct bytes evidence;            /* REVOKE's whole body */
 	uint8_t issuer[ISSUER_KEY_SIZE];  /* of the certificate; zero in older records: the first issuer's */
 };
+#define REVOCATION_SIZE (SERIAL_SIZE + 1 + 8 + 1 + 8 + SHA256_SIZE + 4 + ISSUER_KEY_SIZE) /* with no evidence */
 void revocation_write(const struct revocation *v, struct buf *out);
 enum err_code revocation_read(const struct record *r, struct revocation *ret, struct err *e) MUST_USE;
 

@@ -146,14 +146,17 @@ static enum err_code check_account(
 }
 
 /* Once is enough; only that its key was compromised may be said later on, by whoever has that key: it closes the key for good. */
-static enum err_code check_again(const struct signer *s, const struct asked *q, int64_t *time_s, struct err *e)
+static enum err_code check_again(struct signer *s, const struct asked *q, int64_t *time_s, struct err *e)
 {
 	const struct revoked_entry *was = revoked_find(s, q->certificate.serial.ptr);
 
 	if (!was)
 		return ERR_OK;
-	if (was->reason == CRL_KEY_COMPROMISE || q->reason != CRL_KEY_COMPROMISE || q->by != REVOKED_BY_KEY)
+	if (was->reason == CRL_KEY_COMPROMISE || q->reason != CRL_KEY_COMPROMISE || q->by != REVOKED_BY_KEY) {
+		revoked_tell(
+		    s, was->serial, was->time_s, was->reason); /* whoever asks again may have lost an answer, and the database with it */
 		FAIL(e, ALREADY_REVOKED, "the certificate is revoked already (%s)", crl_reason_name(was->reason));
+	}
 	*time_s = was->time_s;
 	return ERR_OK;
 }

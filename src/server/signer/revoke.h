@@ -19,6 +19,8 @@ enum err_code crl_take(struct signer *s, const struct record *r, struct err *e) 
 enum err_code revoked_check_room(const struct signer *s, struct err *e) MUST_USE;
 /* Of any issuer; NULL: it stands in no list. Valid until the next change. */
 struct revoked_entry *revoked_find(const struct signer *s, const uint8_t serial[SERIAL_SIZE]);
+/* The front is to hear of it with the next news. */
+void revoked_tell(struct signer *s, const uint8_t serial[SERIAL_SIZE], int64_t time_s, uint8_t reason);
 /* Forgets the entries of a shard that have been in a list that was made after their certificates' end (RFC 5280 §3.3), and sorts the others. */
 void revoked_settle(struct signer *s, struct shard *x);
 /* BAD_CSR for a key that was revoked for its compromise (Baseline Requirements §6.1.1.3). */

@@ -1,7 +1,7 @@
 /* A hostile front with a client of its own: whatever stands in a revocation, signed by a key that the client has and with receipts that are
  * another account's, no certificate but the client's own is revoked; and whatever is asked of the lists is answered or refused. The first byte says
- * which part the others replace. */
-#include "server/signer/state.h"
+ * which part the others replace; or that a good request, with the reason that the second byte says, is changed a little. */
+#include "server/signer/revoke.h"
 #include "server/signer/test_revoke.h"
 
 #include <stdlib.h>
@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct world w;
 static struct issued victim; /* by an account and with a key that are not the client's */
+static struct issued own[3]; /* revoked by the account, by the key, by an account that has shown control of its name */
 
 static void clean_up(void)
 {
@@ -25,6 +26,21 @@ static void check(bool holds)
 		abort();
 }
 
+static struct bytes keep(struct bytes b)
+{
+	return (struct bytes){ memcpy(malloc(b.len), b.ptr, b.len), b.len };
+}
+
+static struct issued issue_one(void)
+{
+	struct recipe r = recipe_simple(&w);
+	struct issued made = must_issue(&w, &r);
+
+	made.certificate = keep(made.certificate);
+	made.serial = keep(made.serial);
+	return made;
+}
+
 static void begin(void)
 {
 	bool made;
@@ -32,21 +48,10 @@ static void begin(void)
 
 	world_new(&w);
 	atexit(clean_up);
-	struct recipe r = recipe_simple(&w);
-	victim = must_issue(&w, &r);
-	victim.certificate = (struct bytes){ memcpy(malloc(victim.certificate.len), victim.certificate.ptr, victim.certificate.len),
-		victim.certificate.len };
+	victim = issue_one();
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		own[i] = issue_one();
 	check(make_lists(w.s, &made, &e) == ERR_OK && made);
-}
-
-static struct bytes change(struct bytes body, struct bytes in)
-{
-	uint8_t *p = arena_alloc(w.a, body.len);
-
-	memcpy(p, body.ptr, body.len);
-	for (size_t i = 0; i + 3 <= in.len; i += 3) /* where, and what to change there */
-		p[((size_t)in.ptr[i] << 8 | in.ptr[i + 1]) % body.len] ^= in.ptr[i + 2];
-	return (struct bytes){ p, body.len };
 }
 
 static struct bytes make_body(unsigned part, struct bytes in)
@@ -57,7 +62,7 @@ static struct bytes make_body(unsigned part, struct bytes in)
 	r.proof.receipts[0].thumbprint[0] ^= 1; /* of no account that the client has */
 	switch (part) {
 	case 0:
-		return change(revoke_body(&w, &r), in);
+		return bytes_changed(&w, revoke_body(&w, &r), in);
 	case 1:
 		r.payload = arena_str(w.a, in);
 		return revoke_body(&w, &r);
@@ -71,6 +76,18 @@ static struct bytes make_body(unsigned part, struct bytes in)
 	default:
 		return in;
 	}
+}
+
+static struct bytes make_own_body(unsigned by, struct bytes in)
+{
+	static const char *const names[] = { "example.org", NULL };
+	const struct bytes certificate = own[by].certificate;
+	struct revoke_recipe r = by == 0   ? revoke_by_account(&w, certificate)
+				 : by == 1 ? revoke_by_key(&w, certificate, w.leaf)
+					   : revoke_by_names(&w, certificate, names);
+
+	r.reason = in.len > 0 ? in.ptr[0] : -1;
+	return bytes_changed(&w, revoke_body(&w, &r), bytes_slice(in, 1, in.len));
 }
 
 static void ask_list(struct bytes body)
@@ -94,12 +111,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!w.a)
 		begin();
 	arena_reset(w.a);
-	unsigned part = data[0] % 6;
+	unsigned part = data[0] < 253 ? data[0] % 6 : data[0] - 253u + 6;
 	struct bytes in = { data + 1, size - 1 };
 	if (part == 5)
 		ask_list(in);
+	else if (part > 5)
+		MAY_FAIL(ask_signer(&w, REQUEST_REVOKE, make_own_body(part - 6, in), NULL, &e));
 	else
 		check(ask_signer(&w, REQUEST_REVOKE, make_body(part, in), NULL, &e) != ERR_OK);
-	check(signer_counts(w.s).revoked == 0);
+	check(revoked_find(w.s, victim.serial.ptr) == NULL);
 	return 0;
 }

@@ -65,14 +65,14 @@ static enum err_code close_key(struct signer *s, const struct revocation *v, str
 	return set_add(s->compromised, v->spki_digest, e);
 }
 
-/* The database learns of what clients revoke by the answer to their request; of this by a notice. */
-static void add_news(struct signer *s, const struct revocation *v)
+/* The database learns of a revocation by a notice also when a client has asked for it: the answer may be lost, with the process that waits for it. */
+void revoked_tell(struct signer *s, const uint8_t serial[SERIAL_SIZE], int64_t time_s, uint8_t reason)
 {
 	struct revoked_new *n = &s->news.revoked[s->news.n_revoked++ % REVOKED_NEW_MAX];
 
-	memcpy(n->serial, v->serial, sizeof n->serial);
-	n->time_s = v->time_s;
-	n->reason = v->reason;
+	memcpy(n->serial, serial, sizeof n->serial);
+	n->time_s = time_s;
+	n->reason = reason;
 }
 
 enum err_code revoked_take(struct signer *s, const struct record *r, struct err *e)
@@ -81,8 +81,7 @@ enum err_code revoked_take(struct signer *s, const struct record *r, struct err 
 
 	TRY(revocation_read(r, &v, e));
 	TRY(close_key(s, &v, e));
-	if (v.by == REVOKED_BY_OPERATOR)
-		add_news(s, &v);
+	revoked_tell(s, v.serial, v.time_s, v.reason);
 	struct revoked_entry n = { .time_s = v.time_s, .not_after_s = v.not_after_s, .reason = v.reason };
 	memcpy(n.serial, v.serial, sizeof n.serial);
 	return add(s, v.issuer, &n, e);

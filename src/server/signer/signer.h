@@ -35,9 +35,10 @@ struct signer_issuer_files {
 	struct bytes root_list; /* DER; empty: none */
 	struct bytes passphrase;
 };
-/* CONFIG, naming the file, unless they belong together and to no issuer that is in place already, and last. */
-enum err_code signer_check_issuer(int dir, const struct settings *s, const struct signer_issuer_files *f, struct err *e) MUST_USE;
-/* The log's record of it: without one a start refuses the folder. Durable when it returns. */
+/* CONFIG, naming the file, unless they belong together and to no issuer that is in place already, and last, and a start would take them with
+ * those that are in place. */
+enum err_code signer_check_issuer(int dir, const struct signer_issuer_files *f, struct err *e) MUST_USE;
+/* The log's record of it: without one a start refuses the folder. Durable when it returns. CONFIG: the log knows as many as a start takes. */
 enum err_code signer_log_issuer(
     int dir, const struct settings *s, const struct signer_issuer_files *f, uint32_t uid, struct err *e) MUST_USE;
 /* Whether this list (DER) is the root's in an issuer's folder, and newer than the one there. */
@@ -93,7 +94,7 @@ enum err_code signer_round(struct signer *s, struct arena *a, struct signer_requ
  * The answer to a new key holds its secret. Fails when the process must end. */
 enum err_code signer_operate(struct signer *s, struct bytes line, uint32_t uid, struct buf *answer, struct err *e) MUST_USE;
 
-/* What operators have done since the last call and the front is to hear. all: everything that it may not know, for a new front; a mass of
+/* What operators have done, and what was revoked, since the last call and the front is to hear. all: everything that it may not know, for a new front; a mass of
  * revocations is cut to the newest REVOKED_NEW_MAX of each call. */
 struct signer_news {
 	bool blocks; /* signer_blocks_part() has another list */

@@ -90,7 +90,8 @@ struct responder {
 	struct key *key; /* made by this process, and gone with it */
 	struct buf certificate;
 	int64_t not_after_s;
-	int64_t again_ms; /* monotonic: no other one is made before then */
+	int64_t again_ms; /* monotonic: after a failure no other one is tried before then */
+	int64_t pause_ms; /* how long was waited last; 0: no failure yet */
 };
 /* ocsp.c */
 void responder_free(struct responder *r);
@@ -108,7 +109,7 @@ struct ca_issuer {
 	struct responder responder;
 };
 
-/* What operators have done and the front is to hear. */
+/* What has happened, not by its own doing, and the front is to hear: by operators, and revocations whose answer may be lost. */
 struct news {
 	bool blocks;                                 /* the list is another one */
 	struct revoked_new revoked[REVOKED_NEW_MAX]; /* a ring */
@@ -178,6 +179,10 @@ struct issuer_files {
 enum err_code issuer_make(
     struct arena *a, const struct issuer_files *f, struct own_keys *own, struct ca_issuer *ret, struct err *e) MUST_USE;
 void ca_issuer_free(struct ca_issuer *i);
+/* The names in the folder of issuers, sorted, into v. CONFIG: one that is none, or too many. */
+enum err_code issuers_list(int folder, struct ca_issuer v[ISSUERS_MAX], size_t *ret_n, struct err *e) MUST_USE;
+/* CONFIG unless all of them fit into the one message by which the front is told (hello_ok_write()). */
+enum err_code issuers_check_room(const struct ca_issuer *v, size_t n, struct err *e) MUST_USE;
 /* A root's own list, after a look whether it is that root's (DER, both). */
 #define ROOT_LIST_MAX (1u << 20)
 enum err_code root_list_make(struct bytes root, struct bytes der, struct list *ret, struct err *e) MUST_USE;

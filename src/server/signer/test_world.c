@@ -493,6 +493,16 @@ enum err_code issue(struct world *w, struct recipe *r, struct issued *ret, struc
 	return issue_body(w, recipe_body(w, r), false, ret, e);
 }
 
+struct bytes bytes_changed(struct world *w, struct bytes body, struct bytes in)
+{
+	uint8_t *p = arena_alloc(w->a, body.len);
+
+	memcpy(p, body.ptr, body.len);
+	for (size_t i = 0; i + 3 <= in.len; i += 3)
+		p[((size_t)in.ptr[i] << 8 | in.ptr[i + 1]) % body.len] ^= in.ptr[i + 2];
+	return (struct bytes){ p, body.len };
+}
+
 struct issued must_issue(struct world *w, struct recipe *r)
 {
 	struct issued i = { 0 };

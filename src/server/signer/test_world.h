@@ -115,6 +115,8 @@ struct bytes jwk_of(struct world *w, const struct key *k);
 /* The URL of the account whose first key this is. */
 struct bytes kid_of(struct world *w, const char *base, const struct key *k, const char *suffix);
 struct bytes make_csr(struct world *w, struct key *k, const char *const *names, bool spoil);
+/* A copy for fuzz targets: of three bytes of `in` each, two say where and the third what is changed. */
+struct bytes bytes_changed(struct world *w, struct bytes body, struct bytes in);
 
 /* One request that is no issuance, in a round of its own; *ret, which may be NULL, gets the answer's body, in w->a. */
 enum err_code ask_signer(struct world *w, enum request_kind kind, struct bytes body, struct bytes *ret, struct err *e);

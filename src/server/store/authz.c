@@ -54,8 +54,12 @@ enum err_code store_get_authz(struct store *s, struct arena *a, const uint8_t id
 	 * sees a challenge go from processing back to pending on its way to valid. */
 	uint32_t types = inflight_types(s->inflight, id);
 	struct store_authz v;
+	uint32_t mark;
 
-	TRY(db_pool_read(s->readers, get_authz, &(struct get){ a, id, &v }, e));
+	if (!recent_get(s->recent, a, id, &v, &mark)) {
+		TRY(db_pool_read(s->readers, get_authz, &(struct get){ a, id, &v }, e));
+		recent_offer(s->recent, mark, &v);
+	}
 	for (size_t i = 0; v.state == AUTHZ_PENDING && i < v.n_challenges; i++)
 		if (v.challenges[i].state == CHALLENGE_PENDING && (types & 1u << v.challenges[i].type))
 			v.challenges[i].state = CHALLENGE_PROCESSING;
@@ -142,10 +146,22 @@ static enum err_code check_pending(struct db *db, void *ctx, struct err *e)
 	return find_pending(db, b->authz, b->type, &st, &c, e);
 }
 
+static bool is_pending(const struct store_authz *v, void *ctx)
+{
+	const enum challenge_type *type = ctx;
+
+	for (size_t i = 0; i < v->n_challenges; i++)
+		if (v->challenges[i].type == *type)
+			return v->state == AUTHZ_PENDING && v->challenges[i].state == CHALLENGE_PENDING;
+	return false;
+}
+
 enum err_code store_begin_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type, struct err *e)
 {
 	/* The claim comes first: whoever ended the challenge before let go of his after the commit, so that the row shows it. */
 	TRY(inflight_claim(s->inflight, authz, type, e));
+	if (recent_look(s->recent, authz, is_pending, &type))
+		return ERR_OK;
 	enum err_code rc = db_pool_read(s->readers, check_pending, &(struct begin){ authz, type }, e);
 	if (rc != ERR_OK)
 		inflight_abandon(s->inflight, authz, type);
@@ -160,13 +176,6 @@ void store_abandon_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID
 bool store_is_processing(struct store *s, const uint8_t authz[STORE_AUTHZ_ID])
 {
 	return inflight_types(s->inflight, authz) != 0;
-}
-
-enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err *e)
-{
-	(void)e;
-	*ret_n = inflight_reset(s->inflight);
-	return ERR_OK;
 }
 
 /* The challenges' column with this one ended. */
@@ -222,6 +231,7 @@ enum err_code store_end_challenge(struct store *s, const struct store_validation
 	TRY(inflight_begin_end(s->inflight, v->authz, v->type, e));
 	struct store_validation copy = *v;
 	enum err_code rc = db_writer_run(s->writer, end_authz, &copy, e);
+	recent_forget(s->recent, v->authz);
 	/* Where the row is no longer pending there is nothing to end. Where the database failed, the caller may try again. */
 	if (rc == ERR_OK || rc == ERR_CONFLICT || rc == ERR_NOT_FOUND)
 		inflight_end(s->inflight, v->authz, v->type);
@@ -255,5 +265,8 @@ static enum err_code set_caa(struct db *db, void *ctx, struct err *e)
 
 enum err_code store_set_caa(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], struct bytes caa, int64_t caa_s, struct err *e)
 {
-	return db_writer_run(s->writer, set_caa, &(struct caa){ authz, caa, caa_s }, e);
+	enum err_code rc = db_writer_run(s->writer, set_caa, &(struct caa){ authz, caa, caa_s }, e);
+
+	recent_forget(s->recent, authz);
+	return rc;
 }

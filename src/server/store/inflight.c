@@ -154,22 +154,6 @@ void inflight_abandon(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID], e
 	pthread_mutex_unlock(&f->lock);
 }
 
-size_t inflight_reset(struct inflight *f)
-{
-	size_t n = 0;
-
-	pthread_mutex_lock(&f->lock);
-	/* A removal moves others only towards this slot from behind, or, around the table's end, from its front to its back:
-	 * those have been here before and keep only what is ending. So each slot is looked at until nothing is left to drop. */
-	for (size_t i = 0; i < SLOTS; i++)
-		while (f->slots[i].claimed && !f->slots[i].ending) {
-			n++;
-			remove_slot(f, &f->slots[i]);
-		}
-	pthread_mutex_unlock(&f->lock);
-	return n;
-}
-
 uint32_t inflight_types(struct inflight *f, const uint8_t authz[STORE_AUTHZ_ID])
 {
 	pthread_mutex_lock(&f->lock);

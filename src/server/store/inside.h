@@ -5,12 +5,14 @@
 #include "db/db_pool.h"
 #include "db/db_writer.h"
 #include "server/store/inflight.h"
+#include "server/store/recent.h"
 #include "server/store/store.h"
 
 struct store {
 	struct db_pool *readers;
 	struct db_writer *writer;
 	struct inflight *inflight;
+	struct recent *recent;
 };
 
 #define STORE_BLOB_MAX (1u << 20) /* one encoded column */

@@ -281,7 +281,13 @@ enum err_code store_add_order(struct store *s, const struct store_order *order, 
 	errno = 0;
 	if (!add_valid(&add))
 		FAIL(e, BUG, "an order whose authorizations do not belong to it");
-	return db_writer_run(s->writer, add_order, &add, e);
+	uint32_t mark[STORE_NAMES_MAX];
+	for (size_t i = 0; i < n_authz; i++)
+		mark[i] = recent_mark(s->recent, authz[i].id);
+	TRY(db_writer_run(s->writer, add_order, &add, e));
+	for (size_t i = 0; i < n_authz; i++)
+		recent_offer(s->recent, mark[i], &authz[i]);
+	return ERR_OK;
 }
 
 static enum err_code authz_is_valid(struct db *db, const uint8_t id[STORE_AUTHZ_ID], bool *ret, struct err *e)

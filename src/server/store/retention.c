@@ -104,7 +104,10 @@ struct retention {
 static enum err_code drop_day(const struct retention *r, struct day *d, uint64_t *dropped, struct err *e)
 {
 	do {
-		TRY(db_writer_run(r->s->writer, drop_some, d, e));
+		enum err_code rc = db_writer_run(r->s->writer, drop_some, d, e);
+		if (d->t == &tables[AUTHZS])
+			recent_forget_all(r->s->recent);
+		TRY(rc);
 		*dropped += (uint64_t)d->dropped;
 	} while (d->dropped > 0 && r->go_on(r->ctx));
 	return ERR_OK;

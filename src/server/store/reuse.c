@@ -138,5 +138,8 @@ static enum err_code deactivate(struct db *db, void *ctx, struct err *e)
 
 enum err_code store_deactivate_authz(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], struct err *e)
 {
-	return db_writer_run(s->writer, deactivate, &authz, e);
+	enum err_code rc = db_writer_run(s->writer, deactivate, &authz, e);
+
+	recent_forget(s->recent, authz);
+	return rc;
 }

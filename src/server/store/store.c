@@ -13,8 +13,9 @@ static enum err_code open_all(struct store *s, const char *path, struct err *e)
 	CLEANUP(db_close_p) struct db *db = NULL;
 
 	s->inflight = inflight_new();
-	if (!s->inflight)
-		FAIL(e, NOMEM, "no memory for the challenges in flight");
+	s->recent = recent_new();
+	if (!s->inflight || !s->recent)
+		FAIL(e, NOMEM, "no memory for the store");
 	TRY(db_open(path, DB_READ_WRITE, &db, e));
 	TRY(db_migrate(db, store_migrations, store_migrations_n, e));
 	TRY(db_pool_new(path, READERS, &s->readers, e));
@@ -50,6 +51,7 @@ void store_close(struct store *s)
 	db_pool_free(s->readers);
 	db_writer_free(s->writer);
 	inflight_free(s->inflight);
+	recent_free(s->recent);
 	free(s);
 }
 

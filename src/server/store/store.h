@@ -185,8 +185,6 @@ enum err_code store_begin_challenge(struct store *s, const uint8_t authz[STORE_A
 void store_abandon_challenge(struct store *s, const uint8_t authz[STORE_AUTHZ_ID], enum challenge_type type);
 /* Whether one of the authorization's challenges is processing. Costs no look at the database. */
 bool store_is_processing(struct store *s, const uint8_t authz[STORE_AUTHZ_ID]);
-/* The same for all, after the validator's restart lost their validations. *ret_n is their number. */
-enum err_code store_reset_challenges(struct store *s, size_t *ret_n, struct err *e) MUST_USE;
 /* A validation's end: challenge processing -> valid (with receipts) or invalid (with the problem), the authorization with it (which then
  * expires its lifetime from now on), and its order: ready when all of its authorizations are valid, invalid when this one failed. CONFLICT when the challenge is not
  * processing. After STORE, BUSY or NOMEM it still is: the caller tries again, or abandons it. */

@@ -4,6 +4,7 @@
 
 #include "crypto/digest.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #define DAY      INT64_C(86400)
 #define NOW_S    (INT64_C(20000) * DAY) /* midnight */
@@ -45,11 +47,9 @@ static void put_time(uint8_t *p, int64_t time_s)
 		p[i] = (uint8_t)((uint64_t)time_s * 1000 >> (40 - 8 * i));
 }
 
-/* An order made so many days ago, whose certificate ended, or ends, so many days from then on. */
-static void make(struct sample *s, uint32_t n, int64_t days_ago, int64_t lasts_days)
+/* An order made at a time, whose certificate ended, or ends, so many days from then on. */
+static void make_at(struct sample *s, uint32_t n, int64_t made_s, int64_t lasts_days)
 {
-	int64_t made_s = NOW_S - days_ago * DAY + 60;
-
 	sample_make(s, 1, n, 2);
 	put_time(s->order.id, made_s);
 	s->order.created_s = made_s;
@@ -66,6 +66,11 @@ static void make(struct sample *s, uint32_t n, int64_t days_ago, int64_t lasts_d
 	memcpy(s->certificate.order, s->order.id, sizeof s->certificate.order);
 	s->certificate.not_before_s = made_s;
 	s->certificate.not_after_s = made_s + lasts_days * DAY;
+}
+
+static void make(struct sample *s, uint32_t n, int64_t days_ago, int64_t lasts_days)
+{
+	make_at(s, n, NOW_S - days_ago * DAY + 60, lasts_days);
 }
 
 static void issue(struct sample *s)
@@ -220,6 +225,113 @@ static void more_than_one_transaction_holds(void **state)
 	assert_true(d.certificates == 450 && d.orders == 450 && d.authzs == 900);
 }
 
+/* --- a year --- */
+
+/* A year has thousands of commits, and their durability is not what is looked at: SQLite's syncs end here. */
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+#define YEAR       400 /* days: the last of them are all alike */
+#define A_DAY      24  /* orders, side by side, so that they share transactions */
+#define LASTS      47  /* days, as the default profile has it; some certificates last less */
+#define KEEP       90  /* days, as the default of "keep" */
+#define FILLED     (LASTS + KEEP + 10)
+#define TO_NOTHING 6 /* one in so many orders is left pending */
+
+struct one_order {
+	uint32_t n;
+	int64_t made_s;
+};
+
+static void *order_of_a_year(void *ctx)
+{
+	const struct one_order *o = ctx;
+	struct sample *s = malloc(sizeof *s);
+
+	make_at(s, o->n, o->made_s, o->n % 3 ? LASTS : 6);
+	if (o->n % TO_NOTHING == 0)
+		OK(sample_add(store, s, NULL));
+	else
+		issue(s);
+	free(s);
+	return NULL;
+}
+
+static void issue_for_a_day(int day)
+{
+	struct one_order orders[A_DAY];
+	pthread_t threads[A_DAY];
+
+	for (int i = 0; i < A_DAY; i++) {
+		orders[i] = (struct one_order){ (uint32_t)(day * A_DAY + i), NOW_S + day * DAY + i * (DAY / A_DAY) };
+		assert_int_equal(pthread_create(&threads[i], NULL, order_of_a_year, &orders[i]), 0);
+	}
+	for (int i = 0; i < A_DAY; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static size_t file_size(const char *name)
+{
+	char path[128];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
+	return stat(path, &st) == 0 ? (size_t)st.st_size : 0;
+}
+
+static size_t disk_use(void)
+{
+	return file_size("store.db") + file_size("store.db-wal");
+}
+
+/* What is live, packed as close as SQLite packs it. */
+static size_t live_size(void)
+{
+	char path[128], command[192];
+	sqlite3 *db;
+
+	(void)snprintf(path, sizeof path, "%s/store.db", folder);
+	(void)snprintf(command, sizeof command, "VACUUM INTO '%s/live.db'", folder);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, command, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return file_size("live.db");
+}
+
+/* The same every day: when as much goes as comes, the disk holds no more than it did, and not much more than what is live. */
+static void a_year_takes_no_more_than_its_half(void **state)
+{
+	size_t filled = 0, most = 0;
+	struct store_dropped all = { 0 };
+
+	(void)state;
+	for (int day = 0; day < YEAR; day++) {
+		issue_for_a_day(day);
+		struct store_dropped d = drop(NOW_S + (day - KEEP) * DAY);
+		all.certificates += d.certificates;
+		all.orders += d.orders;
+		all.authzs += d.authzs;
+		most = disk_use() > most ? disk_use() : most;
+		if (day == FILLED)
+			filled = most;
+	}
+	size_t live = live_size();
+	printf("a year: live %zu KiB, when the first days went %zu KiB, at most %zu KiB\n", live >> 10, filled >> 10, most >> 10);
+	assert_true(all.orders > (uint64_t)A_DAY * (YEAR - FILLED - 2) && all.authzs > (uint64_t)2 * A_DAY * (YEAR - FILLED - 4));
+	assert_true(all.certificates > all.orders / 2);
+	assert_true(most <= filled + filled / 4);
+	assert_true(most <= 2 * live);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
@@ -230,6 +342,7 @@ int main(void)
 		T(it_can_be_stopped),
 		T(what_came_to_nothing_goes_too),
 		T(more_than_one_transaction_holds),
+		T(a_year_takes_no_more_than_its_half),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,9 +3,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+struct address_range {
+	struct ip_address base;
+	unsigned bits;
+};
 
 /* Where the IPv4 address stands in an IPv6 one that only carries it; 0: it carries none. */
 struct special {
@@ -66,7 +69,7 @@ static const struct special specials[] = {
 
 static const struct address_range global_unicast = { { true, { 0x20 } }, 3 };
 
-static bool in_range(const struct address *a, const struct address_range *r)
+static bool in_range(const struct ip_address *a, const struct address_range *r)
 {
 	unsigned whole = r->bits / 8, rest = r->bits % 8;
 
@@ -75,15 +78,15 @@ static bool in_range(const struct address *a, const struct address_range *r)
 	return rest == 0 || ((a->b[whole] ^ r->base.b[whole]) >> (8 - rest)) == 0;
 }
 
-static bool is_allowed(const struct address_policy *p, const struct address *a)
+static bool is_allowed(const struct address_policy *p, const struct ip_address *a)
 {
 	for (size_t i = 0; i < p->n_allowed; i++)
-		if (in_range(a, &p->allowed[i]))
+		if (ip_range_has(&p->allowed[i], (struct bytes){ a->b, a->v6 ? 16 : 4 }))
 			return true;
 	return false;
 }
 
-static const struct special *find_special(const struct address *a)
+static const struct special *find_special(const struct ip_address *a)
 {
 	/* IANA has given out 2000::/3 alone; the rest of the space is nobody's (RFC 4291 §2.4). */
 	static const struct special unassigned = { .name = "not within 2000::/3, the global unicast addresses (RFC 4291)" };
@@ -94,12 +97,12 @@ static const struct special *find_special(const struct address *a)
 	return a->v6 && !in_range(a, &global_unicast) ? &unassigned : NULL;
 }
 
-enum address_verdict address_judge(const struct address_policy *p, const struct address *a, const char **ret_range)
+enum address_verdict address_judge(const struct address_policy *p, const struct ip_address *a, const char **ret_range)
 {
 	const struct special *s = find_special(a);
 
 	if (s && s->embedded_at) {
-		struct address inside = { .v6 = false };
+		struct ip_address inside = { .v6 = false };
 		memcpy(inside.b, a->b + s->embedded_at, 4);
 		const struct special *in_v4 = find_special(&inside);
 		if (in_v4 && is_allowed(p, &inside)) {
@@ -116,48 +119,38 @@ enum address_verdict address_judge(const struct address_policy *p, const struct 
 	return is_allowed(p, a) ? ADDRESS_RELAXED : ADDRESS_REFUSED;
 }
 
-bool address_from_rdata(struct bytes rdata, struct address *ret)
+bool ip_address_from_rdata(struct bytes rdata, struct ip_address *ret)
 {
 	if (rdata.len != 4 && rdata.len != 16)
 		return false;
-	*ret = (struct address){ .v6 = rdata.len == 16 };
+	*ret = (struct ip_address){ .v6 = rdata.len == 16 };
 	memcpy(ret->b, rdata.ptr, rdata.len);
 	return true;
 }
 
-bool address_from_text(struct bytes text, struct address *ret)
+bool ip_address_from_text(struct bytes text, struct ip_address *ret)
 {
-	char host[ADDRESS_TEXT_SIZE];
-	struct address a = { .v6 = false };
+	uint8_t raw[16];
 
-	if (text.len >= sizeof host)
-		return false;
-	(void)snprintf(host, sizeof host, "%.*s", BYTES_FMT(text));
-	if (inet_pton(AF_INET, host, a.b) != 1) {
-		a.v6 = true;
-		if (inet_pton(AF_INET6, host, a.b) != 1)
-			return false;
-	}
-	*ret = a;
-	return true;
+	return ip_address_from_rdata((struct bytes){ raw, ip_bytes(text, raw) }, ret);
 }
 
-bool address_from_sockaddr(const struct sockaddr *sa, struct address *ret)
+bool ip_address_from_sockaddr(const struct sockaddr *sa, struct ip_address *ret)
 {
 	const void *raw = sa;
 
 	if (sa->sa_family == AF_INET) {
 		const struct sockaddr_in *in = raw;
-		return address_from_rdata((struct bytes){ (const uint8_t *)&in->sin_addr, 4 }, ret);
+		return ip_address_from_rdata((struct bytes){ (const uint8_t *)&in->sin_addr, 4 }, ret);
 	}
 	if (sa->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *in = raw;
-		return address_from_rdata((struct bytes){ in->sin6_addr.s6_addr, 16 }, ret);
+		return ip_address_from_rdata((struct bytes){ in->sin6_addr.s6_addr, 16 }, ret);
 	}
 	return false;
 }
 
-void address_to_sockaddr(const struct address *a, uint16_t port, struct sockaddr_storage *out)
+void ip_address_to_sockaddr(const struct ip_address *a, uint16_t port, struct sockaddr_storage *out)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
@@ -171,45 +164,27 @@ void address_to_sockaddr(const struct address *a, uint16_t port, struct sockaddr
 		memcpy(out, &v4, sizeof v4);
 }
 
-const char *address_text(const struct address *a, char out[ADDRESS_TEXT_SIZE])
+const char *ip_address_text(const struct ip_address *a, char out[IP_ADDRESS_TEXT_SIZE])
 {
-	if (!inet_ntop(a->v6 ? AF_INET6 : AF_INET, a->b, out, ADDRESS_TEXT_SIZE))
+	if (!inet_ntop(a->v6 ? AF_INET6 : AF_INET, a->b, out, IP_ADDRESS_TEXT_SIZE))
 		out[0] = 0;
 	return out;
 }
 
-bool address_equal(const struct address *a, const struct address *b)
+bool ip_address_equal(const struct ip_address *a, const struct ip_address *b)
 {
 	return a->v6 == b->v6 && memcmp(a->b, b->b, a->v6 ? 16 : 4) == 0;
 }
 
-static bool read_range(struct bytes text, struct address_range *ret)
-{
-	struct bytes host, bits;
-	struct address_range r = { .bits = 0 };
-
-	if (!bytes_split(text, '/', &host, &bits) || !address_from_text(host, &r.base) || bits.len < 1 || bits.len > 3)
-		return false;
-	for (size_t i = 0; i < bits.len; i++) {
-		if (bits.ptr[i] < '0' || bits.ptr[i] > '9')
-			return false;
-		r.bits = r.bits * 10 + (unsigned)(bits.ptr[i] - '0');
-	}
-	if (r.bits > (r.base.v6 ? 128u : 32u))
-		return false;
-	*ret = r;
-	return true;
-}
-
 enum err_code address_policy_read(struct arena *a, const struct bytes *ranges, size_t n, struct address_policy *ret, struct err *e)
 {
-	struct address_range *v = arena_array(a, n ? n : 1, sizeof *v);
+	struct ip_range *v = arena_array(a, n ? n : 1, sizeof *v);
 
 	errno = 0;
 	if (!v)
 		FAIL(e, NOMEM, "no memory for address ranges");
 	for (size_t i = 0; i < n; i++)
-		if (!read_range(ranges[i], &v[i]))
+		if (ip_range_parse(ranges[i], &v[i], NULL) != ERR_OK)
 			FAIL(e, CONFIG, "\"%.*s\" is no address range: write address/bits, as in 10.0.0.0/8 or fd00::/8",
 			    BYTES_FMT(ranges[i]));
 	*ret = (struct address_policy){ .allowed = v, .n_allowed = n };

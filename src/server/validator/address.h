@@ -4,25 +4,20 @@
 #ifndef CHANCERY_SERVER_VALIDATOR_ADDRESS_H
 #define CHANCERY_SERVER_VALIDATOR_ADDRESS_H
 
+#include "acme/ip_range.h"
 #include "base/arena.h"
-#include "base/err.h"
 
 struct sockaddr;
 
-#define ADDRESS_TEXT_SIZE 46
+#define IP_ADDRESS_TEXT_SIZE 46
 
-struct address {
+struct ip_address {
 	bool v6;
 	uint8_t b[16]; /* network order; IPv4 has the first four */
 };
 
-struct address_range {
-	struct address base;
-	unsigned bits;
-};
-
 struct address_policy {
-	struct address_range *allowed;
+	struct ip_range *allowed;
 	size_t n_allowed;
 };
 
@@ -37,16 +32,16 @@ enum address_verdict {
 };
 /* *ret_range (may be NULL) names the special-purpose range, "10.0.0.0/8, private use (RFC 1918)", where it is not GLOBAL.
  * An IPv6 address that stands for an IPv4 one (mapped, NAT64, 6to4) is judged by that one. */
-enum address_verdict address_judge(const struct address_policy *p, const struct address *a, const char **ret_range);
+enum address_verdict address_judge(const struct address_policy *p, const struct ip_address *a, const char **ret_range);
 
 /* From rdata of A (4 bytes) or AAAA (16). */
-bool address_from_rdata(struct bytes rdata, struct address *ret);
-bool address_from_text(struct bytes text, struct address *ret);
+bool ip_address_from_rdata(struct bytes rdata, struct ip_address *ret);
+bool ip_address_from_text(struct bytes text, struct ip_address *ret);
 /* False for another family. */
-bool address_from_sockaddr(const struct sockaddr *sa, struct address *ret);
+bool ip_address_from_sockaddr(const struct sockaddr *sa, struct ip_address *ret);
 struct sockaddr_storage;
-void address_to_sockaddr(const struct address *a, uint16_t port, struct sockaddr_storage *out);
-const char *address_text(const struct address *a, char out[ADDRESS_TEXT_SIZE]);
-bool address_equal(const struct address *a, const struct address *b);
+void ip_address_to_sockaddr(const struct ip_address *a, uint16_t port, struct sockaddr_storage *out);
+const char *ip_address_text(const struct ip_address *a, char out[IP_ADDRESS_TEXT_SIZE]);
+bool ip_address_equal(const struct ip_address *a, const struct ip_address *b);
 
 #endif

@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-static struct address parse(const char *text)
+static struct ip_address parse(const char *text)
 {
-	struct address a;
+	struct ip_address a;
 
-	if (!address_from_text(bytes_str(text), &a))
+	if (!ip_address_from_text(bytes_str(text), &a))
 		fail_msg("%s is no address", text);
 	return a;
 }
@@ -30,7 +30,7 @@ static void global_addresses_pass(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof ok / sizeof *ok; i++) {
-		struct address a = parse(ok[i]);
+		struct ip_address a = parse(ok[i]);
 		const char *range = "";
 		if (address_judge(&none, &a, &range) != ADDRESS_GLOBAL)
 			fail_msg("%s is refused: %s", ok[i], range);
@@ -105,7 +105,7 @@ static void special_addresses_are_refused_by_name(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		struct address a = parse(bad[i].address);
+		struct ip_address a = parse(bad[i].address);
 		const char *range = "";
 		if (address_judge(&none, &a, &range) != ADDRESS_REFUSED || !strstr(range, bad[i].range))
 			fail_msg("%s: \"%s\"", bad[i].address, range);
@@ -143,7 +143,7 @@ static void named_ranges_are_allowed_and_told(void **state)
 	(void)state;
 	assert_int_equal(address_policy_read(a, ranges, sizeof ranges / sizeof *ranges, &p, NULL), ERR_OK);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct address one = parse(cases[i].address);
+		struct ip_address one = parse(cases[i].address);
 		if (address_judge(&p, &one, NULL) != cases[i].verdict)
 			fail_msg("%s", cases[i].address);
 	}
@@ -154,12 +154,15 @@ static void everything_can_be_allowed(void **state)
 	const struct bytes all[] = { BYTES_LIT("0.0.0.0/0"), BYTES_LIT("::/0") };
 	CLEANUP(arena_free_p) struct arena *a = arena_new(1024, 4096);
 	struct address_policy p;
-	const struct address v4 = parse("127.0.0.1"), v6 = parse("fe80::1");
+	const struct ip_address v4 = parse("127.0.0.1"), v6 = parse("fe80::1"), mapped = parse("::ffff:127.0.0.1");
 
 	(void)state;
 	assert_int_equal(address_policy_read(a, all, 1, &p, NULL), ERR_OK);
 	assert_int_equal(address_judge(&p, &v4, NULL), ADDRESS_RELAXED);
 	assert_int_equal(address_judge(&p, &v6, NULL), ADDRESS_REFUSED);
+	assert_int_equal(address_judge(&p, &mapped, NULL), ADDRESS_RELAXED);
+	assert_int_equal(address_policy_read(a, all + 1, 1, &p, NULL), ERR_OK);
+	assert_int_equal(address_judge(&p, &mapped, NULL), ADDRESS_REFUSED); /* it is the IPv4 one */
 	assert_int_equal(address_policy_read(a, all, 2, &p, NULL), ERR_OK);
 	assert_int_equal(address_judge(&p, &v6, NULL), ADDRESS_RELAXED);
 }
@@ -185,21 +188,21 @@ static void converts(void **state)
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000201) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	struct sockaddr other = { .sa_family = AF_UNIX };
-	struct address a, b;
-	char text[ADDRESS_TEXT_SIZE];
+	struct ip_address a, b;
+	char text[IP_ADDRESS_TEXT_SIZE];
 
 	(void)state;
-	assert_true(address_from_sockaddr((struct sockaddr *)&v4, &a));
-	assert_string_equal(address_text(&a, text), "192.0.2.1");
-	assert_true(address_from_rdata(BYTES_LIT("\xc0\0\2\1"), &b));
-	assert_true(address_equal(&a, &b));
-	assert_true(address_from_sockaddr((struct sockaddr *)&v6, &b));
-	assert_string_equal(address_text(&b, text), "::1");
-	assert_false(address_equal(&a, &b));
-	assert_false(address_from_sockaddr(&other, &a));
-	assert_false(address_from_rdata(BYTES_LIT("12345"), &a));
-	assert_false(address_from_text(BYTES_LIT("0x7f.1"), &a));
-	assert_false(address_from_text(BYTES_LIT("fe80::1%eth0"), &a));
+	assert_true(ip_address_from_sockaddr((struct sockaddr *)&v4, &a));
+	assert_string_equal(ip_address_text(&a, text), "192.0.2.1");
+	assert_true(ip_address_from_rdata(BYTES_LIT("\xc0\0\2\1"), &b));
+	assert_true(ip_address_equal(&a, &b));
+	assert_true(ip_address_from_sockaddr((struct sockaddr *)&v6, &b));
+	assert_string_equal(ip_address_text(&b, text), "::1");
+	assert_false(ip_address_equal(&a, &b));
+	assert_false(ip_address_from_sockaddr(&other, &a));
+	assert_false(ip_address_from_rdata(BYTES_LIT("12345"), &a));
+	assert_false(ip_address_from_text(BYTES_LIT("0x7f.1"), &a));
+	assert_false(ip_address_from_text(BYTES_LIT("fe80::1%eth0"), &a));
 }
 
 int main(void)

@@ -27,7 +27,7 @@ struct fetch {
 	struct fetcher *fetcher;
 	CURL *easy;
 	struct curl_slist *connect_to;
-	struct address address;
+	struct ip_address address;
 	uint16_t port;
 	int twin; /* of the connection's socket: tells whether it is connected, which curl's times do not always; -1: none yet */
 	fetch_done *done;
@@ -147,7 +147,7 @@ void fetcher_free(struct fetcher *f)
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct fetch *t = ctx;
-	struct address a;
+	struct ip_address a;
 	in_port_t port = 0;
 	const void *raw = &to->addr;
 
@@ -155,7 +155,7 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
 		port = ((const struct sockaddr_in *)raw)->sin_port;
 	else if (to->family == AF_INET6)
 		port = ((const struct sockaddr_in6 *)raw)->sin6_port;
-	if (purpose != CURLSOCKTYPE_IPCXN || !address_from_sockaddr(&to->addr, &a) || !address_equal(&a, &t->address) ||
+	if (purpose != CURLSOCKTYPE_IPCXN || !ip_address_from_sockaddr(&to->addr, &a) || !ip_address_equal(&a, &t->address) ||
 	    ntohs(port) != t->port) {
 		t->strange_address = true;
 		return CURL_SOCKET_BAD;
@@ -329,10 +329,10 @@ static void finish(struct fetch *t, CURLcode rc)
 
 static CURLcode set_target(struct fetch *t, const struct fetch_request *r)
 {
-	char at[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE + 16];
+	char at[IP_ADDRESS_TEXT_SIZE], to[IP_ADDRESS_TEXT_SIZE + 16];
 	CURLcode rc = CURLE_OK;
 
-	(void)address_text(&r->address, at);
+	(void)ip_address_text(&r->address, at);
 	(void)snprintf(to, sizeof to, r->address.v6 ? "::[%s]:%u" : "::%s:%u", at, r->port);
 	t->connect_to = curl_slist_append(NULL, to);
 	if (!t->connect_to)

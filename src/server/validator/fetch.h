@@ -20,7 +20,7 @@ DEFINE_CLEANUP(struct fetcher *, fetcher_free);
 
 struct fetch_request {
 	const char *url; /* its host is what the Host field and SNI say */
-	struct address address;
+	struct ip_address address;
 	uint16_t port;
 	int64_t connect_ms;
 };

@@ -71,13 +71,14 @@ struct channel_counts front_channel_counts(const struct front *f)
 	return channel_counts(f->channel);
 }
 
-/* An answer that cannot be sent is lost with its front: the channel's end is told by reading from it. */
+/* An answer to a front that is gone is lost with it: the channel's end is told by reading from it. One that is lost here would hold the front's
+ * credit, and whoever waits, for ever. */
 static void answer(struct front *f, uint16_t type, uint32_t id, struct bytes body)
 {
 	struct err e = { 0 };
 
 	if (link_send(f->link, type, id, body, &e) != ERR_OK && e.code != ERR_CLOSED)
-		event_error(EVENT_WARNING, "front.send", &e);
+		f->gone(f->ctx, &e);
 }
 
 static void answer_validate(struct front *f, enum validation_parts parts, uint32_t id, const struct validated *v)
@@ -89,8 +90,13 @@ static void answer_validate(struct front *f, enum validation_parts parts, uint32
 	else
 		f->counts->problems[v->code]++;
 	validated_write(v, &out);
-	if (buf_ok(&out))
+	if (buf_ok(&out)) {
 		answer(f, parts == VALIDATION_WHOLE ? MESSAGE_VALIDATED : MESSAGE_RECHECKED, id, buf_bytes(&out));
+		return;
+	}
+	struct err e = { 0 };
+	err_set(&e, ERR_NOMEM, __FILE__, __LINE__, "no memory for an answer");
+	f->gone(f->ctx, &e);
 }
 
 static void log_result(const struct validation_result *r)
@@ -186,9 +192,7 @@ static void on_closed(void *ctx, const struct err *why)
 {
 	struct front *f = ctx;
 
-	if (why->code != ERR_CLOSED)
-		event_error(EVENT_WARNING, "front.channel", why);
-	f->gone(f->ctx);
+	f->gone(f->ctx, why);
 }
 
 enum err_code front_new(

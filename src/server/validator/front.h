@@ -7,9 +7,10 @@
 
 struct front;
 
-typedef void front_gone(void *ctx);
+/* CLOSED: the front has closed its end. Anything else: the channel failed, or an answer that is due could not be given. */
+typedef void front_gone(void *ctx, const struct err *why);
 
-/* Takes the descriptor, also on failure. env and counts are looked at anew for each validation. gone: the front has closed; it
+/* Takes the descriptor, also on failure. env and counts are looked at anew for each validation. gone: with CLOSED it
  * may free this. */
 enum err_code front_new(int fd, const struct validation_env *env, struct counts *counts, front_gone *gone, void *ctx, struct front **ret,
     struct err *e) MUST_USE;

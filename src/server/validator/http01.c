@@ -48,11 +48,11 @@ static void end(struct http01 *h)
 /* "http-01 at URL (192.0.2.1 port 80)" */
 static const char *place(const struct http01 *h, char out[PLACE_MAX])
 {
-	char address[ADDRESS_TEXT_SIZE];
+	char address[IP_ADDRESS_TEXT_SIZE];
 
 	if (h->reach.now.found)
 		(void)snprintf(out, PLACE_MAX, "http-01 at %.*s (%s port %u)", BYTES_FMT(h->target.shown),
-		    address_text(&h->reach.now.address, address), h->target.port);
+		    ip_address_text(&h->reach.now.address, address), h->target.port);
 	else
 		(void)snprintf(out, PLACE_MAX, "http-01 at %.*s", BYTES_FMT(h->target.shown));
 	return out;

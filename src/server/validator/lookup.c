@@ -67,18 +67,18 @@ void lookup_cancel(struct lookup *l)
 /* The first record that the policy lets pass; of those that it does not, the first is the reason. */
 static void choose(struct side *s, const struct resolver_answer *answer)
 {
-	struct address a;
+	struct ip_address a;
 	const char *range = "";
-	char text[ADDRESS_TEXT_SIZE];
+	char text[IP_ADDRESS_TEXT_SIZE];
 
 	for (size_t i = 0; i < answer->n_records && !s->chosen.found; i++) {
-		if (!address_from_rdata(answer->records[i], &a) || a.v6 != (s->type == DNS_TYPE_AAAA))
+		if (!ip_address_from_rdata(answer->records[i], &a) || a.v6 != (s->type == DNS_TYPE_AAAA))
 			continue;
 		enum address_verdict verdict = address_judge(&s->lookup->policy->addresses, &a, &range);
 		if (verdict != ADDRESS_REFUSED)
 			s->chosen = (struct lookup_address){ true, verdict == ADDRESS_RELAXED, dnssec_of(answer->security), a };
 		else if (!s->refused)
-			(void)snprintf(s->refused_why, sizeof s->refused_why, "%s is in %s", address_text(&a, text), range);
+			(void)snprintf(s->refused_why, sizeof s->refused_why, "%s is in %s", ip_address_text(&a, text), range);
 		s->refused = s->refused || verdict == ADDRESS_REFUSED;
 	}
 }
@@ -151,7 +151,7 @@ void lookup_literal(const struct policy *p, struct bytes host, struct lookup_ans
 
 	*ret = (struct lookup_answer){ .why = { 0 } };
 	errno = 0;
-	if (!address_from_text(host, &one.address)) {
+	if (!ip_address_from_text(host, &one.address)) {
 		err_set(&ret->why, ERR_MALFORMED, __FILE__, __LINE__, "not an address");
 		return;
 	}

@@ -11,7 +11,7 @@ struct lookup_address {
 	bool found;
 	bool relaxed;
 	enum dnssec_status dnssec;
-	struct address address;
+	struct ip_address address;
 };
 struct lookup_answer {
 	struct lookup_address v6, v4; /* the first of each family that may be connected to; at least one when `why` is OK */

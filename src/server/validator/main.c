@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define FILES_WANTED 8192 /* each validation may hold two DNS sockets or one of HTTP, and has its CAA question beside it */
@@ -53,12 +52,10 @@ static void on_status(struct server *v, uint32_t id)
 
 static void on_peer(struct server *v, const struct message *m)
 {
-	struct err e = { 0 };
-
 	if (m->body.len != 1 || m->body.ptr[0] != PROCESS_FRONT)
 		close(m->fd);
-	else if (validator_connect(v->validator, m->fd, &e) != ERR_OK)
-		event_error(EVENT_ERROR, "front.channel", &e);
+	else
+		validator_connect(v->validator, m->fd);
 }
 
 static void on_parent_message(void *ctx, const struct message *m)
@@ -85,24 +82,13 @@ static void on_parent_closed(void *ctx, const struct err *why)
 	stop(ctx);
 }
 
-/* The usual soft limit of 1024 is made for select(2). */
-static void raise_files(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= FILES_WANTED)
-		return;
-	r.rlim_cur = r.rlim_max < FILES_WANTED ? r.rlim_max : FILES_WANTED;
-	(void)setrlimit(RLIMIT_NOFILE, &r); /* with fewer, validations beyond them fail and are told so */
-}
-
 /* Everything that opens a file stands before the jail. */
 static enum err_code start(struct server *v, struct err *e)
 {
 	struct identity identity;
 
 	TRY(child_start(PROCESS_VALIDATOR, &v->child, e));
-	raise_files();
+	child_raise_files(FILES_WANTED); /* with fewer, validations beyond them fail and are told so */
 	v->base = event_base_new();
 	if (!v->base)
 		FAIL(e, NOMEM, "no memory for the event loop");
@@ -127,6 +113,8 @@ int main(void)
 		errno = 0;
 		rc = err_set(&e, ERR_IO, __FILE__, __LINE__, "the event loop failed");
 	}
+	if (rc == ERR_OK)
+		rc = validator_failure(v.validator, &e);
 	if (rc != ERR_OK)
 		child_failed(&v.child, &e);
 	link_free(v.parent);

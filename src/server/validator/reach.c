@@ -19,11 +19,11 @@ void reach_begin(struct reach *r, const struct lookup_answer *a)
 
 bool reach_next(struct reach *r, const char *why)
 {
-	char quoted[EXCERPT_SIZE(REACH_WHY_SHOWN)], address[ADDRESS_TEXT_SIZE];
+	char quoted[EXCERPT_SIZE(REACH_WHY_SHOWN)], address[IP_ADDRESS_TEXT_SIZE];
 
 	if (!r->next.found)
 		return false;
-	(void)snprintf(r->before, sizeof r->before, " (and to %s: %s)", address_text(&r->now.address, address),
+	(void)snprintf(r->before, sizeof r->before, " (and to %s: %s)", ip_address_text(&r->now.address, address),
 	    excerpt(bytes_str(why), quoted, REACH_WHY_SHOWN));
 	r->now = r->next;
 	r->next = (struct lookup_address){ .found = false };

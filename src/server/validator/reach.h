@@ -9,7 +9,7 @@
 
 struct reach {
 	struct lookup_address now, next;
-	char before[REACH_WHY_SHOWN + ADDRESS_TEXT_SIZE + 24]; /* " (and to ADDRESS: why the first failed)", or empty */
+	char before[REACH_WHY_SHOWN + IP_ADDRESS_TEXT_SIZE + 24]; /* " (and to ADDRESS: why the first failed)", or empty */
 };
 
 /* IPv6 first. The answer has an address. */

@@ -75,12 +75,12 @@ static enum err_code check_scheme(struct bytes scheme, const char *shown, struct
 /* Whether the host of a URL is the address that is validated, however it is written there. */
 static bool is_validated(struct bytes host, const struct identifier *id)
 {
-	struct address there, validated;
+	struct ip_address there, validated;
 
 	if (host.len > 2 && host.ptr[0] == '[')
 		host = bytes_slice(host, 1, host.len - 1);
-	return id->type == IDENTIFIER_IP && address_from_text(id->value, &validated) && address_from_text(host, &there) &&
-	       address_equal(&there, &validated);
+	return id->type == IDENTIFIER_IP && ip_address_from_text(id->value, &validated) && ip_address_from_text(host, &there) &&
+	       ip_address_equal(&there, &validated);
 }
 
 /* The host as identifiers are written. Another address in its place is refused: what is validated is a name, or this one. */

@@ -48,11 +48,11 @@ static void end(struct tls_alpn01 *t)
 /* "tls-alpn-01 for example.org (192.0.2.1 port 443)" */
 static const char *place(const struct tls_alpn01 *t, char out[PLACE_MAX])
 {
-	char address[ADDRESS_TEXT_SIZE];
+	char address[IP_ADDRESS_TEXT_SIZE];
 
 	if (t->reach.now.found)
 		(void)snprintf(out, PLACE_MAX, "tls-alpn-01 for %.*s (%s port %u)", BYTES_FMT(t->c.r.identifier.value),
-		    address_text(&t->reach.now.address, address), t->c.r.policy->tls_port);
+		    ip_address_text(&t->reach.now.address, address), t->c.r.policy->tls_port);
 	else
 		(void)snprintf(out, PLACE_MAX, "tls-alpn-01 for %.*s", BYTES_FMT(t->c.r.identifier.value));
 	return out;
@@ -132,7 +132,7 @@ static enum err_code probe_now(struct tls_alpn01 *t)
 		.name = t->sni, .protocol = PROTOCOL, .connect_ms = reach_connect_ms(&t->reach, t->c.r.deadline_ms)
 	};
 
-	address_to_sockaddr(&t->reach.now.address, t->c.r.policy->tls_port, &r.to);
+	ip_address_to_sockaddr(&t->reach.now.address, t->c.r.policy->tls_port, &r.to);
 	return tls_probe_start(t->c.r.prober, &r, on_probed, t, &t->probe, &t->c.result.why);
 }
 

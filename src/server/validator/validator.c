@@ -8,6 +8,7 @@
 #include "server/validator/front.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 
 struct validator {
@@ -16,6 +17,7 @@ struct validator {
 	struct suffixes *suffixes;
 	struct counts counts;
 	struct front *front; /* NULL: none now */
+	struct err failure;  /* why this process cannot go on; code ERR_OK: it can */
 };
 
 enum err_code validator_new(
@@ -67,18 +69,39 @@ enum err_code validator_settings(struct validator *v, const struct settings *s, 
 	return ERR_OK;
 }
 
-static void on_front_gone(void *ctx)
+/* Nobody makes a new channel while both processes live: one that fails by itself ends this process, and the parent starts another. */
+static void give_up(struct validator *v, const struct err *why)
+{
+	v->failure = *why;
+	(void)event_base_loopbreak(v->env.base);
+}
+
+static void on_front_gone(void *ctx, const struct err *why)
 {
 	struct validator *v = ctx;
 
+	if (why->code != ERR_CLOSED) {
+		give_up(v, why);
+		return;
+	}
 	event(EVENT_NOTICE, "front.gone", EVENT_STR("peer", "front"));
 	disconnect(v);
 }
 
-enum err_code validator_connect(struct validator *v, int fd, struct err *e)
+enum err_code validator_failure(const struct validator *v, struct err *e)
 {
+	if (v->failure.code != ERR_OK)
+		*e = v->failure;
+	return v->failure.code;
+}
+
+void validator_connect(struct validator *v, int fd)
+{
+	struct err e = { 0 };
+
 	disconnect(v);
-	return front_new(fd, &v->env, &v->counts, on_front_gone, v, &v->front, e);
+	if (front_new(fd, &v->env, &v->counts, on_front_gone, v, &v->front, &e) != ERR_OK)
+		give_up(v, &e);
 }
 
 static struct channel_counts all_channels(const struct validator *v)

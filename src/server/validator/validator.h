@@ -15,8 +15,11 @@ void validator_free(struct validator *v);
 DEFINE_CLEANUP(struct validator *, validator_free);
 /* For validations that begin from now on; on failure the old settings stay. */
 enum err_code validator_settings(struct validator *v, const struct settings *s, struct err *e) MUST_USE;
-/* The channel to a front, in the place of the one before, whose validations are dropped. Takes the descriptor. */
-enum err_code validator_connect(struct validator *v, int fd, struct err *e) MUST_USE;
+/* The channel to a front, in the place of the one before, whose validations are dropped. Takes the descriptor. Where that fails, or the channel
+ * does by itself, the loop is broken off. */
+void validator_connect(struct validator *v, int fd);
+/* Why the loop was broken off; ERR_OK when it was not by the validator. */
+enum err_code validator_failure(const struct validator *v, struct err *e) MUST_USE;
 /* One JSON object. */
 void validator_status(const struct validator *v, struct buf *out);
 

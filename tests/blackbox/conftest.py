@@ -1,0 +1,1 @@
+from network import pytest_configure  # noqa: F401
