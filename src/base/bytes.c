@@ -137,6 +137,16 @@ uint8_t *buf_extend(struct buf *b, size_t n)
 	return p;
 }
 
+void buf_fit(struct buf *b)
+{
+	uint8_t *p = b->secret || b->len == 0 || b->len == b->cap ? NULL : realloc(b->ptr, b->len);
+
+	if (!p)
+		return;
+	b->ptr = p;
+	b->cap = b->len;
+}
+
 void buf_add(struct buf *b, struct bytes in)
 {
 	uint8_t *p = in.len ? buf_extend(b, in.len) : NULL;

@@ -63,6 +63,8 @@ void buf_add_u8(struct buf *b, uint8_t c);
 void buf_add_fmt(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 /* Room for exactly n more bytes at the end, for a caller that fills it: then len has grown by n. NULL on failure. */
 uint8_t *buf_extend(struct buf *b, size_t n);
+/* Gives back the memory behind the content, of one that stays for long and is no secret. */
+void buf_fit(struct buf *b);
 /* Drops the first n bytes (n <= len). */
 void buf_consume(struct buf *b, size_t n);
 

@@ -157,6 +157,23 @@ static void consuming_keeps_the_rest(void **state)
 	buf_consume(&b, 0);
 }
 
+static void what_stays_takes_no_more_than_it_is(void **state)
+{
+	struct buf b CLEANUP(buf_free_p) = buf_new(1000), none CLEANUP(buf_free_p) = buf_new(1000);
+
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		buf_add_u8(&b, (uint8_t)i);
+	buf_fit(&b);
+	assert_int_equal(b.cap, 300);
+	buf_add_u8(&b, 7); /* it may still grow */
+	assert_true(buf_ok(&b));
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(b.ptr[i], (uint8_t)i);
+	buf_fit(&none);
+	assert_int_equal(buf_bytes(&none).len, 0);
+}
+
 static void secrets_are_wiped_on_reset(void **state)
 {
 	struct buf b CLEANUP(buf_free_p) = buf_new_secret(64);
@@ -195,6 +212,7 @@ int main(void)
 		cmocka_unit_test(room_can_be_taken_ahead),
 		cmocka_unit_test(an_empty_buffer_is_empty_and_not_absent),
 		cmocka_unit_test(consuming_keeps_the_rest),
+		cmocka_unit_test(what_stays_takes_no_more_than_it_is),
 		cmocka_unit_test(secrets_are_wiped_on_reset),
 		cmocka_unit_test(descriptors_are_closed_at_the_end_of_the_scope),
 	};

@@ -36,11 +36,12 @@ static bool read_entry_extensions(struct der *entry, uint8_t *ret_reason)
 		struct bytes id = der_get(&x, DER_OID);
 		bool critical = der_peek(&x) == DER_BOOLEAN && der_get_bool(&x);
 		struct bytes value = der_get(&x, DER_OCTET_STRING);
+		bool is_reason = oid_is(id, OID_REASON_CODE);
 		if (x.failed || der_more(&x))
 			return false;
-		if (oid_from(id) == OID_REASON_CODE ? seen || !read_reason(value, ret_reason) : critical)
+		if (is_reason ? seen || !read_reason(value, ret_reason) : critical)
 			return false;
-		seen = seen || oid_from(id) == OID_REASON_CODE;
+		seen = seen || is_reason;
 	}
 	return !list.failed;
 }
@@ -173,7 +174,7 @@ static enum err_code read_extension(struct der *list, struct crl *c, struct byte
 	TRY(der_end(&x, ERR_MALFORMED, "an extension of the list", e));
 	*ret_id = id;
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
-		if (readers[i].id == oid_from(id))
+		if (oid_is(id, readers[i].id))
 			return readers[i].read(value, c, e);
 	oid_text(id, text);
 	if (critical)

@@ -79,7 +79,8 @@ static void put_entry(struct buf *b, const struct crl_entry *c)
 	der_put_time(b, c->time_s);
 	/* "the reason code CRL entry extension SHOULD be absent instead of using the unspecified (0) reasonCode value" (§5.3.1). */
 	if (c->reason != CRL_UNSPECIFIED) {
-		der_put_hex(b, "300c300a0603551d1504030a01"); /* Extensions, Extension, reasonCode, OCTET STRING, ENUMERATED */
+		/* Extensions, Extension, reasonCode, OCTET STRING, ENUMERATED */
+		buf_add(b, BYTES_LIT("\x30\x0c\x30\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01"));
 		buf_add_u8(b, c->reason);
 	}
 	der_close(b, entry);

@@ -25,7 +25,7 @@ static enum err_code read_subject_attribute(struct der *rdn, struct bytes *commo
 
 	if (pair.failed)
 		FAIL(e, BAD_CSR, "the CSR's subject is no DER Name");
-	if (oid_from(type) != OID_COMMON_NAME) {
+	if (!oid_is(type, OID_COMMON_NAME)) {
 		oid_text(type, text);
 		FAIL(e, BAD_CSR, "the CSR's subject has %s: it may be empty or have one commonName, nothing else is certified here", text);
 	}
@@ -81,7 +81,7 @@ static enum err_code read_attributes(struct der *info, struct csr_wish *w, struc
 		struct bytes type = der_get(&attribute, DER_OID);
 		if (attribute.failed)
 			FAIL(e, BAD_CSR, "an attribute of the CSR is no DER structure");
-		if (oid_from(type) != OID_EXTENSION_REQUEST) {
+		if (!oid_is(type, OID_EXTENSION_REQUEST)) {
 			oid_text(type, text);
 			FAIL(e, BAD_CSR, "the CSR has the attribute %s: none but extensionRequest is allowed", text);
 		}

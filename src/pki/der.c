@@ -351,6 +351,13 @@ void der_put_bits(struct buf *b, struct bytes content)
 	der_close(b, m);
 }
 
+static void put_two(uint8_t *text, size_t *n, int v)
+{
+	text[(*n)++] = (uint8_t)('0' + v / 10);
+	text[(*n)++] = (uint8_t)('0' + v % 10);
+}
+
+/* Without a format: a revocation list has a time for each entry, and is made for each revocation. */
 void der_put_time(struct buf *b, int64_t unix_s)
 {
 	struct civil c = civil_from_unix(unix_s);
@@ -360,11 +367,14 @@ void der_put_time(struct buf *b, int64_t unix_s)
 		b->failed = true;
 		return;
 	}
-	struct der_mark m = der_open(b, c.year < 2050 ? DER_UTC_TIME : DER_GENERALIZED_TIME);
-	if (c.year < 2050)
-		buf_add_fmt(b, "%02d", c.year % 100);
-	else
-		buf_add_fmt(b, "%04d", c.year);
-	buf_add_fmt(b, "%02d%02d%02d%02d%02dZ", c.month, c.day, c.hour, c.minute, c.second);
-	der_close(b, m);
+	bool utc = c.year < 2050;
+	uint8_t text[15];
+	size_t n = 0;
+	if (!utc)
+		put_two(text, &n, c.year / 100);
+	const int two[] = { c.year % 100, c.month, c.day, c.hour, c.minute, c.second };
+	for (size_t i = 0; i < sizeof two / sizeof *two; i++)
+		put_two(text, &n, two[i]);
+	text[n++] = 'Z';
+	der_put(b, utc ? DER_UTC_TIME : DER_GENERALIZED_TIME, (struct bytes){ text, n });
 }

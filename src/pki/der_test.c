@@ -353,6 +353,14 @@ static void object_identifiers_have_names(void **state)
 	assert_true(strlen(text) < OID_TEXT_SIZE);
 	assert_int_equal(oid_from(BYTES_ARRAY(lots)), OID_UNKNOWN);
 	assert_int_equal(oid_from(BYTES_NONE), OID_UNKNOWN);
+	assert_false(oid_is(BYTES_ARRAY(lots), OID_COMMON_NAME));
+	assert_false(oid_is(BYTES_NONE, OID_COMMON_NAME));
+	for (unsigned i = OID_UNKNOWN + 1; i < OID__MAX; i++) {
+		struct bytes content = octets(oid_hex((enum oid)i));
+		assert_int_equal(oid_from(content), i);
+		for (unsigned k = OID_UNKNOWN + 1; k < OID__MAX; k++)
+			assert_int_equal(oid_is(content, (enum oid)k), i == k);
+	}
 	assert_null(oid_hex(OID_UNKNOWN));
 }
 

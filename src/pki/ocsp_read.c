@@ -96,7 +96,7 @@ static enum err_code read_extension(struct der *list, struct ocsp_request *r, st
 
 	TRY(der_end(&x, ERR_MALFORMED, "an extension of the request", e));
 	*ret_id = id;
-	if (r && oid_from(id) == OID_OCSP_NONCE)
+	if (r && oid_is(id, OID_OCSP_NONCE))
 		return read_nonce(value, r, e);
 	oid_text(id, text);
 	if (critical)

@@ -10,8 +10,9 @@
 
 static const struct {
 	const char *name, *hex;
+	size_t len; /* of hex */
 } table[OID__MAX] = {
-#define X(code, text, octets) [OID_##code] = { (text), (octets) },
+#define X(code, text, octets) [OID_##code] = { (text), (octets), sizeof(octets) - 1 },
 #include "pki/oid.def"
 #undef X
 };
@@ -26,6 +27,11 @@ const char *oid_name(enum oid o)
 	return (unsigned)o < OID__MAX ? table[o].name : NULL;
 }
 
+static bool is(const char *hex, size_t len, enum oid o)
+{
+	return table[o].len == len && memcmp(hex, table[o].hex, len) == 0;
+}
+
 enum oid oid_from(struct bytes content)
 {
 	char hex[HEX_LEN(CONTENT_MAX) + 1];
@@ -34,9 +40,19 @@ enum oid oid_from(struct bytes content)
 		return OID_UNKNOWN;
 	hex_encode(content, hex);
 	for (unsigned i = OID_UNKNOWN + 1; i < OID__MAX; i++)
-		if (strcmp(hex, table[i].hex) == 0)
+		if (is(hex, HEX_LEN(content.len), (enum oid)i))
 			return (enum oid)i;
 	return OID_UNKNOWN;
+}
+
+bool oid_is(struct bytes content, enum oid o)
+{
+	char hex[HEX_LEN(CONTENT_MAX) + 1];
+
+	if (!content.ptr || HEX_LEN(content.len) != table[o].len)
+		return false;
+	hex_encode(content, hex);
+	return is(hex, HEX_LEN(content.len), o);
 }
 
 /* The dotted form (X.690 §8.19). Arcs past 64 bits and truncated ones end it with "?". */

@@ -14,6 +14,8 @@ enum oid {
 
 /* From the content octets of an OBJECT IDENTIFIER. */
 enum oid oid_from(struct bytes content);
+/* Where one alone is looked for, which is not OID_UNKNOWN. */
+bool oid_is(struct bytes content, enum oid o);
 /* Its content octets in lower-case hex, as der_put_oid() takes them; NULL for OID_UNKNOWN. */
 const char *oid_hex(enum oid o);
 /* As its standard calls it; NULL for OID_UNKNOWN. */

@@ -83,6 +83,7 @@ static struct document *document_new(struct buf *der, const char *type, int64_t 
 		return NULL;
 	*d = (struct document){ .holders = 1, .der = *der, .type = type, .made_s = made_s, .fresh_until_s = fresh_until_s };
 	*der = buf_new(0);
+	buf_fit(&d->der);
 	sha256_one(buf_bytes(&d->der), digest);
 	hex_encode((struct bytes){ digest, 16 }, hex);
 	(void)snprintf(d->etag, sizeof d->etag, "\"%s\"", hex);

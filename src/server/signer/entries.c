@@ -9,31 +9,36 @@ void entries_free(struct entries *x)
 	*x = (struct entries){ 0 };
 }
 
-static int by_serial(const void *a, const void *b)
+static int by_serial(const struct revoked_entry *x, const struct revoked_entry *y)
 {
-	const struct revoked_entry *x = a, *y = b;
-
 	return memcmp(x->serial, y->serial, SERIAL_SIZE);
 }
 
-struct revoked_entry *entries_find(const struct entries *x, const uint8_t serial[SERIAL_SIZE])
+/* Of those in order from `from` to `to`: the first whose serial is not less. */
+static size_t place_of(const struct entries *x, size_t from, size_t to, const uint8_t serial[SERIAL_SIZE])
 {
-	size_t from = 0, to = x->sorted;
-
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
-		int c = memcmp(x->v[middle].serial, serial, SERIAL_SIZE);
-		if (c == 0)
-			return &x->v[middle];
-		if (c < 0)
+		if (memcmp(x->v[middle].serial, serial, SERIAL_SIZE) < 0)
 			from = middle + 1;
 		else
 			to = middle;
 	}
-	for (size_t i = x->sorted; i < x->n; i++)
-		if (memcmp(x->v[i].serial, serial, SERIAL_SIZE) == 0)
-			return &x->v[i];
-	return NULL;
+	return from;
+}
+
+static struct revoked_entry *find_in(const struct entries *x, size_t from, size_t to, const uint8_t serial[SERIAL_SIZE])
+{
+	size_t at = place_of(x, from, to, serial);
+
+	return at < to && memcmp(x->v[at].serial, serial, SERIAL_SIZE) == 0 ? &x->v[at] : NULL;
+}
+
+struct revoked_entry *entries_find(const struct entries *x, const uint8_t serial[SERIAL_SIZE])
+{
+	struct revoked_entry *found = find_in(x, 0, x->sorted, serial);
+
+	return found ? found : find_in(x, x->sorted, x->n, serial);
 }
 
 /* By a quarter each time: a million takes 40 MB, and at most 10 more that are not used yet. */
@@ -53,22 +58,22 @@ enum err_code entries_add(struct entries *x, const struct revoked_entry *n, stru
 {
 	if (x->n == x->capacity)
 		TRY(grow(x, e));
-	x->v[x->n++] = *n;
+	size_t at = place_of(x, x->sorted, x->n, n->serial);
+	memmove(x->v + at + 1, x->v + at, (x->n - at) * sizeof *x->v);
+	x->v[at] = *n;
+	x->n++;
 	if (x->n - x->sorted > ENTRIES_TAIL)
 		entries_settle(x);
 	return ERR_OK;
 }
 
-/* The tail is sorted, put aside, and merged in from the end: what is in order already moves once at most. */
+/* The tail is put aside and merged in from the end: what is in order already moves once at most. */
 void entries_settle(struct entries *x)
 {
 	struct revoked_entry aside[ENTRIES_TAIL + 1];
 	size_t left = x->sorted, tail = x->n - x->sorted, to = x->n;
 
-	if (tail == 0) /* and with none at all no array either, which qsort(3) may not be given */
-		return;
-	qsort(x->v + x->sorted, tail, sizeof *x->v, by_serial);
-	if (left > 0 && by_serial(&x->v[left - 1], &x->v[left]) > 0) {
+	if (tail > 0 && left > 0 && by_serial(&x->v[left - 1], &x->v[left]) > 0) {
 		memcpy(aside, x->v + x->sorted, tail * sizeof *aside);
 		while (tail > 0)
 			x->v[--to] = left > 0 && by_serial(&x->v[left - 1], &aside[tail - 1]) > 0 ? x->v[--left] : aside[--tail];

@@ -144,6 +144,7 @@ static enum err_code log_list(struct signer *s, const struct ca_issuer *i, uint8
 static void take_list(struct shard *x, struct list *fresh)
 {
 	buf_free(&x->before.der);
+	buf_fit(&fresh->der);
 	x->before = x->newest;
 	x->before_until_ms = clock_monotonic_ms() + BEFORE_MS;
 	x->newest = *fresh;
