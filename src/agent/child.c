@@ -81,18 +81,15 @@ static enum err_code take_environment(const struct json_strings *v, struct arena
 	return ERR_OK;
 }
 
-static enum err_code start(child_jail *jail, struct arena *a, struct bytes json, struct json_out *answer, struct err *e)
+static enum err_code start(child_jail *jail, struct arena *a, struct bytes json, struct err *e)
 {
-	CLEANUP(buf_free_p) struct buf words = buf_new(255);
 	struct start_json j = { .uid = { false, 0 } };
 	struct child_user user = { .given = false };
 
 	TRY(json_read(a, json, "a start", start_fields, sizeof start_fields / sizeof *start_fields, &j, e));
 	user = (struct child_user){ .given = j.uid.set, .uid = (uid_t)j.uid.value, .gid = (gid_t)j.gid.value };
 	TRY(take_environment(&j.environment, a, e));
-	TRY(jail(&user, &words, e));
-	json_put_member(answer, "jail", buf_bytes(&words));
-	return ERR_OK;
+	return jail(&user, e);
 }
 
 /* --- operations --- */
@@ -111,7 +108,7 @@ static enum err_code run(struct child *c, const struct child_row *rows, size_t n
 		FAIL(e, NOMEM, "no memory for a message");
 	if (!*started && strcmp(kept, "start") == 0) {
 		*started = true;
-		return start(jail, a, json, answer, e);
+		return start(jail, a, json, e);
 	}
 	for (size_t i = 0; *started && i < n; i++)
 		if (strcmp(rows[i].name, kept) == 0)

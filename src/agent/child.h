@@ -26,8 +26,7 @@ struct child_user {
 	uid_t uid;
 	gid_t gid;
 };
-/* Enters the jail; words: which layers hold. */
-typedef enum err_code child_jail(const struct child_user *u, struct buf *words, struct err *e);
+typedef enum err_code child_jail(const struct child_user *u, struct err *e);
 
 /* The process's main(): serves until the program closes the channel. Returns the exit code. */
 int child_main(const struct child_row *rows, size_t n, child_jail *jail, void *context);

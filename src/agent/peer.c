@@ -106,16 +106,10 @@ static enum err_code put_start(const struct peer_wish *w, struct buf *out, struc
 	return ERR_OK;
 }
 
-struct started {
-	struct bytes jail;
-};
-static const struct json_field started_fields[] = { JSON_FIELD(struct started, jail, "jail", JSON_STRING, true, 255) };
-
 static enum err_code say_hello(struct peer *p, const struct peer_wish *w, struct err *e)
 {
 	CLEANUP(arena_free_p) struct arena *a = arena_new(4096, 1u << 20);
 	CLEANUP(buf_free_p) struct buf json = buf_new(CHANNEL_BODY_MAX - TALK_NAME_MAX);
-	struct started s = { .jail = BYTES_NONE };
 	struct bytes answer;
 
 	errno = 0;
@@ -123,9 +117,7 @@ static enum err_code say_hello(struct peer *p, const struct peer_wish *w, struct
 		FAIL(e, NOMEM, "no memory to start %s", w->program);
 	TRY(put_start(w, &json, e));
 	struct peer_call c = { .name = "start", .json = buf_bytes(&json), .fd = -1, .timeout_ms = START_MS };
-	TRY(peer_call(p, a, &c, &answer, e));
-	TRY(json_read(a, answer, "a start", started_fields, 1, &s, e));
-	return ERR_OK;
+	return peer_call(p, a, &c, &answer, e);
 }
 
 enum err_code peer_start(const struct peer_wish *w, struct peer **ret, struct err *e)
