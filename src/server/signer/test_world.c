@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "jose/jwk.h"
 #include "jose/jws.h"
+#include "os/file.h"
 #include "pki/csr.h"
 #include "server/signer/state.h"
 
@@ -188,6 +189,20 @@ const char *world_path(const struct world *w, const char *file)
 
 	snprintf(path, sizeof path, "%s/%s", w->folder, file);
 	return path;
+}
+
+void world_tear(struct world *w, const char *file, uint64_t at)
+{
+	CLEANUP(buf_free_p) struct buf whole = buf_new(64u << 20);
+	struct err e = { 0 };
+	bool zeros = true;
+
+	assert_code(file_read(w->dir, file, whole.max, &whole, &e), ERR_OK, &e);
+	for (uint64_t i = at; i < whole.len; i++)
+		zeros = zeros && whole.ptr[i] == 0;
+	assert_int_equal(truncate(world_path(w, file), (off_t)at), 0);
+	if (at % 2 && !zeros)
+		assert_int_equal(truncate(world_path(w, file), (off_t)whole.len + 4096), 0);
 }
 
 static void copy_file(const char *from, const char *to)

@@ -127,6 +127,10 @@ enum err_code issue(struct world *w, struct recipe *r, struct issued *ret, struc
 struct issued must_issue(struct world *w, struct recipe *r);
 void assert_code(enum err_code got, enum err_code want, const struct err *e);
 
+/* A file of which a power loss left the bytes before `at`. By turns the rest is there as zeros, or not at all; but for a rest that was zeros, with
+ * which nothing would be lost. */
+void world_tear(struct world *w, const char *file, uint64_t at);
+
 /* What the log holds, by type. */
 struct census {
 	uint64_t n[32], all;
