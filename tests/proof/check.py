@@ -42,7 +42,7 @@ READERS = {
     "der": Reader("pki/der.c", ("if (*at >= in.len)", "if (*at > in.len)"), more=("base/bytes.c", "base/clock.c"),
                   options=("-eva-slevel", "20", *SPLIT, "-eva-auto-loop-unroll", "20"),
                   elsewhere="der_open length_octets der_close der_put nibble der_put_hex der_put_oid put_arc der_put_oid_text der_put_unsigned der_put_u64 der_put_bool "
-                            "der_put_bits der_put_time"),
+                            "der_put_bits put_two der_put_time"),
     "http_leaves": Reader("http/parse.c", ("if (b.len - *i < 3 ||", "if (b.len - *i < 2 ||"), more=("base/bytes.c",), options=("-eva-slevel", "0", *UNROLL),
                           elsewhere="cut_authority http_scan parse_target parse_request_line parse_connection parse_known parse_field check_head http_head_parse chunk_size_byte "
                                     "chunk_byte http_chunked_take"),
