@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
@@ -43,15 +44,16 @@ class Terminal:
     """80 columns, 24 lines, where nothing else is said."""
 
     def __init__(self, env, *words, columns=80):
-        self.socket = tempfile.mktemp(prefix="chancery-tmux-", dir="/tmp")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="chancery-tmux-", dir="/tmp"))  # a socket's path is short
+        self.socket = self.folder / "socket"
         self.env = {**env, "TERM": "screen"}
-        self.code = pathlib.Path(self.socket + ".code")
+        self.code = self.folder / "code"
         # tmux itself may lose how a program ended
         shell = f"trap : INT; \"$@\"; echo $? >{self.code}; sleep 600"
         self.tmux("new-session", "-d", "-x", columns, "-y", "24", "-s", "w", "sh", "-c", shell, "sh", *[str(w) for w in words])
 
     def tmux(self, *words):
-        return subprocess.run(["tmux", "-f", "/dev/null", "-S", self.socket, *map(str, words)], env=self.env, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(["tmux", "-f", "/dev/null", "-S", str(self.socket), *map(str, words)], env=self.env, check=True, capture_output=True, text=True, timeout=30).stdout
 
     def text(self):
         return self.tmux("capture-pane", "-p", "-J", "-S", "-", "-t", "w")
@@ -91,8 +93,8 @@ class Terminal:
         return int(self.code.read_text())
 
     def close(self):
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"], check=False, capture_output=True, timeout=30)
-        self.code.unlink(missing_ok=True)
+        subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], check=False, capture_output=True, timeout=30)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture
