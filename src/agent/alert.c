@@ -198,11 +198,7 @@ static enum err_code call_webhook(const struct config_alert *w, struct crew *cre
 	json_put_key(&j, "body");
 	json_put_object(&j);
 	json_put_member_str(&j, "name", s->item->name);
-	json_put_key(&j, "names");
-	json_put_array(&j);
-	for (size_t i = 0; i < s->n_names; i++)
-		json_put_string(&j, bytes_str(s->names[i]));
-	json_end_array(&j);
+	json_put_member_strs(&j, "names", s->names, s->n_names);
 	json_put_member_str(&j, "not_after", m->not_after);
 	json_put_member_str(&j, "state", standing_name(s->kind));
 	json_put_member_str(&j, "subject", m->subject);

@@ -63,11 +63,7 @@ enum err_code ca_wish_put(const struct ca_wish *w, struct json_out *json, struct
 	json_put_member_str(json, "directory", w->directory);
 	json_put_member_uint(json, "timeout_s", w->timeout_s);
 	json_put_member_bool(json, "agree", w->agree);
-	json_put_key(json, "contacts");
-	json_put_array(json);
-	for (size_t i = 0; i < w->n_contacts; i++)
-		json_put_string(json, bytes_str(w->contacts[i]));
-	json_end_array(json);
+	json_put_member_strs(json, "contacts", w->contacts, w->n_contacts);
 	talk_put_bytes(json, "account", w->account);
 	TRY(ca_wish_put_file(w, json, e));
 	TRY(put_external(w, json, e));

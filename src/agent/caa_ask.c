@@ -38,11 +38,7 @@ static void put_names(const struct wish *w, struct json_out *j)
 {
 	const char *way;
 
-	json_put_key(j, "names");
-	json_put_array(j);
-	for (size_t i = 0; i < w->n_names; i++)
-		json_put_string(j, bytes_str(w->names[i]));
-	json_end_array(j);
+	json_put_member_strs(j, "names", w->names, w->n_names);
 	json_put_key(j, "ways");
 	json_put_array(j);
 	for (size_t i = 0; (way = wish_way(w, i)) != NULL; i++)

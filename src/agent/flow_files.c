@@ -48,11 +48,7 @@ static void write_meta(const struct flow *f, struct buf *out)
 	char text[RFC3339_SIZE];
 
 	json_put_object(&j);
-	json_put_key(&j, "names");
-	json_put_array(&j);
-	for (size_t k = 0; k < f->wish->n_names; k++)
-		json_put_string(&j, bytes_str(f->wish->names[k]));
-	json_end_array(&j);
+	json_put_member_strs(&j, "names", f->wish->names, f->wish->n_names);
 	json_put_member_str(&j, "server", f->ca.directory);
 	json_put_member_str(&j, "ca", f->ca.name);
 	json_put_member_str(&j, "account", i->account_url);

@@ -32,11 +32,7 @@ enum err_code flow_keep_order(void *context, const char *url, struct err *e)
 	if (!can_resume(f))
 		return ERR_OK;
 	json_put_object(&j);
-	json_put_key(&j, "names");
-	json_put_array(&j);
-	for (size_t i = 0; i < f->wish->n_names; i++)
-		json_put_string(&j, bytes_str(f->wish->names[i]));
-	json_end_array(&j);
+	json_put_member_strs(&j, "names", f->wish->names, f->wish->n_names);
 	json_put_member_str(&j, "server", f->ca.directory);
 	json_put_member_str(&j, "order", url);
 	json_end_object(&j);

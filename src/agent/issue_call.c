@@ -307,11 +307,7 @@ static enum err_code put_all(struct solving *s, struct arena *a, struct buf *out
 	put_optional(&j, "preferred_chain", given_value(c->wish->given, "preferred-chain", NULL));
 	if (c->replaces.ptr)
 		json_put_member(&j, "replaces", c->replaces);
-	json_put_key(&j, "names");
-	json_put_array(&j);
-	for (size_t i = 0; i < c->wish->n_names; i++)
-		json_put_string(&j, bytes_str(c->wish->names[i]));
-	json_end_array(&j);
+	json_put_member_strs(&j, "names", c->wish->names, c->wish->n_names);
 	put_dns(c, &j);
 	TRY(put_ways(s, a, &j, e));
 	TRY(issue_put_update(s->c->wish, &s->tsig, &j, e));

@@ -30,11 +30,7 @@ static void put_wish(const struct keys_wish *w, bool make, struct buf *out)
 		json_put_member_str(&j, "type", key_type_name(w->type));
 		json_put_member_uint(&j, "bits", w->bits);
 	}
-	json_put_key(&j, "names");
-	json_put_array(&j);
-	for (size_t i = 0; i < w->n_names; i++)
-		json_put_string(&j, bytes_str(w->names[i]));
-	json_end_array(&j);
+	json_put_member_strs(&j, "names", w->names, w->n_names);
 	json_end_object(&j);
 }
 

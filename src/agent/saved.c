@@ -44,11 +44,7 @@ void saved_write(const struct given *g, const char *const *names, size_t n_names
 	struct json_out w = json_out_to(out);
 
 	json_put_object(&w);
-	json_put_key(&w, "names");
-	json_put_array(&w);
-	for (size_t i = 0; i < n_names; i++)
-		json_put_string(&w, bytes_str(names[i]));
-	json_end_array(&w);
+	json_put_member_strs(&w, "names", names, n_names);
 	json_put_key(&w, "options");
 	json_put_array(&w);
 	for (size_t i = 0; i < g->n; i++) {

@@ -93,5 +93,6 @@ void json_put_member(struct json_out *w, const char *key, struct bytes v);
 void json_put_member_str(struct json_out *w, const char *key, const char *v);
 void json_put_member_uint(struct json_out *w, const char *key, uint64_t v);
 void json_put_member_bool(struct json_out *w, const char *key, bool v);
+void json_put_member_strs(struct json_out *w, const char *key, const char *const *v, size_t n);
 
 #endif

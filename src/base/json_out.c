@@ -151,3 +151,12 @@ void json_put_member_bool(struct json_out *w, const char *key, bool v)
 	json_put_key(w, key);
 	json_put_bool(w, v);
 }
+
+void json_put_member_strs(struct json_out *w, const char *key, const char *const *v, size_t n)
+{
+	json_put_key(w, key);
+	json_put_array(w);
+	for (size_t i = 0; i < n; i++)
+		json_put_string(w, bytes_str(v[i]));
+	json_end_array(w);
+}

@@ -24,6 +24,8 @@ static void commas_stand_where_they_belong(void **state)
 	json_put_member_uint(&w, "n", UINT64_MAX);
 	json_put_member_bool(&w, "yes", true);
 	json_put_member_bool(&w, "no", false);
+	json_put_member_strs(&w, "names", (const char *const[]){ "a.test", "\"" }, 2);
+	json_put_member_strs(&w, "none", NULL, 0);
 	json_put_key(&w, "raw");
 	json_put_raw(&w, BYTES_LIT("[1,2]"));
 	json_put_key(&w, "ints");
@@ -35,8 +37,9 @@ static void commas_stand_where_they_belong(void **state)
 	json_end_array(&w);
 	json_end_object(&w);
 	assert_true(buf_ok(&b));
-	ASSERT_TEXT(buf_bytes(&b), "{\"status\":\"valid\",\"identifiers\":[{\"type\":\"dns\"},{},[],null],\"n\":18446744073709551615,"
-				   "\"yes\":true,\"no\":false,\"raw\":[1,2],\"ints\":[-9223372036854775808,0,true,\"\"]}");
+	ASSERT_TEXT(buf_bytes(&b),
+	    "{\"status\":\"valid\",\"identifiers\":[{\"type\":\"dns\"},{},[],null],\"n\":18446744073709551615,"
+	    "\"yes\":true,\"no\":false,\"names\":[\"a.test\",\"\\\"\"],\"none\":[],\"raw\":[1,2],\"ints\":[-9223372036854775808,0,true,\"\"]}");
 	assert_int_equal(json_check(buf_bytes(&b), NULL), ERR_OK);
 }
 

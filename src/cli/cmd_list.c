@@ -77,11 +77,7 @@ static void put_row(struct json_out *w, const struct standing *s)
 {
 	json_put_object(w);
 	json_put_member_str(w, "name", s->item->name);
-	json_put_key(w, "names");
-	json_put_array(w);
-	for (size_t i = 0; i < s->n_names; i++)
-		json_put_string(w, bytes_str(s->names[i]));
-	json_end_array(w);
+	json_put_member_strs(w, "names", s->names, s->n_names);
 	json_put_member_str(w, "state", standing_name(s->kind));
 	json_put_member_bool(w, "configured", s->item->configured);
 	if (*s->server) {

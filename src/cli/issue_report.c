@@ -60,11 +60,7 @@ static void put_common(struct json_out *w, const struct issue_report *r, const c
 {
 	json_put_object(w);
 	json_put_member_str(w, "result", result);
-	json_put_key(w, "names");
-	json_put_array(w);
-	for (size_t i = 0; i < r->n_names; i++)
-		json_put_string(w, bytes_str(r->names[i]));
-	json_end_array(w);
+	json_put_member_strs(w, "names", r->names, r->n_names);
 	if (r->server)
 		json_put_member_str(w, "server", r->server);
 	if (r->ca)

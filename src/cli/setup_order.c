@@ -130,11 +130,7 @@ void setup_put(struct setup *s, const char *result, const struct err *why, struc
 	const char *words[WORDS_MAX];
 
 	json_put_member_str(j, "result", result);
-	json_put_key(j, "names");
-	json_put_array(j);
-	for (size_t i = 0; i < s->n_names; i++)
-		json_put_string(j, bytes_str(s->names[i]));
-	json_end_array(j);
+	json_put_member_strs(j, "names", s->names, s->n_names);
 	put_checks(s, j);
 	if (s->n_names > 0) {
 		size_t n = command_of(s, words);

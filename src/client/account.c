@@ -36,11 +36,7 @@ static enum err_code post_account(struct session *s, const struct account_wish *
 	else if (wish->terms_agreed)
 		json_put_member_bool(&w, "termsOfServiceAgreed", true);
 	if (ask == ASK_NEW && wish->n_contacts > 0) {
-		json_put_key(&w, "contact");
-		json_put_array(&w);
-		for (size_t i = 0; i < wish->n_contacts; i++)
-			json_put_string(&w, bytes_str(wish->contacts[i]));
-		json_end_array(&w);
+		json_put_member_strs(&w, "contact", wish->contacts, wish->n_contacts);
 	}
 	if (ask == ASK_NEW && wish->eab_kid)
 		TRY(put_binding(s, wish, &w, e));
